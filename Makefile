@@ -18,7 +18,7 @@ DATA_built = sql/maintsched--$(EXTVERSION).sql
 REGRESS = install $(filter-out install, $(basename $(notdir $(sort $(wildcard test/sql/*.sql)))))
 REGRESS_OPTS = --inputdir=test
 ISOLATION = $(basename $(notdir $(sort $(wildcard test/specs/*.spec))))
-ISOLATION_OPTS = --inputdir=test --load-extension=maintsched
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=maintsched
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
@@ -30,6 +30,9 @@ override with_llvm = no
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq (,$(PGXS))
+$(error PostgreSQL's server headers are missing: "make check" and "make demo" install them)
+endif
 include $(PGXS)
 
 $(OBJS): $(wildcard src/*.h src/*/*.h) maintsched.control

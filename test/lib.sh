@@ -2,6 +2,7 @@
 # What the developer goals share; sourced.  Which PostgreSQL, which user, and a
 # copy of the tree in a temporary folder that goes away in the end.
 export LC_ALL=C.UTF-8
+unset MAKEFLAGS MFLAGS MAKELEVEL
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 say() {

@@ -5,7 +5,7 @@
  *
  * The tables in document_spec.c say which keys an entry has, and of what
  * type; document.c reads a document by them; document_value.c knows the
- * types.
+ * types; document_check.c knows what members mean together.
  *
  * Copyright (c) 2026, maintsched developers
  *
@@ -86,15 +86,21 @@ struct EntryKind
 extern const EntryKind calendar_document;
 extern const EntryKind framework_document;
 
-/* document.c: checks of what the fields of one object mean together */
+/* document.c */
+extern void document_error(DocumentReader *reader, const char *hint, const char *format,...)
+			pg_attribute_printf(3, 4) pg_attribute_noreturn();
+extern int	enter_key(DocumentReader *reader, const char *key);
+extern int	enter_index(DocumentReader *reader, int index);
+extern void leave(DocumentReader *reader, int outer);
+extern const cJSON *member(const cJSON *object, const char *key);
+
+/* document_check.c */
 extern void check_task(DocumentReader *reader, const cJSON *task);
 extern void check_window(DocumentReader *reader, const cJSON *window);
 extern void check_notification(DocumentReader *reader, const cJSON *notification);
 extern void check_phase(DocumentReader *reader, const cJSON *phase);
 extern void check_kpi(DocumentReader *reader, const cJSON *kpi);
 extern void check_calendar(DocumentReader *reader, const cJSON *calendar);
-extern void document_error(DocumentReader *reader, const char *hint, const char *format,...)
-			pg_attribute_printf(3, 4) pg_attribute_noreturn();
 
 /* document_value.c */
 extern void check_value(DocumentReader *reader, const Field *field, const cJSON *value);

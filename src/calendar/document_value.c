@@ -164,7 +164,8 @@ check_word(DocumentReader *reader, const Field *field, const char *string)
 			return;
 		appendStringInfo(&all, "%s\"%s\"", n > 0 ? ", " : "", field->words[n]);
 	}
-	near = nearest_name(json_shown(string), field->words, n);
+	near = strlen(string) < 3 ? NULL :
+		nearest_name(json_shown(string), field->words, n);
 	document_error(reader,
 				   near != NULL ? psprintf("Perhaps you meant \"%s\".", near) :
 				   psprintf("Valid are %s.", all.data),

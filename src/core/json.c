@@ -240,8 +240,8 @@ json_scalar(void *state, char *token, JsonTokenType tokentype)
 	if (strlen(token) > JSON_MAX_NUMBER)
 		json_limit_error(check, "number has too many characters", JSON_MAX_NUMBER);
 	exponent = strpbrk(token, "eE");
-	if (exponent != NULL && strlen(exponent) > strlen("e+99"))
-		json_limit_error(check, "exponent has too many characters", strlen("+99"));
+	if (exponent != NULL && strlen(exponent + strcspn(exponent, "0123456789")) > JSON_MAX_EXPONENT)
+		json_limit_error(check, "exponent has too many digits", JSON_MAX_EXPONENT);
 
 	if (check->nnumbers >= check->max_numbers)
 	{
@@ -264,7 +264,7 @@ json_check_bytes(const char *text, size_t length)
 	if (length > JSON_MAX_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("document has too many bytes: %zu", length),
+				 errmsg("document: %zu bytes are too many", length),
 				 errdetail("The limit is %d.", JSON_MAX_BYTES)));
 
 	if (GetDatabaseEncoding() == PG_SQL_ASCII)
@@ -279,15 +279,14 @@ json_check_bytes(const char *text, size_t length)
 				line += text[i] == '\n';
 			ereport(ERROR,
 					(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
-					 errmsg("document is not valid UTF-8"),
-					 errdetail("The first invalid byte is on line %d.", line)));
+					 errmsg("document: not valid UTF-8, on line %d", line)));
 		}
 	}
 
 	if (strncmp(text, "\xEF\xBB\xBF", 3) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_JSON_TEXT),
-				 errmsg("document is not valid JSON"),
+				 errmsg("document: not valid JSON, on line 1"),
 				 errdetail("It starts with a byte order mark."),
 				 errhint("Save it as UTF-8 without byte order mark.")));
 }
@@ -314,8 +313,8 @@ json_check_syntax(const char *text, size_t length, JsonCheck *check)
 	if (error != JSON_SUCCESS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_JSON_TEXT),
-				 errmsg("document is not valid JSON on line %d, in %s",
-						check->lex->line_number, json_path(check)),
+				 errmsg("%s: not valid JSON, on line %d",
+						json_path(check), check->lex->line_number),
 				 errdetail_internal("%s", json_errdetail(error, check->lex))));
 }
 

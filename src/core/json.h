@@ -21,6 +21,7 @@
 #define JSON_MAX_KEY_BYTES	256
 #define JSON_MAX_VALUES		100000	/* in all */
 #define JSON_MAX_NUMBER		60	/* characters of one number */
+#define JSON_MAX_EXPONENT	2	/* digits of its exponent */
 
 /*
  * A document that was read.  The tree is malloc'ed: json_free() it in

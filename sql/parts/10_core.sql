@@ -1,0 +1,77 @@
+--
+-- 10_core: clock, identity, names
+--
+
+create function maintsched.clock() returns timestamptz
+language c stable parallel safe
+as 'MODULE_PATHNAME', 'maintsched_clock';
+
+comment on function maintsched.clock() is
+'The time by which everything is due: the start of the current statement, or the setting maintsched.now (superusers, in a session only).';
+
+create function maintsched.clock_simulated() returns boolean
+language c stable parallel safe
+as 'MODULE_PATHNAME', 'maintsched_clock_simulated';
+
+comment on function maintsched.clock_simulated() is
+'True while clock() is the setting maintsched.now; what is recorded then is marked as simulated.';
+
+create function maintsched.acting_role() returns text
+language c stable parallel restricted
+as 'MODULE_PATHNAME', 'maintsched_acting_role';
+
+comment on function maintsched.acting_role() is
+'The role that the session acts as, by login or SET ROLE, also inside functions that run as the owner of the extension.';
+
+create function maintsched.nearest_name(word text, candidates text[]) returns text
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'maintsched_nearest_name';
+
+comment on function maintsched.nearest_name(text, text[]) is
+'The candidate with the smallest Levenshtein distance to word, without regard to case; NULL when none is nearer than half the length of word. For hints.';
+
+create function maintsched.perhaps(word text, candidates text[], known text) returns text
+language sql immutable parallel safe
+return coalesce(
+	'Perhaps you meant "' || maintsched.nearest_name(word, candidates) || '".',
+	known || case
+		when cardinality(candidates) = 0 then ': none.'
+		when cardinality(candidates) > 20 then ': ' || array_to_string(candidates[1:20], ', ') || ', ...'
+		else ': ' || array_to_string(candidates, ', ') || '.'
+	end);
+
+comment on function maintsched.perhaps(text, text[], text) is
+'The hint for an unknown name: the nearest candidate, else the sentence known with the list of candidates.';
+
+create function maintsched.check_word(what text, word text, allowed text[]) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if word is null or word <> all (allowed) then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('%s is not valid: %s', what, coalesce('"' || word || '"', 'NULL')),
+			hint = maintsched.perhaps(coalesce(word, ''), allowed, 'Valid are');
+	end if;
+end
+$$;
+
+comment on function maintsched.check_word(text, text, text[]) is
+'Raises invalid_parameter_value (22023), naming what, unless word is one of allowed.';
+
+create function maintsched.refuse_change() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	raise exception using
+		errcode = 'object_not_in_prerequisite_state',
+		message = format('%s of table %s is refused', tg_op, tg_table_name),
+		detail = 'What was recorded is kept as it was recorded.',
+		hint = coalesce(tg_argv[0], 'A mistake is corrected by a later record.');
+end
+$$;
+
+comment on function maintsched.refuse_change() is
+'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE with object_not_in_prerequisite_state (55000).';

@@ -1,0 +1,307 @@
+--
+-- 22_planning: which occurrences there are
+--
+-- plan_task() is the one writer of table occurrence (with tick(), which
+-- closes, and the triggers of 23_task, which withdraw).  It runs under the
+-- lock of the task's row: an edit holds it, tick() skips tasks that are
+-- locked, and plans them the next time.
+--
+-- What has opened is frozen.  Everything later is computed anew each time:
+-- rows that are no longer in the set go, the others keep their id.
+--
+
+create type maintsched.expansion as (
+	local_start timestamp,
+	opens_at timestamptz,
+	due_at timestamptz,
+	closes_at timestamptz,
+	in_span boolean
+);
+
+comment on type maintsched.expansion is 'One instance of a task before it is planned; in_span is false for what follows the span asked for.';
+
+create function maintsched.task_zone(task maintsched.task) returns text
+language sql stable parallel safe
+return coalesce(
+	(task).timezone,
+	(select c.timezone from maintsched.calendar c where c.name = (task).calendar));
+
+comment on function maintsched.task_zone(maintsched.task) is
+'The IANA zone of a task: its own, else its calendar''s.';
+
+create function maintsched.expand_task(
+	task maintsched.task, zone text,
+	since timestamptz, until timestamptz, max_count integer)
+returns setof maintsched.expansion
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	with in_span as materialized (
+		select o.local_start, o.starts_at
+		from (select 1 where (task).rule is not null) has_rule
+		cross join lateral maintsched.occurrences(
+			(task).rule, (task).starts_on, zone, since, until, max_count + 1) o
+	), cut as (
+		-- the rule gave more than was asked for: what follows is not known
+		select case when count(*) > max_count then max(local_start) end as at
+		from in_span
+	), candidate as (
+		select local_start, starts_at from in_span
+		union
+		select o.local_start, o.starts_at
+		from (select 1 where (task).rule is not null) has_rule
+		cross join lateral maintsched.occurrences(
+			(task).rule, (task).starts_on, zone, until, null,
+			cardinality((task).exdate) + 2) o
+		union
+		select r, maintsched.to_instant(r, zone)
+		from unnest((task).rdate) r
+		where maintsched.to_instant(r, zone) >= since
+	), kept as (
+		select c.local_start, c.starts_at,
+			c.local_start + (task).due_within as due_local
+		from candidate c, cut
+		where c.local_start <> all ((task).exdate)
+		and (cut.at is null or c.local_start <= cut.at)
+	), due as (
+		-- a gap may swallow the whole of due_within
+		select k.*,
+			case when maintsched.to_instant(k.due_local, zone) > k.starts_at
+				then maintsched.to_instant(k.due_local, zone)
+				else k.starts_at + (task).due_within end as due_at,
+			lead(k.starts_at) over (order by k.local_start) as next_opens_at
+		from kept k
+	)
+	select d.local_start, d.starts_at, d.due_at,
+		case when (task).grace is not null
+			then greatest(d.due_at,
+				maintsched.to_instant(d.due_local + (task).grace, zone))
+			when d.next_opens_at is not null
+			then greatest(d.due_at, d.next_opens_at)
+		end,
+		d.starts_at < until
+	from due d
+	order by d.local_start
+$$;
+
+comment on function maintsched.expand_task(maintsched.task, text, timestamptz, timestamptz, integer) is
+'The instances of a task that open in [since, until), at most max_count and one, then the next two: RRULE and RDATE without EXDATE, with the due and closing times of each.';
+
+create function maintsched.note_version(task maintsched.task) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set intervalstyle = iso_8601
+as $$
+declare
+	current_definition jsonb;
+	last_version maintsched.task_version;
+begin
+	current_definition := to_jsonb(task)
+		- array['task_id', 'enabled', 'run_as', 'effective_from', 'retired_at', 'position']
+		|| jsonb_build_object('timezone', maintsched.task_zone(task));
+
+	select * into last_version
+	from maintsched.task_version v
+	where v.task_id = task.task_id
+	order by v.version desc
+	limit 1;
+
+	if last_version.definition = current_definition then
+		return last_version.version;
+	end if;
+
+	insert into maintsched.task_version (
+		task_id, version, made_at, made_by, acting_as, simulated,
+		title, teams, kind, cadence, effort, routine, review,
+		checklist, controls, definition)
+	values (
+		task.task_id, coalesce(last_version.version, 0) + 1,
+		maintsched.clock(), session_user, maintsched.acting_role(),
+		maintsched.clock_simulated(),
+		task.title, task.teams, task.kind,
+		maintsched.rule_cadence(task.rule, task.starts_on), task.effort,
+		task.routine, task.review, task.checklist, task.controls,
+		current_definition);
+	return coalesce(last_version.version, 0) + 1;
+end
+$$;
+
+comment on function maintsched.note_version(maintsched.task) is
+'Records the definition of a task as a new version where it differs from the last one; returns the version in force.';
+
+create function maintsched.plan_task(task_id bigint, fresh boolean default false) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+<<this>>
+declare
+	max_count constant integer := 1000;
+	max_rounds constant integer := 20;
+	at constant timestamptz := maintsched.clock();
+	horizon constant timestamptz := at + current_setting('maintsched.horizon')::interval;
+	task maintsched.task;
+	zone text;
+	version integer;
+	known_until timestamptz;
+	since timestamptz;
+	last_start timestamp;
+	last_opened timestamp;
+	expanded maintsched.expansion[];
+	taken integer;
+	n integer;
+	planned integer := 0;
+	kept timestamp[] := '{}';
+	planned_until timestamptz;
+begin
+	select t.* into strict task
+	from maintsched.task t
+	where t.task_id = plan_task.task_id
+	for no key update;
+
+	zone := maintsched.task_zone(task);
+	version := maintsched.note_version(task);
+
+	select p.planned_until into known_until
+	from maintsched.task_plan p
+	where p.task_id = task.task_id;
+	fresh := fresh or not found;
+
+	select max(o.local_start) into last_opened
+	from maintsched.occurrence o
+	where o.task_id = task.task_id and o.opens_at <= at;
+
+	-- Where to begin: at what may still be due after effective_from, else
+	-- where the last planning ended, if that lies behind us, else now.
+	since := case when fresh
+		then task.effective_from - coalesce(task.due_within, interval '0') - interval '2 days'
+		else least(known_until, at) end;
+	planned_until := 'infinity';
+
+	for round in 1 .. max_rounds loop
+		exit when not task.enabled or task.retired_at is not null
+			or (task.rule is null and task.rdate = '{}');
+
+		select array_agg(e order by e.local_start) into expanded
+		from maintsched.expand_task(task, zone, since, greatest(horizon, since), max_count) e;
+		expanded := coalesce(expanded, '{}');
+
+		select count(*) filter (where e.in_span) into taken from unnest(expanded) e;
+		taken := least(taken, max_count);
+		if taken < max_count and not exists (
+			select from unnest(expanded[1:taken]) e where e.opens_at > at)
+		then
+			taken := taken + 1;		-- at least the next one
+		end if;
+
+		insert into maintsched.occurrence as o (
+			task_id, version, local_start, timezone, opens_at, due_at,
+			closes_at, planned_at, simulated)
+		select task.task_id, this.version, e.local_start, zone, e.opens_at,
+			e.due_at, e.closes_at, at, maintsched.clock_simulated()
+		from unnest(expanded[1:taken]) e
+		where (last_opened is null or e.local_start > last_opened)
+		and case when fresh then e.due_at > task.effective_from
+			else e.opens_at > at or e.opens_at >= known_until end
+		on conflict (task_id, local_start, timezone) do update
+		set version = excluded.version, opens_at = excluded.opens_at,
+			due_at = excluded.due_at, closes_at = excluded.closes_at
+		where o.opens_at > at
+		and (o.version, o.opens_at, o.due_at, o.closes_at)
+			is distinct from
+			(excluded.version, excluded.opens_at, excluded.due_at, excluded.closes_at);
+		get diagnostics n = row_count;
+
+		planned := planned + n;
+		kept := kept || array(
+			select e.local_start from unnest(expanded[1:taken]) e where e.opens_at > at);
+		planned_until := coalesce((expanded[taken + 1]).opens_at, 'infinity');
+		exit when planned_until > at or planned >= max_count;
+		since := planned_until;
+	end loop;
+
+	delete from maintsched.occurrence o
+	where o.task_id = task.task_id
+	and o.opens_at > at
+	and (o.timezone <> zone or o.local_start <> all (kept));
+
+	insert into maintsched.task_plan as p (task_id, planned_until, replan_at, planned_at)
+	values (task.task_id, this.planned_until,
+		case
+			when this.planned_until = 'infinity' then 'infinity'
+			when this.planned_until < horizon then at + greatest((this.planned_until - at) / 2, interval '0')
+			else at + interval '1 day'
+		end, at)
+	on conflict (task_id) do update
+	set planned_until = excluded.planned_until,
+		replan_at = excluded.replan_at,
+		planned_at = excluded.planned_at;
+end
+$$;
+
+comment on function maintsched.plan_task(bigint, boolean) is
+'Plans the occurrences of a task from clock() to maintsched.horizon ahead: at least the next one, at most 1,000. What has opened stays as it is. fresh: plan all that is due after effective_from, as at the install.';
+
+create function maintsched.withdraw_open(task_id bigint, reason text) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	update maintsched.occurrence o
+	set withdrawn_at = maintsched.clock(), withdrawn_reason = reason
+	where o.task_id = withdraw_open.task_id
+	and o.withdrawn_at is null
+	and o.opens_at <= maintsched.clock()
+	and (o.closes_at is null or o.closes_at > maintsched.clock())
+$$;
+
+comment on function maintsched.withdraw_open(bigint, text) is
+'Takes the open occurrences of a task out of every count: its task was retired or disabled.';
+
+create function maintsched.tick() returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	server_started constant timestamptz := pg_postmaster_start_time();
+	replan_all boolean;
+	task_id bigint;
+begin
+	if pg_is_in_recovery() then
+		return 0;
+	end if;
+
+	-- time zone data may be newer since the server started
+	insert into maintsched.planning_state as s (server_started_at)
+	values (server_started)
+	on conflict (only_row) do update
+	set server_started_at = excluded.server_started_at
+	where s.server_started_at <> excluded.server_started_at;
+	replan_all := found;
+
+	for task_id in
+		select t.task_id
+		from maintsched.task t
+		left join maintsched.task_plan p using (task_id)
+		where t.retired_at is null
+		and (replan_all or p.task_id is null or p.replan_at <= maintsched.clock())
+		order by t.task_id
+		for no key update of t skip locked
+	loop
+		perform maintsched.plan_task(task_id);
+	end loop;
+
+	-- A simulated clock closes nothing: status follows from closes_at, and
+	-- closed_at is for the work that is done once, in real time.
+	if not maintsched.clock_simulated() then
+		update maintsched.occurrence o
+		set closed_at = maintsched.clock()
+		where o.closed_at is null
+		and o.closes_at <= maintsched.clock();
+	end if;
+
+	return 0;
+end
+$$;
+
+comment on function maintsched.tick() is
+'One step: plans what is to be planned, closes what has closed, and returns the number of runs queued. Call it at least once a day, from pg_cron or any cron; on a standby it does nothing.';

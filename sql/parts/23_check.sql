@@ -1,0 +1,256 @@
+--
+-- 23_check: finding what a name means, and checking a definition
+--
+
+create function maintsched.find_calendar(name text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	found_names text[];
+begin
+	select array_agg(c.name order by c.name) into found_names
+	from maintsched.calendar c
+	where lower(c.name) = lower(find_calendar.name);
+
+	if found_names is null then
+		select array_agg(c.name order by c.name) into found_names
+		from maintsched.calendar c
+		where lower(c.title) = lower(find_calendar.name);
+	end if;
+
+	if found_names is null then
+		raise exception using
+			errcode = 'undefined_object',
+			message = format('calendar %s does not exist', coalesce('"' || find_calendar.name || '"', 'NULL')),
+			hint = case
+				when exists (select from maintsched.calendar) then
+					maintsched.perhaps(coalesce(find_calendar.name, ''),
+						array(select c.name from maintsched.calendar c order by c.name), 'Installed are')
+				else 'No calendar is installed. Install one: select maintsched.install_calendar(''smartmed'', timezone => ''America/New_York'');'
+			end;
+	elsif cardinality(found_names) > 1 then
+		raise exception using
+			errcode = 'ambiguous_alias',
+			message = format('"%s" is the title of %s calendars', find_calendar.name, cardinality(found_names)),
+			hint = format('Use one of the names: %s.', array_to_string(found_names, ', '));
+	end if;
+	return found_names[1];
+end
+$$;
+
+comment on function maintsched.find_calendar(text) is
+'The name of the calendar that matches, without regard to case, by name, else by title. Errors: undefined_object (42704), ambiguous_alias (42P09).';
+
+create function maintsched.find_task(calendar text, task text) returns bigint
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	calendar_name constant text := maintsched.find_calendar(find_task.calendar);
+	ids bigint[];
+	names text[];
+begin
+	select array_agg(t.task_id), array_agg(t.name) into ids, names
+	from maintsched.task t
+	where t.calendar = calendar_name and lower(t.name) = lower(find_task.task);
+
+	if ids is null then
+		select array_agg(t.task_id), array_agg(t.name order by t.name) into ids, names
+		from maintsched.task t
+		where t.calendar = calendar_name and lower(t.title) = lower(find_task.task);
+	end if;
+
+	if ids is null then
+		raise exception using
+			errcode = 'undefined_object',
+			message = format('task %s does not exist in calendar "%s"',
+				coalesce('"' || find_task.task || '"', 'NULL'), calendar_name),
+			hint = maintsched.perhaps(coalesce(find_task.task, ''),
+				array(
+					select t.name from maintsched.task t
+					where t.calendar = calendar_name and t.retired_at is null
+					order by t.name),
+				'Its tasks are');
+	elsif cardinality(ids) > 1 then
+		raise exception using
+			errcode = 'ambiguous_alias',
+			message = format('"%s" is the title of %s tasks of calendar "%s"',
+				find_task.task, cardinality(ids), calendar_name),
+			hint = format('Use one of the names: %s.', array_to_string(names, ', '));
+	end if;
+	return ids[1];
+end
+$$;
+
+comment on function maintsched.find_task(text, text) is
+'The task_id of the task that matches, without regard to case, by name, else by title. Errors: undefined_object (42704), ambiguous_alias (42P09).';
+
+create function maintsched.routine_names() returns text[]
+language sql immutable parallel safe
+return array['analyze', 'vacuum', 'bloat', 'reindex', 'optimize', 'amcheck',
+	'archive', 'health', 'log_cleanup', 'sql', 'backup_verify', 'restore_drill'];
+
+comment on function maintsched.routine_names() is
+'The routines that a task or a checklist line may name.';
+
+create function maintsched.check_controls(subject text, controls text[]) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	control text;
+begin
+	foreach control in array controls loop
+		if control is null or not exists (
+			select from maintsched.control k
+			where control = k.framework || ' ' || k.control)
+		then
+			raise exception using
+				errcode = 'undefined_object',
+				message = format('%s: control %s is not known', subject, coalesce('"' || control || '"', 'NULL')),
+				hint = maintsched.perhaps(coalesce(control, ''),
+					array(select k.framework || ' ' || k.control from maintsched.control k order by 1),
+					'A control is written "FRAMEWORK citation". Known are');
+		end if;
+	end loop;
+end
+$$;
+
+comment on function maintsched.check_controls(text, text[]) is
+'Raises undefined_object (42704), naming subject, for a control that no framework has.';
+
+create function maintsched.check_checklist(subject text, checklist jsonb) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	item jsonb;
+	number bigint;
+begin
+	if jsonb_typeof(checklist) <> 'array' then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('%s: the checklist is no array', subject),
+			hint = 'It is an array of objects: [{"text": "..."}, {"text": "...", "routine": "health"}].';
+	end if;
+	for item, number in
+		select e.value, e.ordinality from jsonb_array_elements(checklist) with ordinality e
+	loop
+		if jsonb_typeof(item) <> 'object'
+			or jsonb_typeof(item -> 'text') is distinct from 'string'
+			or btrim(item ->> 'text') = ''
+			or (item - array['text', 'routine', 'source']) <> '{}'
+		then
+			raise exception using
+				errcode = 'invalid_parameter_value',
+				message = format('%s: checklist item %s is not valid', subject, number),
+				detail = format('The item is %s.', left(item::text, 200)),
+				hint = 'An item is an object with text and, where a routine proves it, routine.';
+		end if;
+		if item ? 'routine' then
+			perform maintsched.check_word(
+				format('%s: routine of checklist item %s', subject, number),
+				item ->> 'routine', maintsched.routine_names());
+		end if;
+	end loop;
+end
+$$;
+
+comment on function maintsched.check_checklist(text, jsonb) is
+'Raises invalid_parameter_value (22023), naming subject and item, unless checklist is an array of objects with text and perhaps routine.';
+
+create function maintsched.check_rule(
+	subject text, rule text, starts_on timestamp, zone text, rdate timestamp[])
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	remark text;
+begin
+	if rule is not null and starts_on is null then
+		raise exception using
+			errcode = 'null_value_not_allowed',
+			message = format('%s: a rule needs starts_on', subject),
+			hint = 'starts_on is the local time from which the rule is expanded, such as 2026-01-01 09:00.';
+	end if;
+	if not isfinite(starts_on) then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('%s: starts_on must be finite', subject);
+	end if;
+	if rule is not null and rdate = '{}' and not exists (
+		select from maintsched.occurrences(rule, starts_on, zone, null, null, 1))
+	then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('%s: rule "%s" never occurs', subject, rule),
+			detail = format('It has no occurrence from %s on.', starts_on);
+	end if;
+	remark := maintsched.rule_notice(rule, starts_on);
+	if remark is not null then
+		raise notice '%: %', subject, remark;
+	end if;
+end
+$$;
+
+comment on function maintsched.check_rule(text, text, timestamp, text, timestamp[]) is
+'Raises an error, naming subject, for a rule without a start or one that never occurs; a NOTICE for one that leaves out years or months.';
+
+create function maintsched.check_task(task maintsched.task, subject text default null) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	problem text;
+begin
+	subject := coalesce(subject, format('task "%s"', (task).name));
+
+	perform maintsched.check_word(subject || ': kind', (task).kind, array['manual', 'routine', 'external']);
+	perform maintsched.check_word(subject || ': catch_up', (task).catch_up, array['latest', 'skip', 'all']);
+	if (task).change_class is not null then
+		perform maintsched.check_word(subject || ': change_class', (task).change_class,
+			array['none', 'minor', 'major', 'critical']);
+	end if;
+	if (task).routine is not null then
+		perform maintsched.check_word(subject || ': routine', (task).routine, maintsched.routine_names());
+	end if;
+
+	problem := case
+		when (task).name is null or (task).name !~ '^[a-z0-9]+(-[a-z0-9]+)*$' or octet_length((task).name) > 63
+			then format('name "%s" is not in kebab-case (small letters, digits, single hyphens, at most 63)', (task).name)
+		when coalesce(btrim((task).title), '') = '' then 'the title is empty'
+		when coalesce(cardinality((task).teams), 0) = 0
+			or array_position((task).teams, null) is not null
+			or '' = any ((task).teams) then 'teams must name at least one team'
+		when (task).kind = 'routine' and (task).routine is null then 'kind routine needs a routine'
+		when (task).kind <> 'routine' and (task).routine is not null
+			then format('kind %s cannot have routine "%s"', (task).kind, (task).routine)
+		when jsonb_typeof((task).params) is distinct from 'object' then 'params must be a JSON object'
+		when ((task).rule is not null or (task).rdate <> '{}') and (task).due_within is null
+			then 'a task that recurs needs due_within'
+		when (task).due_within <= interval '0' then 'due_within must be positive'
+		when (task).grace < interval '0' then 'grace must not be negative'
+		when (task).effort < interval '0' then 'effort must not be negative'
+	end;
+	if problem is not null then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('%s: %s', subject, problem);
+	end if;
+
+	if (task).timezone is not null then
+		perform maintsched.check_timezone((task).timezone);
+	end if;
+	perform maintsched.check_rule(subject, (task).rule, (task).starts_on,
+		maintsched.task_zone(task), (task).rdate);
+	perform maintsched.check_controls(subject, (task).controls);
+	perform maintsched.check_checklist(subject, (task).checklist);
+end
+$$;
+
+comment on function maintsched.check_task(maintsched.task, text) is
+'Raises an error that names subject (default: the task) unless the definition is whole: kinds, zone, rule, times, controls, checklist.';

@@ -1,0 +1,338 @@
+--
+-- 24_task: adding, changing, renaming and retiring tasks
+--
+-- Managers change a task with plain UPDATE.  Before it, the trigger checks
+-- the new definition and plans what the old one still owes; after it, the
+-- change is recorded, a version made, and what has not opened planned anew.
+-- There is no INSERT trigger: a restore copies rows as they were.
+--
+
+create function maintsched.check_run_as(was text, becomes text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	acting constant text := maintsched.acting_role();
+	acting_super constant boolean := (select rolsuper from pg_roles where rolname = acting);
+	role text;
+begin
+	foreach role in array array_remove(array[was, becomes], null) loop
+		if acting_super then
+			if not exists (select from pg_roles where rolname = role) and role = becomes then
+				raise exception using
+					errcode = 'undefined_object',
+					message = format('role "%s" does not exist', role);
+			end if;
+		elsif not exists (
+			select from pg_roles r
+			where r.rolname = role and not r.rolsuper
+			and pg_has_role(acting, r.rolname, 'USAGE'))
+		then
+			raise exception using
+				errcode = 'insufficient_privilege',
+				message = format('role "%s" cannot change what runs as role "%s"', acting, role),
+				hint = 'routine, params and run_as can be changed by those who have the privileges of the role before and after; a superuser''s only by a superuser.';
+		end if;
+	end loop;
+end
+$$;
+
+comment on function maintsched.check_run_as(text, text) is
+'Raises insufficient_privilege (42501) unless the acting role has the privileges of both roles; those of a superuser only a superuser has.';
+
+create function maintsched.plan_owed(task_id bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	task maintsched.task;
+	attempt integer;
+begin
+	for attempt in 1 .. 2 loop
+		select t.* into task
+		from maintsched.task t
+		join maintsched.task_plan p using (task_id)
+		where t.task_id = plan_owed.task_id
+		and t.enabled and t.retired_at is null
+		and p.planned_until <= maintsched.clock();
+		if not found then
+			return;
+		end if;
+		if attempt = 1 then
+			perform maintsched.plan_task(task.task_id);
+		end if;
+	end loop;
+	raise exception using
+		errcode = 'object_not_in_prerequisite_state',
+		message = format('task "%s" of calendar "%s" has past occurrences that are not planned yet', task.name, task.calendar),
+		hint = 'Call maintsched.tick() until the task''s status is no longer unknown, then change it.';
+end
+$$;
+
+comment on function maintsched.plan_owed(bigint) is
+'Before a definition changes: plans what should have opened under it. Raises object_not_in_prerequisite_state (55000) where that is more than one planning takes.';
+
+create function maintsched.task_before_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set intervalstyle = iso_8601
+as $$
+declare
+	not_checked constant text[] := array['enabled', 'run_as', 'effective_from', 'retired_at', 'position', 'source', 'cadence'];
+begin
+	if new.task_id <> old.task_id then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = 'task_id cannot be changed';
+	end if;
+
+	new.timezone := maintsched.check_timezone(new.timezone);
+	if (to_jsonb(new) - not_checked) is distinct from (to_jsonb(old) - not_checked) then
+		perform maintsched.check_task(new);
+	end if;
+
+	if (new.routine, new.params, new.run_as) is distinct from (old.routine, old.params, old.run_as) then
+		if new.run_as is not distinct from old.run_as then
+			new.run_as := maintsched.acting_role();
+		end if;
+		perform maintsched.check_run_as(old.run_as, new.run_as);
+	end if;
+
+	-- what opened before this change belongs to the old definition
+	perform maintsched.plan_owed(old.task_id);
+
+	if (new.enabled and not old.enabled) or (new.retired_at is null and old.retired_at is not null) then
+		new.effective_from := maintsched.clock();
+	end if;
+	return new;
+end
+$$;
+
+comment on function maintsched.task_before_update() is
+'Trigger: checks the new definition and the right to change what runs, and plans what the old definition still owes.';
+
+create trigger task_before_update before update on maintsched.task
+for each row execute function maintsched.task_before_update();
+
+create function maintsched.task_after_update() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set intervalstyle = iso_8601
+as $$
+declare
+	was constant jsonb := to_jsonb(old);
+	becomes constant jsonb := to_jsonb(new);
+	not_shown constant text[] := array['task_id', 'position', 'effective_from', 'cadence', 'retired_at'];
+	why constant text := nullif(current_setting('maintsched.reason', true), '');
+begin
+	insert into maintsched.calendar_change (calendar, task_id, task, field, old, new, reason)
+	select new.calendar, new.task_id, new.name, n.key,
+		was ->> n.key, n.value #>> '{}', why
+	from jsonb_each(becomes) n
+	where n.key <> all (not_shown) and n.value is distinct from was -> n.key
+	union all
+	select new.calendar, new.task_id, new.name, 'retired',
+		(old.retired_at is not null)::text, (new.retired_at is not null)::text, why
+	where (old.retired_at is null) <> (new.retired_at is null);
+
+	if (old.enabled and old.retired_at is null) and (not new.enabled or new.retired_at is not null) then
+		perform maintsched.withdraw_open(new.task_id,
+			case when new.retired_at is not null then 'retired' else 'disabled' end
+			|| coalesce(': ' || why, ''));
+	end if;
+
+	if (becomes - array['position', 'run_as', 'effective_from']) is distinct from
+		(was - array['position', 'run_as', 'effective_from'])
+	then
+		perform maintsched.plan_task(new.task_id,
+			fresh => new.effective_from is distinct from old.effective_from);
+	end if;
+	return null;
+end
+$$;
+
+comment on function maintsched.task_after_update() is
+'Trigger: records what changed, makes a version, withdraws what a retired or disabled task had open, and plans anew.';
+
+create trigger task_after_update after update on maintsched.task
+for each row execute function maintsched.task_after_update();
+
+create trigger task_kept before delete on maintsched.task
+for each row execute function maintsched.refuse_change('A task is retired: select maintsched.retire_task(calendar, task, reason).');
+
+create trigger task_kept_truncate before truncate on maintsched.task
+for each statement execute function maintsched.refuse_change('A task is retired: select maintsched.retire_task(calendar, task, reason).');
+
+create trigger occurrence_kept_truncate before truncate on maintsched.occurrence
+for each statement execute function maintsched.refuse_change('Occurrences are planned by tick().');
+
+create function maintsched.occurrence_frozen() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if old.opens_at > maintsched.clock() then
+		return case tg_op when 'DELETE' then old else new end;
+	end if;
+	if tg_op = 'UPDATE' and (to_jsonb(new) - array['closed_at', 'withdrawn_at', 'withdrawn_reason'])
+		= (to_jsonb(old) - array['closed_at', 'withdrawn_at', 'withdrawn_reason'])
+	then
+		return new;
+	end if;
+	raise exception using
+		errcode = 'object_not_in_prerequisite_state',
+		message = format('occurrence %s has opened and cannot be changed', old.occurrence_id),
+		hint = 'A change of the task takes effect with the next occurrence that has not opened.';
+end
+$$;
+
+comment on function maintsched.occurrence_frozen() is
+'Trigger: an occurrence that has opened is not deleted, and changes in nothing but closing and withdrawal.';
+
+create trigger occurrence_frozen before update or delete on maintsched.occurrence
+for each row execute function maintsched.occurrence_frozen();
+
+create function maintsched.insert_task(task maintsched.task, reason text) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	task.task_id := nextval(pg_get_serial_sequence('maintsched.task', 'task_id'));
+	insert into maintsched.task (
+		task_id, calendar, name, title, teams, kind, rule, starts_on, timezone,
+		rdate, exdate, due_within, grace, duration, effort, routine, params,
+		change_class, catch_up, review, checklist, instructions, tools, controls,
+		description, source, "position", enabled, run_as, effective_from)
+	select
+		task.task_id, task.calendar, task.name, task.title, task.teams, task.kind,
+		task.rule, task.starts_on, task.timezone, task.rdate, task.exdate,
+		task.due_within, task.grace, task.duration, task.effort, task.routine,
+		task.params, task.change_class, task.catch_up, task.review, task.checklist,
+		task.instructions, task.tools, task.controls, task.description, task.source,
+		task.position, task.enabled, task.run_as, task.effective_from;
+	insert into maintsched.calendar_change (calendar, task_id, task, field, new, reason)
+	values (task.calendar, task.task_id, task.name, 'added', task.title, reason);
+	perform maintsched.plan_task(task.task_id);
+	return task.task_id;
+end
+$$;
+
+comment on function maintsched.insert_task(maintsched.task, text) is
+'Adds a checked task, its first version and its history, and plans it; returns its task_id.';
+
+create function maintsched.add_task(
+	calendar text, name text, rule text,
+	title text default null, teams text[] default array['All'],
+	starts_on timestamp default null, timezone text default null,
+	due_within interval default '1 day', grace interval default null,
+	kind text default null, routine text default null,
+	params jsonb default '{}', checklist text[] default '{}')
+returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	task maintsched.task;
+	there maintsched.task;
+begin
+	task.calendar := maintsched.find_calendar(calendar);
+	task.name := name;
+	task.title := coalesce(title, upper(left(name, 1)) || replace(substr(name, 2), '-', ' '));
+	task.teams := coalesce(teams, array['All']);
+	task.kind := coalesce(kind, case when routine is null then 'manual' else 'routine' end);
+	task.rule := rule;
+	task.timezone := maintsched.check_timezone(timezone);
+	task.starts_on := coalesce(starts_on,
+		date_trunc('day', maintsched.clock() at time zone maintsched.task_zone(task)));
+	task.rdate := '{}';
+	task.exdate := '{}';
+	task.due_within := due_within;
+	task.grace := grace;
+	task.routine := routine;
+	task.params := coalesce(params, '{}');
+	task.catch_up := 'latest';
+	task.review := false;
+	task.checklist := coalesce(
+		(select jsonb_agg(jsonb_build_object('text', item)) from unnest(checklist) item), '[]');
+	task.instructions := '[]';
+	task.tools := '{}';
+	task.controls := '{}';
+	task.source := '{}';
+	task.position := coalesce(
+		(select max(t.position) + 1 from maintsched.task t where t.calendar = task.calendar), 1);
+	task.enabled := true;
+	task.run_as := maintsched.acting_role();
+	task.effective_from := maintsched.clock();
+	perform maintsched.check_task(task);
+
+	select t.* into there
+	from maintsched.task t
+	where t.calendar = task.calendar and t.name = task.name;
+	if found then
+		raise exception using
+			errcode = 'duplicate_object',
+			message = format('task "%s" exists in calendar "%s"', task.name, task.calendar),
+			detail = case when there.retired_at is not null then 'It was retired.' end,
+			hint = case when there.retired_at is null
+				then 'Change it with UPDATE maintsched.task, or choose another name.'
+				else 'Put it back with UPDATE maintsched.task SET retired_at = NULL, or choose another name.' end;
+	end if;
+
+	return maintsched.insert_task(task, nullif(current_setting('maintsched.reason', true), ''));
+end
+$$;
+
+comment on function maintsched.add_task(text, text, text, text, text[], timestamp, text, interval, interval, text, text, jsonb, text[]) is
+'Adds a task to a calendar and plans it; returns its task_id. rule: RFC 5545, NULL for a task that is opened by calls only. Defaults: title from the name, starts_on today 00:00 in its zone, the calendar''s zone, due within 1 day, kind manual or, with a routine, routine. Errors: undefined_object, duplicate_object, invalid_parameter_value.';
+
+create function maintsched.rename_task(calendar text, task text, new_name text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	id constant bigint := maintsched.find_task(calendar, task);
+begin
+	if exists (
+		select from maintsched.task a join maintsched.task b using (calendar)
+		where a.task_id = id and b.task_id <> id and b.name = new_name)
+	then
+		raise exception using
+			errcode = 'duplicate_object',
+			message = format('task "%s" exists in calendar "%s"', new_name, maintsched.find_calendar(calendar)),
+			hint = 'Choose another name.';
+	end if;
+	update maintsched.task t set name = new_name where t.task_id = id;
+end
+$$;
+
+comment on function maintsched.rename_task(text, text, text) is
+'Gives a task another name; its history stays with it. Errors: undefined_object, duplicate_object, invalid_parameter_value.';
+
+create function maintsched.retire_task(calendar text, task text, reason text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	id constant bigint := maintsched.find_task(calendar, task);
+	reason_before constant text := coalesce(current_setting('maintsched.reason', true), '');
+begin
+	if coalesce(btrim(reason), '') = '' then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = 'a reason is needed to retire a task',
+			hint = 'It is shown in calendar_history.';
+	end if;
+	if exists (select from maintsched.task t where t.task_id = id and t.retired_at is not null) then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('task "%s" is retired already', task);
+	end if;
+	perform set_config('maintsched.reason', reason, true);
+	update maintsched.task t set retired_at = maintsched.clock() where t.task_id = id;
+	perform set_config('maintsched.reason', reason_before, true);
+end
+$$;
+
+comment on function maintsched.retire_task(text, text, text) is
+'Takes a task out of its calendar: unopened occurrences go, open ones are withdrawn, the history stays. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';

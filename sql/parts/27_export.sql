@@ -1,0 +1,86 @@
+--
+-- 27_export: calendars become documents
+--
+
+create function maintsched.canonical_entry(entry jsonb, required text[]) returns jsonb
+language sql immutable parallel safe
+return (
+	select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+	from jsonb_each(entry) e
+	where e.key = any (required)
+	or (e.value <> 'null' and e.value <> '[]' and e.value <> '{}' and e.value <> 'false'
+		and not (e.key = 'catch_up' and e.value = '"latest"')));
+
+comment on function maintsched.canonical_entry(jsonb, text[]) is
+'An entry of a document without the optional keys that hold nothing or their default.';
+
+create function maintsched.export_calendar(name text) returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set intervalstyle = iso_8601
+as $$
+#variable_conflict use_column
+declare
+	calendar_name constant text := maintsched.find_calendar(export_calendar.name);
+	document jsonb;
+begin
+	select maintsched.canonical_entry(jsonb_build_object(
+		'format', 'maintsched-calendar/1', 'name', c.name, 'title', c.title,
+		'version', c.version, 'last_updated', c.last_updated,
+		'description', c.description, 'maintenance_team', c.maintenance_team,
+		'review_frequency', c.review_frequency, 'timezone', c.timezone), '{}')
+	into document
+	from maintsched.calendar c where c.name = calendar_name;
+
+	document := document || jsonb_build_object('tasks', coalesce((
+		select jsonb_agg(maintsched.canonical_entry(
+			to_jsonb(t) - array['task_id', 'calendar', 'position', 'enabled', 'run_as',
+				'effective_from', 'retired_at', 'cadence'],
+			array['rule', 'controls', 'teams']) order by t.position, t.task_id)
+		from maintsched.task t
+		where t.calendar = calendar_name and t.retired_at is null), '[]'));
+
+	document := document || coalesce((
+		select jsonb_build_object('windows', jsonb_agg(maintsched.canonical_entry(
+			to_jsonb(w) - array['calendar', 'position'], array['rule']) order by w.position, w.name))
+		from maintsched.maintenance_window w
+		where w.calendar = calendar_name
+		having count(*) > 0), '{}');
+
+	document := document || coalesce((
+		select jsonb_build_object('contacts', jsonb_agg(maintsched.canonical_entry(
+			jsonb_build_object('role', c.role, 'contact', coalesce(c.contact_given, c.contact),
+				'responsibilities', c.responsibilities, 'source', c.source), '{}') order by c.position))
+		from maintsched.contact c
+		where c.calendar = calendar_name
+		having count(*) > 0), '{}');
+
+	return document || coalesce((
+		select jsonb_object_agg(k.kind, k.entries)
+		from (
+			select i.kind, jsonb_agg(i.content order by i.position) as entries
+			from maintsched.calendar_item i
+			where i.calendar = calendar_name
+			group by i.kind) k), '{}');
+end
+$$;
+
+comment on function maintsched.export_calendar(text) is
+'A calendar as the document that imports as the same calendar; its zone and the contacts given here included, retired tasks, enabled and run_as left out. Errors: undefined_object, ambiguous_alias.';
+
+create view maintsched.available_calendars as
+select s.name,
+	s.document::jsonb ->> 'title' as title,
+	s.document::jsonb ->> 'timezone' as timezone,
+	jsonb_array_length(s.document::jsonb -> 'tasks') as tasks,
+	exists (
+		select from maintsched.calendar c
+		where c.name = s.name or c.shipped_as = s.name) as installed
+from maintsched.shipped_calendar s;
+
+comment on view maintsched.available_calendars is 'The shipped calendars: select maintsched.install_calendar(name, timezone => ...).';
+comment on column maintsched.available_calendars.name is 'The name to install it by.';
+comment on column maintsched.available_calendars.title is 'The title of the document.';
+comment on column maintsched.available_calendars.timezone is 'Zone of its times where the install gives none.';
+comment on column maintsched.available_calendars.tasks is 'Number of its tasks.';
+comment on column maintsched.available_calendars.installed is 'Whether it is installed in this database.';

@@ -1,0 +1,59 @@
+--
+-- 85_health: whether maintsched itself does its work
+--
+
+create view maintsched.health as
+with planning as (
+	select count(*) as tasks,
+		count(*) filter (where p.planned_until <= maintsched.clock()) as ended,
+		count(*) filter (where p.replan_at <= maintsched.clock() - interval '24 hours') as behind,
+		min(p.planned_until) filter (where p.planned_until < 'infinity') as planned_until
+	from maintsched.task t
+	join maintsched.task_plan p using (task_id)
+	where t.enabled and t.retired_at is null
+), simulated as (
+	select (select count(*) from maintsched.calendar c where c.simulated)
+		+ (select count(*) from maintsched.calendar_change h where h.simulated)
+		+ (select count(*) from maintsched.occurrence o where o.simulated) as records
+)
+select 'planning' as item,
+	case
+		when p.tasks = 0 then 'UNKNOWN'
+		when p.ended > 0 then 'CRIT'
+		when p.behind > 0 then 'WARN'
+		else 'OK'
+	end as status,
+	p.planned_until::text as value,
+	case
+		when p.tasks = 0 then 'no task is enabled'
+		when p.ended > 0 then format('planning has ended for %s of %s tasks, which are unknown', p.ended, p.tasks)
+		when p.behind > 0 then format('%s of %s tasks should have been planned again more than a day ago', p.behind, p.tasks)
+		else format('%s tasks are planned', p.tasks)
+	end as detail,
+	case
+		when p.tasks = 0 then 'Install a calendar: the view available_calendars lists them.'
+		when p.ended > 0 or p.behind > 0 then 'Call maintsched.tick(), and let pg_cron or any cron call it at least once a day.'
+	end as hint,
+	maintsched.clock() as measured_at
+from planning p
+union all
+select 'simulated records',
+	case when s.records > 0 or maintsched.clock_simulated() then 'CRIT' else 'OK' end,
+	s.records::text,
+	case
+		when s.records > 0 then format('%s records were made under maintsched.now', s.records)
+		when maintsched.clock_simulated() then 'this session runs under maintsched.now'
+		else 'every record was made in real time'
+	end,
+	case when s.records > 0 then 'A database with simulated records is for tests and demonstrations: do not keep real evidence in it.'
+		when maintsched.clock_simulated() then 'To return to real time: reset maintsched.now;' end,
+	maintsched.clock()
+from simulated s;
+
+comment on view maintsched.health is 'Whether maintsched itself does its work.';
+comment on column maintsched.health.item is 'What is judged.';
+comment on column maintsched.health.status is 'OK, WARN, CRIT or UNKNOWN.';
+comment on column maintsched.health.value is 'The figure judged: for planning the instant at which the first task becomes unknown.';
+comment on column maintsched.health.detail is 'In words.';
+comment on column maintsched.health.hint is 'What to do.';
+comment on column maintsched.health.measured_at is 'clock() of the judgement.';

@@ -1,0 +1,168 @@
+/*-------------------------------------------------------------------------
+ *
+ * clock.c
+ *	  The one place that reads the clock.
+ *
+ * Everything that depends on the time asks clock_now(): real time, or, in a
+ * session of a superuser that set it, maintsched.now.  Everything else gets
+ * time as an argument.  Runs in any backend; no locks, no shared state.
+ *
+ * Real time is the start of the current statement, so that one query sees
+ * one instant in all its rows and a long transaction does not stand still.
+ *
+ * maintsched.now lives in a session only.  A simulated clock in
+ * postgresql.conf or in ALTER DATABASE / ALTER ROLE ... SET would silently
+ * move the calendar of a whole server, so those sources are refused, and
+ * what is written under it is marked as simulated.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "core/clock.h"
+#include "core/compat.h"
+
+PG_FUNCTION_INFO_V1(maintsched_clock);
+PG_FUNCTION_INFO_V1(maintsched_clock_simulated);
+
+static char *simulated_now = NULL;
+
+/* NULL while the clock is real; owned by the GUC machinery */
+static TimestampTz *simulated_instant = NULL;
+
+/*
+ * Parse an absolute timestamp; without a zone it is in the session's.  No word
+ * that means the current time ("now", "tomorrow") is taken: the value may be
+ * read outside a transaction, and would move.
+ */
+static bool
+parse_instant(const char *text, TimestampTz *instant)
+{
+	char		workbuf[MAXDATELEN + MAXDATEFIELDS];
+	char	   *field[MAXDATEFIELDS];
+	int			ftype[MAXDATEFIELDS];
+	int			nf;
+	int			dtype;
+	int			tz;
+	struct pg_tm tm;
+	fsec_t		fsec;
+
+	if (ParseDateTime(text, workbuf, sizeof(workbuf),
+					  field, ftype, MAXDATEFIELDS, &nf) != 0)
+		return false;
+
+	/* a relative word would read the transaction's clock: refuse it unread */
+	for (int i = 0; i < nf; i++)
+	{
+		int			value;
+
+		if (ftype[i] == DTK_SPECIAL ||
+			(ftype[i] == DTK_STRING &&
+			 DecodeSpecial(i, field[i], &value) == RESERV))
+			return false;
+	}
+
+	if (compat_decode_datetime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0 ||
+		dtype != DTK_DATE)
+		return false;
+
+	return tm2timestamp(&tm, fsec, &tz, instant) == 0;
+}
+
+static bool
+check_now(char **newval, void **extra, GucSource source)
+{
+	TimestampTz instant;
+	TimestampTz *copy;
+
+	if (*newval == NULL || **newval == '\0')
+	{
+		*extra = NULL;
+		return true;
+	}
+
+	if (source != PGC_S_SESSION && source != PGC_S_CLIENT)
+	{
+		GUC_check_errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM);
+		GUC_check_errmsg("parameter \"maintsched.now\" can be set in a session only");
+		GUC_check_errhint("Use SET maintsched.now = '...' in the session that shall see another time.");
+		return false;
+	}
+
+	if (!parse_instant(*newval, &instant))
+	{
+		GUC_check_errdetail("An absolute timestamp is needed, such as \"2026-04-06 12:00+00\".");
+		GUC_check_errhint("An empty string, or RESET maintsched.now, returns to real time.");
+		return false;
+	}
+
+	copy = compat_guc_alloc(sizeof(TimestampTz));
+	if (copy == NULL)
+		return false;
+	*copy = instant;
+	*extra = copy;
+	return true;
+}
+
+static void
+assign_now(const char *newval, void *extra)
+{
+	simulated_instant = (TimestampTz *) extra;
+}
+
+/*
+ * Define maintsched.now.
+ */
+void
+clock_define_settings(void)
+{
+	DefineCustomStringVariable("maintsched.now",
+							   "The instant that clock() returns instead of real time, for tests and demonstrations.",
+							   "Superusers only, in a session only. What is recorded under it is marked as simulated.",
+							   &simulated_now,
+							   "",
+							   PGC_SUSET,
+							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   check_now, assign_now, NULL);
+}
+
+bool
+clock_is_simulated(void)
+{
+	return simulated_instant != NULL;
+}
+
+TimestampTz
+clock_now(void)
+{
+	if (simulated_instant != NULL)
+		return *simulated_instant;
+	return GetCurrentStatementStartTimestamp();
+}
+
+/*
+ * clock() returns timestamptz
+ */
+Datum
+maintsched_clock(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(clock_now());
+}
+
+/*
+ * clock_simulated() returns boolean
+ */
+Datum
+maintsched_clock_simulated(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(clock_is_simulated());
+}

@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  What differs between the PostgreSQL versions served, 15 to 19.
+ *
+ * The only file with #if PG_VERSION_NUM.  Each macro is named after what it
+ * does, not after the version that changed it.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MAINTSCHED_COMPAT_H
+#define MAINTSCHED_COMPAT_H
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 200000
+#error "maintsched supports PostgreSQL 15 to 19"
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* memory of a GUC check hook's "extra": the GUC machinery frees it */
+#if PG_VERSION_NUM >= 160000
+#define compat_guc_alloc(size) guc_malloc(LOG, (size))
+#else
+#define compat_guc_alloc(size) malloc(size)
+#endif
+
+/* DecodeDateTime() returns more about an error since 16 */
+#if PG_VERSION_NUM >= 160000
+#define compat_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz), \
+				   &(DateTimeErrorExtra){0})
+#else
+#define compat_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz))
+#endif
+
+/* actions of the JSON parser return a result since 16 */
+#if PG_VERSION_NUM >= 160000
+#define compat_json_result JsonParseErrorType
+#define compat_json_success JSON_SUCCESS
+#else
+#define compat_json_result void
+#define compat_json_success
+#endif
+
+/* the JSON lexer can live in memory of the caller since 17 */
+#if PG_VERSION_NUM >= 170000
+#define compat_make_json_lex(json, length, encoding) \
+	makeJsonLexContextCstringLen(NULL, (json), (length), (encoding), true)
+#else
+#define compat_make_json_lex(json, length, encoding) \
+	makeJsonLexContextCstringLen(unconstify(char *, (json)), (length), (encoding), true)
+#endif
+
+#endif							/* MAINTSCHED_COMPAT_H */

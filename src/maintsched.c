@@ -1,0 +1,93 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintsched.c
+ *	  The door of the extension, and the map of the house.
+ *
+ * maintsched turns a maintenance document into something the database keeps
+ * by itself.  C does what SQL cannot; policy (what is due, what is planned,
+ * what an import changes) is SQL that a DBA can read with \sf and \d+.
+ *
+ *	 src/core/		what every room needs
+ *		clock.c			the one place that reads the clock; maintsched.now
+ *		identity.c		who acts: the outer role inside a definer function
+ *		nearest.c		"perhaps you meant": the nearest known name
+ *		json.c			strict JSON reading, errors with the JSON path
+ *		compat.h		the only #if PG_VERSION_NUM
+ *	 src/calendar/	recurrence and documents
+ *		rrule*.c		RFC 5545 rules in pure C: parse, expand, describe
+ *		zone.c			local time <-> instant, pure C
+ *		recurrence.c	a rule in a zone: instances in a span, the next one
+ *		occurrence.c	the SQL functions over the four above
+ *		document*.c		calendar JSON: what it must look like
+ *
+ *	 sql/parts/		one fragment a room, in this order: the install script
+ *		10_core			clock, names, errors
+ *		12_document		the readers of calendar documents
+ *		20_recurrence	rules: occurrences(), next_occurrence(), domain rrule
+ *		21_calendar		tables of calendars, tasks, versions, occurrences
+ *		22_planning		what occurrences there are; tick()
+ *		23_task			adding, changing, renaming, retiring tasks; history
+ *		24_import		import_calendar(), plan_import(), install_calendar()
+ *		25_export		export_calendar() and one view per kind of entry
+ *		26_due			due_tasks, today and the other views of what is due
+ *		29_shipped		the shipped documents and frameworks
+ *		85_health		health
+ *		90_access		who may do what: nothing is granted to PUBLIC
+ *		95_dump			what pg_dump takes along
+ *
+ * Calls go one way: door -> calendar -> core.  Nothing here runs in the
+ * postmaster or needs shared_preload_libraries; all functions run in the
+ * backend that calls them and lock nothing but what their SQL locks.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "core/clock.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+/* maintsched.horizon, in minutes; read by SQL through current_setting() */
+static int	horizon_minutes = 90 * 24 * 60;
+
+/* maintsched.reason; read by SQL likewise */
+static char *change_reason = NULL;
+
+/*
+ * Define the settings.  Each room defines its own; what belongs to no room
+ * stands here.
+ */
+void
+_PG_init(void)
+{
+	clock_define_settings();
+
+	DefineCustomIntVariable("maintsched.horizon",
+							"How far ahead occurrences are planned.",
+							"Each task has at least its next occurrence planned, and at most 1,000.",
+							&horizon_minutes,
+							90 * 24 * 60,
+							24 * 60,
+							3660 * 24 * 60,
+							PGC_SUSET,
+							GUC_UNIT_MIN,
+							NULL, NULL, NULL);
+
+	DefineCustomStringVariable("maintsched.reason",
+							   "Why this session changes a calendar; recorded in calendar_history.",
+							   NULL,
+							   &change_reason,
+							   "",
+							   PGC_USERSET,
+							   0,
+							   NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("maintsched");
+}

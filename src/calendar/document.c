@@ -78,7 +78,7 @@ document_error(DocumentReader *reader, const char *hint, const char *format,...)
 
 /* the path grows by a key or an index, and shrinks to what it was */
 int
-enter_key(DocumentReader *reader, const char *key)
+document_enter_key(DocumentReader *reader, const char *key)
 {
 	int			outer = reader->path.len;
 
@@ -87,7 +87,7 @@ enter_key(DocumentReader *reader, const char *key)
 }
 
 int
-enter_index(DocumentReader *reader, int index)
+document_enter_index(DocumentReader *reader, int index)
 {
 	int			outer = reader->path.len;
 
@@ -96,14 +96,14 @@ enter_index(DocumentReader *reader, int index)
 }
 
 void
-leave(DocumentReader *reader, int outer)
+document_leave(DocumentReader *reader, int outer)
 {
 	reader->path.len = outer;
 	reader->path.data[outer] = '\0';
 }
 
 const cJSON *
-member(const cJSON *object, const char *key)
+document_member(const cJSON *object, const char *key)
 {
 	return cJSON_GetObjectItemCaseSensitive(object, key);
 }
@@ -129,16 +129,16 @@ check_distinct(DocumentReader *reader, const cJSON *array, const char *key)
 
 	for (const cJSON *item = array->child; item != NULL; item = item->next, i++)
 	{
-		const cJSON *value = key != NULL ? member(item, key) : item;
+		const cJSON *value = key != NULL ? document_member(item, key) : item;
 		int			j = 0;
 
 		for (const cJSON *other = array->child; other != item; other = other->next, j++)
 		{
-			if (!same_value(reader, value, key != NULL ? member(other, key) : other))
+			if (!same_value(reader, value, key != NULL ? document_member(other, key) : other))
 				continue;
-			enter_index(reader, i);
+			document_enter_index(reader, i);
 			if (key != NULL)
-				enter_key(reader, key);
+				document_enter_key(reader, key);
 			document_error(reader, NULL, "%s%s%s is there already, at index %d",
 						   cJSON_IsString(value) ? "\"" : "",
 						   cJSON_IsString(value) ? json_shown(value->valuestring) :
@@ -161,10 +161,10 @@ check_array(DocumentReader *reader, const Field *field, const cJSON *array)
 
 	for (const cJSON *item = array->child; item != NULL; item = item->next, i++)
 	{
-		int			outer = enter_index(reader, i);
+		int			outer = document_enter_index(reader, i);
 
 		if (field->type != FIELD_ENTRY)
-			check_value(reader, field, item);
+			document_check_value(reader, field, item);
 		else
 		{
 			if (outermost)
@@ -176,7 +176,7 @@ check_array(DocumentReader *reader, const Field *field, const cJSON *array)
 			if (outermost)
 				reader->entry = NULL;
 		}
-		leave(reader, outer);
+		document_leave(reader, outer);
 	}
 
 	if (field->type == FIELD_ENTRY && field->entry->key != NULL)
@@ -230,20 +230,20 @@ check_entry(DocumentReader *reader, const EntryKind *kind, const cJSON *object)
 		if (field == NULL)
 			unknown_key(reader, kind, json_shown(item->string));
 
-		outer = enter_key(reader, field->name);
+		outer = document_enter_key(reader, field->name);
 		if (cJSON_IsNull(item) && (field->flags & FIELD_NULLABLE))
 			 /* as it may be */ ;
 		else if (field->flags & FIELD_ARRAY)
 			check_array(reader, field, item);
 		else
-			check_value(reader, field, item);
-		leave(reader, outer);
+			document_check_value(reader, field, item);
+		document_leave(reader, outer);
 	}
 
 	for (int i = 0; i < kind->nfields; i++)
 	{
 		if ((kind->fields[i].flags & FIELD_REQUIRED) &&
-			member(object, kind->fields[i].name) == NULL)
+			document_member(object, kind->fields[i].name) == NULL)
 			document_error(reader, NULL, "key \"%s\" is missing", kind->fields[i].name);
 	}
 
@@ -259,15 +259,15 @@ static void
 check_format(DocumentReader *reader, const EntryKind *kind, const cJSON *object)
 {
 	const Field *format = &kind->fields[0];
-	const cJSON *value = member(object, format->name);
+	const cJSON *value = document_member(object, format->name);
 	int			outer;
 
 	Assert(strcmp(format->name, "format") == 0);
 	if (value == NULL)
 		return;
-	outer = enter_key(reader, format->name);
-	check_value(reader, format, value);
-	leave(reader, outer);
+	outer = document_enter_key(reader, format->name);
+	document_check_value(reader, format, value);
+	document_leave(reader, outer);
 }
 
 static Datum

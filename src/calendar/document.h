@@ -89,20 +89,20 @@ extern const EntryKind framework_document;
 /* document.c */
 extern void document_error(DocumentReader *reader, const char *hint, const char *format,...)
 			pg_attribute_printf(3, 4) pg_attribute_noreturn();
-extern int	enter_key(DocumentReader *reader, const char *key);
-extern int	enter_index(DocumentReader *reader, int index);
-extern void leave(DocumentReader *reader, int outer);
-extern const cJSON *member(const cJSON *object, const char *key);
+extern int	document_enter_key(DocumentReader *reader, const char *key);
+extern int	document_enter_index(DocumentReader *reader, int index);
+extern void document_leave(DocumentReader *reader, int outer);
+extern const cJSON *document_member(const cJSON *object, const char *key);
 
 /* document_check.c */
-extern void check_task(DocumentReader *reader, const cJSON *task);
-extern void check_window(DocumentReader *reader, const cJSON *window);
-extern void check_notification(DocumentReader *reader, const cJSON *notification);
-extern void check_phase(DocumentReader *reader, const cJSON *phase);
-extern void check_kpi(DocumentReader *reader, const cJSON *kpi);
-extern void check_calendar(DocumentReader *reader, const cJSON *calendar);
+extern void document_check_task(DocumentReader *reader, const cJSON *task);
+extern void document_check_window(DocumentReader *reader, const cJSON *window);
+extern void document_check_notification(DocumentReader *reader, const cJSON *notification);
+extern void document_check_phase(DocumentReader *reader, const cJSON *phase);
+extern void document_check_kpi(DocumentReader *reader, const cJSON *kpi);
+extern void document_check_calendar(DocumentReader *reader, const cJSON *calendar);
 
 /* document_value.c */
-extern void check_value(DocumentReader *reader, const Field *field, const cJSON *value);
+extern void document_check_value(DocumentReader *reader, const Field *field, const cJSON *value);
 
 #endif							/* MAINTSCHED_DOCUMENT_H */

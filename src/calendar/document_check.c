@@ -20,7 +20,7 @@
 static const char *
 member_string(const cJSON *object, const char *key)
 {
-	return cJSON_GetStringValue(member(object, key));
+	return cJSON_GetStringValue(document_member(object, key));
 }
 
 static bool
@@ -35,7 +35,7 @@ member_is(const cJSON *object, const char *key, const char *word)
 static bool
 has_member(const cJSON *object, const char *key)
 {
-	const cJSON *item = member(object, key);
+	const cJSON *item = document_member(object, key);
 
 	return item != NULL && !cJSON_IsNull(item);
 }
@@ -54,15 +54,15 @@ refuse_member(DocumentReader *reader, const cJSON *object, const char *key,
 {
 	if (has_member(object, key))
 	{
-		enter_key(reader, key);
+		document_enter_key(reader, key);
 		document_error(reader, NULL, "%s", why);
 	}
 }
 
 void
-check_task(DocumentReader *reader, const cJSON *task)
+document_check_task(DocumentReader *reader, const cJSON *task)
 {
-	const cJSON *rdate = member(task, "rdate");
+	const cJSON *rdate = document_member(task, "rdate");
 
 	if (member_is(task, "kind", "routine"))
 		demand_member(reader, task, "routine", "a task of kind \"routine\" has one");
@@ -77,7 +77,7 @@ check_task(DocumentReader *reader, const cJSON *task)
 }
 
 void
-check_window(DocumentReader *reader, const cJSON *window)
+document_check_window(DocumentReader *reader, const cJSON *window)
 {
 	if (!has_member(window, "rule"))
 		return;
@@ -86,7 +86,7 @@ check_window(DocumentReader *reader, const cJSON *window)
 }
 
 void
-check_notification(DocumentReader *reader, const cJSON *notification)
+document_check_notification(DocumentReader *reader, const cJSON *notification)
 {
 	if (member_is(notification, "moment", "before_start"))
 		demand_member(reader, notification, "lead_time",
@@ -97,19 +97,19 @@ check_notification(DocumentReader *reader, const cJSON *notification)
 }
 
 void
-check_phase(DocumentReader *reader, const cJSON *phase)
+document_check_phase(DocumentReader *reader, const cJSON *phase)
 {
-	int			from = atoi(json_number(&reader->json, member(phase, "from_minutes")));
-	int			to = atoi(json_number(&reader->json, member(phase, "to_minutes")));
+	int			from = atoi(json_number(&reader->json, document_member(phase, "from_minutes")));
+	int			to = atoi(json_number(&reader->json, document_member(phase, "to_minutes")));
 
 	if (from < to)
 		return;
-	enter_key(reader, "to_minutes");
+	document_enter_key(reader, "to_minutes");
 	document_error(reader, NULL, "%d is not later than from_minutes, %d", to, from);
 }
 
 void
-check_kpi(DocumentReader *reader, const cJSON *kpi)
+document_check_kpi(DocumentReader *reader, const cJSON *kpi)
 {
 	if (has_member(kpi, "comparison"))
 		demand_member(reader, kpi, "value", "a comparison needs one");
@@ -129,7 +129,7 @@ check_former_name(DocumentReader *reader, const cJSON *tasks, const cJSON *owner
 
 	for (const cJSON *task = tasks->child; task != NULL; task = task->next, i++)
 	{
-		const cJSON *formerly = member(task, "formerly");
+		const cJSON *formerly = document_member(task, "formerly");
 
 		if (member_is(task, "name", former))
 			document_error(reader, NULL, "\"%s\" is the name of tasks[%d]", former, i);
@@ -147,29 +147,29 @@ check_former_name(DocumentReader *reader, const cJSON *tasks, const cJSON *owner
 static void
 check_former_names(DocumentReader *reader, const cJSON *tasks)
 {
-	int			outermost = enter_key(reader, "tasks");
+	int			outermost = document_enter_key(reader, "tasks");
 	int			i = 0;
 
 	for (const cJSON *task = tasks->child; task != NULL; task = task->next, i++)
 	{
-		const cJSON *formerly = member(task, "formerly");
-		int			outer = enter_index(reader, i);
+		const cJSON *formerly = document_member(task, "formerly");
+		int			outer = document_enter_index(reader, i);
 		int			j = 0;
 
-		enter_key(reader, "formerly");
+		document_enter_key(reader, "formerly");
 		if (formerly != NULL)
 		{
 			for (const cJSON *item = formerly->child; item != NULL; item = item->next, j++)
 			{
-				int			inner = enter_index(reader, j);
+				int			inner = document_enter_index(reader, j);
 
 				check_former_name(reader, tasks, task, item->valuestring);
-				leave(reader, inner);
+				document_leave(reader, inner);
 			}
 		}
-		leave(reader, outer);
+		document_leave(reader, outer);
 	}
-	leave(reader, outermost);
+	document_leave(reader, outermost);
 }
 
 /*
@@ -178,9 +178,9 @@ check_former_names(DocumentReader *reader, const cJSON *tasks)
 static void
 check_task_references(DocumentReader *reader, const cJSON *calendar, const char *key)
 {
-	const cJSON *tasks = member(calendar, "tasks");
-	const cJSON *array = member(calendar, key);
-	int			outermost = enter_key(reader, key);
+	const cJSON *tasks = document_member(calendar, "tasks");
+	const cJSON *array = document_member(calendar, key);
+	int			outermost = document_enter_key(reader, key);
 	int			n = cJSON_GetArraySize(tasks);
 	int			i = 0;
 
@@ -202,22 +202,22 @@ check_task_references(DocumentReader *reader, const cJSON *calendar, const char 
 		for (const cJSON *task = tasks->child; task != NULL; task = task->next)
 			names[nnames++] = member_string(task, "name");
 		near = nearest_name(name, names, nnames);
-		enter_index(reader, i);
-		enter_key(reader, "task");
+		document_enter_index(reader, i);
+		document_enter_key(reader, "task");
 		document_error(reader,
 					   near != NULL ? psprintf("Perhaps you meant \"%s\".", near) : NULL,
 					   "there is no task \"%s\" in this document", name);
 	}
-	leave(reader, outermost);
+	document_leave(reader, outermost);
 }
 
 /*
  * What the parts of a calendar mean together.
  */
 void
-check_calendar(DocumentReader *reader, const cJSON *calendar)
+document_check_calendar(DocumentReader *reader, const cJSON *calendar)
 {
-	check_former_names(reader, member(calendar, "tasks"));
+	check_former_names(reader, document_member(calendar, "tasks"));
 	check_task_references(reader, calendar, "scripts");
 	check_task_references(reader, calendar, "commands");
 }

@@ -100,7 +100,7 @@ static const Field task_fields[] = {
 	{"controls", TYPE(CONTROL, REQUIRED | DISTINCT)},
 	SOURCE
 };
-static const EntryKind task = KIND("task", task_fields, "name", check_task);
+static const EntryKind task = KIND("task", task_fields, "name", document_check_task);
 
 static const Field window_fields[] = {
 	{"name", TYPE(NAME, REQUIRED)},
@@ -113,7 +113,7 @@ static const Field window_fields[] = {
 	{"description", TYPE(TEXT, OPTIONAL)},
 	SOURCE
 };
-static const EntryKind window = KIND("window", window_fields, "name", check_window);
+static const EntryKind window = KIND("window", window_fields, "name", document_check_window);
 
 static const Field notification_fields[] = {
 	{"name", TYPE(NAME, REQUIRED)},
@@ -124,7 +124,7 @@ static const Field notification_fields[] = {
 	{"channel", WORDS(channels, REQUIRED)},
 	SOURCE
 };
-static const EntryKind notification = KIND("notification", notification_fields, "name", check_notification);
+static const EntryKind notification = KIND("notification", notification_fields, "name", document_check_notification);
 
 static const Field documentation_fields[] = {
 	{"phase", WORDS(step_phases, REQUIRED)},
@@ -185,7 +185,7 @@ static const Field phase_fields[] = {
 	{"steps", TYPE(LABEL, REQUIRED | FILLED)},
 	SOURCE
 };
-static const EntryKind phase = KIND("phase", phase_fields, "name", check_phase);
+static const EntryKind phase = KIND("phase", phase_fields, "name", document_check_phase);
 
 static const Field incident_fields[] = {
 	{"name", TYPE(NAME, REQUIRED)},
@@ -222,7 +222,7 @@ static const Field kpi_fields[] = {
 	{"unit", TYPE(LABEL, OPTIONAL)},
 	SOURCE
 };
-static const EntryKind kpi = KIND("KPI", kpi_fields, "name", check_kpi);
+static const EntryKind kpi = KIND("KPI", kpi_fields, "name", document_check_kpi);
 
 static const Field history_fields[] = {
 	{"version", TYPE(LABEL, REQUIRED)},
@@ -257,7 +257,7 @@ static const Field calendar_fields[] = {
 	{"kpis", ENTRIES(kpi, OPTIONAL)},
 	{"history", ENTRIES(history, OPTIONAL)}
 };
-const EntryKind calendar_document = KIND("calendar document", calendar_fields, NULL, check_calendar);
+const EntryKind calendar_document = KIND("calendar document", calendar_fields, NULL, document_check_calendar);
 
 static const Field control_fields[] = {
 	{"control", TYPE(LABEL, REQUIRED)},

@@ -3,7 +3,7 @@
  * document_value.c
  *	  The types of values in calendar and framework documents.
  *
- * check_value() decides whether one JSON value is of the type that its field
+ * document_check_value() decides whether one JSON value is of the type that its field
  * demands.  Values are only looked at, never converted: the importer reads
  * them again from jsonb, so what passes here must be acceptable to the
  * types that it casts to.  Strings are UTF-8 whatever the server's encoding.
@@ -383,7 +383,7 @@ check_string(DocumentReader *reader, const Field *field, const char *string)
  * Entries are document.c's business.
  */
 void
-check_value(DocumentReader *reader, const Field *field, const cJSON *value)
+document_check_value(DocumentReader *reader, const Field *field, const cJSON *value)
 {
 	switch (field->type)
 	{

@@ -99,3 +99,18 @@ stage() {
 		"$top/test/maintsched.conf.in" > "$work/maintsched.conf"
 	chmod a+r "$work/maintsched.conf"
 }
+
+# Starts a server in $work/data with what stage installed; sets psql.
+start_server() {
+	(
+		cd "$work" || exit
+		"${run_as[@]}" "$bindir/initdb" -D data -U postgres -A trust --no-sync -E UTF8 --locale=C.UTF-8 > initdb.log 2>&1 ||
+			{ cat initdb.log; die "initdb failed"; }
+		printf "include '%s/maintsched.conf'\nunix_socket_directories = '%s'\n" "$work" "$work" |
+			"${run_as[@]}" tee -a data/postgresql.conf > /dev/null
+		"${run_as[@]}" "$bindir/pg_ctl" -D data -l server.log -w start > /dev/null ||
+			{ cat server.log; die "the server did not start"; }
+	)
+	# shellcheck disable=SC2034 # for the script that sources this
+	psql=("$bindir/psql" -h "$work" -U postgres)
+}

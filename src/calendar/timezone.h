@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * timezone.h
+ *	  Time zones by their names in the IANA database.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MAINTSCHED_TIMEZONE_H
+#define MAINTSCHED_TIMEZONE_H
+
+#include "pgtime.h"
+
+extern const pg_tz *timezone_by_name(text *name);
+
+#endif							/* MAINTSCHED_TIMEZONE_H */

@@ -20,6 +20,7 @@
 
 #include "calendar/document.h"
 #include "calendar/rrule.h"
+#include "calendar/timezone.h"
 #include "core/nearest.h"
 
 /* the longest strings, in bytes; kept names are like the server's own */
@@ -182,6 +183,16 @@ check_rule(DocumentReader *reader, const char *string)
 		document_error(reader, error.hint[0] != '\0' ? pstrdup(error.hint) : NULL,
 					   "\"%s\" is not a recurrence rule: %s, at character %d",
 					   json_shown(string), json_shown(error.reason), error.position);
+}
+
+static void
+check_timezone(DocumentReader *reader, const char *string)
+{
+	check_label(reader, string);
+	if (timezone_find(json_shown(string)) == NULL)
+		document_error(reader, timezone_hint(json_shown(string)),
+					   "\"%s\" is not a time zone of the IANA database",
+					   json_shown(string));
 }
 
 /*
@@ -366,7 +377,7 @@ check_string(DocumentReader *reader, const Field *field, const char *string)
 			check_duration(reader, string, field->type == FIELD_SPAN);
 			break;
 		case FIELD_TIMEZONE:
-			check_label(reader, string);
+			check_timezone(reader, string);
 			break;
 		case FIELD_BOOLEAN:
 		case FIELD_INTEGER:

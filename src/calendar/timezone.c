@@ -104,8 +104,18 @@ nearest_zone(const char *word)
 	return found != NULL ? found : nearest_name(word, names, n);
 }
 
-static void
-unknown_zone(const char *name)
+/* The zone of a name, NULL where the database has none of this name. */
+const pg_tz *
+timezone_find(const char *name)
+{
+	pg_tz	   *tz = is_zone_name(name) ? pg_tzset(name) : NULL;
+
+	return tz != NULL && pg_tz_acceptable(tz) ? tz : NULL;
+}
+
+/* A hint for a name that timezone_find() does not know. */
+const char *
+timezone_hint(const char *name)
 {
 	char	   *word = pstrdup(name);
 	const char *near;
@@ -117,12 +127,8 @@ unknown_zone(const char *name)
 			*c = '_';
 	}
 	near = nearest_zone(word);
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("time zone \"%s\" not recognized", name),
-			 errdetail("A time zone is a name of the IANA database, like Europe/Dublin or UTC."),
-			 near != NULL ? errhint("Perhaps you meant \"%s\".", near) :
-			 errhint("The names are in the view pg_timezone_names.")));
+	return near != NULL ? psprintf("Perhaps you meant \"%s\".", near) :
+		"The names are in the view pg_timezone_names.";
 }
 
 /* The zone of a name; an error where the database has none of this name. */
@@ -130,12 +136,14 @@ const pg_tz *
 timezone_by_name(text *name_text)
 {
 	char	   *name = text_to_cstring(name_text);
-	const pg_tz *tz = NULL;
+	const pg_tz *tz = timezone_find(name);
 
-	if (is_zone_name(name))
-		tz = pg_tzset(name);
-	if (tz == NULL || !pg_tz_acceptable((pg_tz *) tz))
-		unknown_zone(name);
+	if (tz == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" not recognized", name),
+				 errdetail("A time zone is a name of the IANA database, like Europe/Dublin or UTC."),
+				 errhint("%s", timezone_hint(name))));
 	pfree(name);
 	return tz;
 }

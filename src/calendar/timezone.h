@@ -12,6 +12,8 @@
 
 #include "pgtime.h"
 
+extern const pg_tz *timezone_find(const char *name);
+extern const char *timezone_hint(const char *name);
 extern const pg_tz *timezone_by_name(text *name);
 
 #endif							/* MAINTSCHED_TIMEZONE_H */

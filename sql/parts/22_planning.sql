@@ -10,6 +10,14 @@
 -- rows that are no longer in the set go, the others keep their id.
 --
 
+create function maintsched.unopened(opens_at timestamptz, simulated boolean) returns boolean
+language sql stable parallel safe
+return opens_at > maintsched.clock()
+	and (simulated or opens_at > statement_timestamp());
+
+comment on function maintsched.unopened(timestamptz, boolean) is
+'Whether an occurrence may still be planned anew. A session whose clock is set back does not touch what has really opened.';
+
 create type maintsched.expansion as (
 	local_start timestamp,
 	opens_at timestamptz,
@@ -145,13 +153,12 @@ declare
 	version integer;
 	known_until timestamptz;
 	since timestamptz;
-	last_start timestamp;
 	last_opened timestamp;
 	expanded maintsched.expansion[];
 	taken integer;
 	n integer;
 	planned integer := 0;
-	kept timestamp[] := '{}';
+	kept timestamp[] := array[]::timestamp[];
 	planned_until timestamptz;
 begin
 	select t.* into strict task
@@ -206,7 +213,7 @@ begin
 		on conflict (task_id, local_start, timezone) do update
 		set version = excluded.version, opens_at = excluded.opens_at,
 			due_at = excluded.due_at, closes_at = excluded.closes_at
-		where o.opens_at > at
+		where maintsched.unopened(o.opens_at, o.simulated)
 		and (o.version, o.opens_at, o.due_at, o.closes_at)
 			is distinct from
 			(excluded.version, excluded.opens_at, excluded.due_at, excluded.closes_at);
@@ -222,7 +229,7 @@ begin
 
 	delete from maintsched.occurrence o
 	where o.task_id = task.task_id
-	and o.opens_at > at
+	and maintsched.unopened(o.opens_at, o.simulated)
 	and (o.timezone <> zone or o.local_start <> all (kept));
 
 	insert into maintsched.task_plan as p (task_id, planned_until, replan_at, planned_at)

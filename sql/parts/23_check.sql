@@ -101,17 +101,17 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	control text;
+	citation text;
 begin
-	foreach control in array controls loop
-		if control is null or not exists (
+	foreach citation in array controls loop
+		if citation is null or not exists (
 			select from maintsched.control k
-			where control = k.framework || ' ' || k.control)
+			where citation = k.framework || ' ' || k.control)
 		then
 			raise exception using
 				errcode = 'undefined_object',
-				message = format('%s: control %s is not known', subject, coalesce('"' || control || '"', 'NULL')),
-				hint = maintsched.perhaps(coalesce(control, ''),
+				message = format('%s: control %s is not known', subject, coalesce('"' || citation || '"', 'NULL')),
+				hint = maintsched.perhaps(coalesce(citation, ''),
 					array(select k.framework || ' ' || k.control from maintsched.control k order by 1),
 					'A control is written "FRAMEWORK citation". Known are');
 		end if;

@@ -46,7 +46,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
 	task maintsched.task;
-	attempt integer;
 begin
 	for attempt in 1 .. 2 loop
 		select t.* into task
@@ -171,7 +170,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-	if old.opens_at > maintsched.clock() then
+	if maintsched.unopened(old.opens_at, old.simulated) then
 		return case tg_op when 'DELETE' then old else new end;
 	end if;
 	if tg_op = 'UPDATE' and (to_jsonb(new) - array['closed_at', 'withdrawn_at', 'withdrawn_reason'])

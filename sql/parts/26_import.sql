@@ -191,7 +191,7 @@ as $$
 declare
 	c maintsched.task_comparison;
 	wanted maintsched.task;
-	held text[] := '{}';
+	held text[] := array[]::text[];
 	is_new boolean;
 begin
 	for c in select * from maintsched.compare_tasks(document, calendar) loop
@@ -251,15 +251,17 @@ $$;
 comment on function maintsched.import_tasks(jsonb, text, boolean, text) is
 'Part of import_calendar(): adds, changes, renames, revives and retires tasks.';
 
-create function maintsched.import_rest(document jsonb, calendar text, reason text) returns void
+create function maintsched.import_rest(document jsonb, calendar text, again boolean, reason text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 begin
-	insert into maintsched.calendar_change (calendar, field, old, new, reason)
-	select calendar, r.field, r.old #>> '{}', r.new #>> '{}', reason
-	from maintsched.compare_rest(document, calendar) r;
+	if again then
+		insert into maintsched.calendar_change (calendar, field, old, new, reason)
+		select calendar, r.field, r.old #>> '{}', r.new #>> '{}', reason
+		from maintsched.compare_rest(document, calendar) r;
+	end if;
 
 	update maintsched.calendar k
 	set title = document ->> 'title', version = document ->> 'version',
@@ -302,8 +304,8 @@ begin
 end
 $$;
 
-comment on function maintsched.import_rest(jsonb, text, text) is
-'Part of import_calendar(): all that is no task.';
+comment on function maintsched.import_rest(jsonb, text, boolean, text) is
+'Part of import_calendar(): all that is no task; what changes again is recorded.';
 
 create function maintsched.announce_windows(calendar text) returns void
 language plpgsql
@@ -354,6 +356,12 @@ declare
 	shipped_name text;
 	there maintsched.calendar;
 begin
+	if parsed is null then
+		raise exception using
+			errcode = 'null_value_not_allowed',
+			message = 'a calendar document is needed',
+			hint = 'install_calendar() installs the shipped ones: the view available_calendars lists them.';
+	end if;
 	lock table maintsched.calendar in share row exclusive mode;
 	lock table maintsched.task in share row exclusive mode;
 
@@ -379,7 +387,7 @@ begin
 	update maintsched.calendar c set shipped_as = shipped_name where c.name = calendar_name;
 
 	perform set_config('maintsched.reason', reason, true);
-	perform maintsched.import_rest(parsed, calendar_name, reason);
+	perform maintsched.import_rest(parsed, calendar_name, there.name is not null, reason);
 	perform maintsched.import_tasks(parsed, calendar_name, shipped_name is not null, reason);
 	perform set_config('maintsched.reason', reason_before, true);
 	return calendar_name;

@@ -73,16 +73,23 @@ end;
 comment on function maintsched.occurrence_state(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) is
 'Status of an occurrence of which nothing is recorded: withdrawn, scheduled, due, overdue or missed.';
 
-create function maintsched.local_text(at timestamptz, zone text) returns text
+create function maintsched.start_text(at timestamptz, zone text) returns text
+language sql stable parallel safe
+return to_char(at at time zone zone, 'Dy YYYY-MM-DD HH24:MI ') || zone;
+
+comment on function maintsched.start_text(timestamptz, text) is
+'The instant at which something begins, in local time, for people.';
+
+create function maintsched.end_text(at timestamptz, zone text) returns text
 language sql stable parallel safe
 return case
 	when (at at time zone zone)::time = '00:00'
-	then to_char((at at time zone zone) - interval '1 minute', 'Dy YYYY-MM-DD "24:00"')
-	else to_char(at at time zone zone, 'Dy YYYY-MM-DD HH24:MI')
-end || ' ' || zone;
+	then to_char((at at time zone zone) - interval '1 minute', 'Dy YYYY-MM-DD "24:00 "') || zone
+	else maintsched.start_text(at, zone)
+end;
 
-comment on function maintsched.local_text(timestamptz, text) is
-'An instant in local time, for people. Midnight shows as 24:00 of the day that it ends (ISO 8601).';
+comment on function maintsched.end_text(timestamptz, text) is
+'The instant by which something ends, in local time, for people. Midnight shows as 24:00 of the day that it ends (ISO 8601).';
 
 create view maintsched.occurrence_status as
 select o.occurrence_id, t.calendar, t.name as task, v.title,
@@ -185,7 +192,7 @@ with task as (
 )
 select l.occurrence_id, l.calendar, l.task, l.title, l.cadence, l.team, l.kind, l.status,
 	l.opens_at, l.due_at,
-	maintsched.local_text(l.due_at, l.zone) as due_local,
+	maintsched.end_text(l.due_at, l.zone) as due_local,
 	case when l.due_at <= maintsched.clock()
 		then extract(epoch from maintsched.clock() - l.due_at)::bigint end as overdue_seconds,
 	(extract(epoch from l.effort) / 60)::integer as effort_minutes,
@@ -250,7 +257,7 @@ comment on function maintsched.time_span(bigint) is 'Seconds as whole minutes, h
 create view maintsched.today as
 select d.occurrence_id as id,
 	maintsched.fit(d.title, 33) as what,
-	maintsched.fit(d.team, 12) as team,
+	maintsched.fit(d.team, 14) as team,
 	case
 		when d.status = 'unknown' then 'unknown'
 		when d.overdue_seconds is not null then 'late ' || maintsched.time_span(d.overdue_seconds)
@@ -259,7 +266,7 @@ select d.occurrence_id as id,
 		else split_part(d.due_local, ' ', 2)
 	end as due,
 	case when d.checklist_total > 0 then d.checklist_done || '/' || d.checklist_total end as checklist,
-	maintsched.fit(d.waits_for, 12) as waits_for
+	maintsched.fit(d.waits_for, 11) as waits_for
 from maintsched.due_tasks d
 order by d.due_at nulls first, d.calendar, d.occurrence_id;
 

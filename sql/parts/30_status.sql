@@ -119,7 +119,7 @@ comment on function maintsched.window_close(timestamp, interval, text) is
 create view maintsched.window_schedule as
 select w.calendar, w.name as window_name, w.title, w.change_class,
 	o.starts_at as opens_at, c.closes_at,
-	maintsched.local_text(o.starts_at, w.zone) as opens_local,
+	maintsched.start_text(o.starts_at, w.zone) as opens_local,
 	w.zone as timezone,
 	o.starts_at <= maintsched.clock() as open_now
 from (

@@ -6,17 +6,30 @@
 -- planning_state belongs to one server.
 --
 
-select pg_catalog.pg_extension_config_dump(r.name::regclass, '')
-from unnest(array[
-	'maintsched.calendar',
-	'maintsched.task', 'maintsched.task_task_id_seq',
-	'maintsched.task_version',
-	'maintsched.task_plan',
-	'maintsched.occurrence', 'maintsched.occurrence_occurrence_id_seq',
-	'maintsched.maintenance_window',
-	'maintsched.contact',
-	'maintsched.calendar_item',
-	'maintsched.team_role',
-	'maintsched.framework_setting',
-	'maintsched.calendar_change', 'maintsched.calendar_change_change_id_seq'
-]) r(name);
+select pg_catalog.pg_extension_config_dump('maintsched.calendar', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.task', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.task_task_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.task_version', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.task_plan', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.occurrence', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.occurrence_occurrence_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.maintenance_window', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.contact', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.calendar_item', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.team_role', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.framework_setting', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.calendar_change', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.calendar_change_change_id_seq', '');

@@ -1,0 +1,85 @@
+-- Planning: how far, how many, what happens when nobody plans.
+set client_min_messages = warning;
+drop extension maintsched;
+create extension maintsched;
+set timezone = 'UTC';
+set maintsched.now = '2026-04-06 12:00+00';
+select maintsched.install_calendar('smartmed');
+select maintsched.install_calendar('astral-core');
+reset client_min_messages;
+
+-- 90 days ahead, at least the next one.
+select max(opens_at) filter (where cadence = 'daily') < maintsched.clock() + interval '90 days' as within,
+	max(opens_at) filter (where cadence = 'daily') > maintsched.clock() + interval '88 days' as far_enough
+from maintsched.occurrence join maintsched.task using (task_id);
+select t.name, min(o.opens_at) as next from maintsched.task t left join maintsched.occurrence o
+	on o.task_id = t.task_id and o.opens_at > maintsched.clock()
+where t.cadence = 'annual' group by 1 order by 1;
+-- The running quarter is due, the last one is not missed.
+select count(*) from maintsched.occurrence where due_at <= maintsched.clock();
+select status, count(*) from maintsched.task_status group by 1 order by 1;
+select item, status, detail from maintsched.health order by 1;
+
+-- Planning again changes nothing, and keeps the ids.
+create temp table before as select * from maintsched.occurrence;
+select maintsched.tick();
+select count(maintsched.plan_task(task_id)) from maintsched.task;
+select count(*) from (select * from before except select * from maintsched.occurrence) x;
+select count(*) from (select * from maintsched.occurrence except select * from before) x;
+
+-- Two years ahead, and nobody called tick(): every task unknown, nothing
+-- green, nothing silently empty.
+set maintsched.now = '2028-04-06 12:00+00';
+select status, count(*) from maintsched.task_status group by 1;
+select status, count(*), count(occurrence_id) from maintsched.due_tasks group by 1;
+select count(*) from maintsched.today where due = 'unknown';
+select count(*) from maintsched.upcoming_tasks;
+select item, status, detail, hint from maintsched.health order by 1;
+
+-- tick() plans what should have been: the two years are there, as missed.
+set maintsched.now = '2026-11-21 12:00+00';
+select maintsched.tick();
+set client_min_messages = error;
+select status, count(*) from maintsched.task_status where status in ('unknown', 'compliant', 'done') group by 1;
+reset client_min_messages;
+select count(*), min(opens_at), max(opens_at) from maintsched.occurrence o join maintsched.task t using (task_id)
+where t.calendar = 'smartmed' and t.name = 'check-system-health' and o.opens_at <= maintsched.clock();
+select status, count(*) from maintsched.occurrence_status
+where calendar = 'smartmed' and task = 'check-system-health' and opens_at <= maintsched.clock() group by 1 order by 1;
+select missed_before from maintsched.due_tasks where calendar = 'smartmed' and task = 'check-system-health';
+-- No gap and no double between the old planning and the new.
+select count(*) from (
+	select local_start - lag(local_start) over (order by local_start) as step
+	from maintsched.occurrence o join maintsched.task t using (task_id)
+	where t.calendar = 'smartmed' and t.name = 'check-system-health') s
+where step <> interval '1 day';
+
+-- At most 1,000 ahead; half of it later it is planned again.
+select maintsched.add_task('smartmed', 'minutely', 'FREQ=MINUTELY', due_within => '30 s') > 0 as added;
+select count(*) <= 1000 as bounded, count(*) > 900 as enough, min(opens_at) from maintsched.occurrence o join maintsched.task t using (task_id)
+where t.name = 'minutely' and o.opens_at > maintsched.clock();
+select status from maintsched.task_status where task = 'minutely';
+set maintsched.now = '2026-11-22 12:00+00';
+select status from maintsched.task_status where task = 'minutely';
+update maintsched.task set title = 'Every minute' where name = 'minutely';
+select maintsched.tick(), maintsched.tick();
+select status from maintsched.task_status where task = 'minutely';
+select count(*) filter (where step <> interval '1 minute') from (
+	select local_start - lag(local_start) over (order by local_start) as step
+	from maintsched.occurrence o join maintsched.task t using (task_id) where t.name = 'minutely') s;
+
+-- The horizon is a setting.
+set maintsched.horizon = '10 d';
+select maintsched.add_task('smartmed', 'short', 'FREQ=DAILY') > 0 as added;
+select count(*) from maintsched.occurrence o join maintsched.task t using (task_id) where t.name = 'short' and o.opens_at > maintsched.clock();
+set maintsched.horizon = '1 h';
+reset maintsched.horizon;
+
+-- A simulated tick closes nothing; a real one does, and status does not depend on it.
+select count(*) from maintsched.occurrence where closed_at is not null;
+create temp table status_before as select occurrence_id, status from maintsched.occurrence_status;
+reset maintsched.now;
+select maintsched.tick();
+select count(*) > 0 as closed, bool_and(closed_at >= closes_at) as after_closing from maintsched.occurrence where closed_at is not null;
+set maintsched.now = '2026-11-22 12:00+00';
+select count(*) from status_before b join maintsched.occurrence_status s using (occurrence_id) where s.status <> b.status;

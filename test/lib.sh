@@ -20,7 +20,7 @@ installed() {
 
 # The major release that this Debian has.
 debian_major() {
-	apt-cache depends postgresql 2> /dev/null | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1
+	{ apt-cache depends postgresql 2> /dev/null || true; } | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p'
 }
 
 # PG_CONFIG, else the newest complete PostgreSQL of Debian's packages, else the

@@ -42,14 +42,6 @@ sub catalogs
 	return $rows;
 }
 
-sub difference
-{
-	my ($left, $right) = @_;
-	my %seen = map { $_ => 1 } @$left;
-	my @more = grep { !delete $seen{$_} } @$right;
-	return [ sort(keys %seen), @more ];
-}
-
 # install A, update to B; compare with install B
 sub compare
 {

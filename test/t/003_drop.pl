@@ -28,22 +28,14 @@ sub snapshot
 		} @catalogs);
 }
 
-sub leftover
-{
-	my ($before, $after) = @_;
-	my %seen = map { $_ => 1 } @$before;
-	my @more = grep { !delete $seen{$_} } @$after;
-	return [ @more, keys %seen ];
-}
-
 my $before = snapshot('postgres');
 cmp_ok(scalar @$before, '>', 5000, 'there are rows to compare');
 
 $node->safe_psql('postgres', 'create extension maintsched');
-cmp_ok(scalar @{ leftover($before, snapshot('postgres')) },
+cmp_ok(scalar @{ difference($before, snapshot('postgres')) },
 	'>', 500, 'the extension shows in the catalogs');
 $node->safe_psql('postgres', 'drop extension maintsched');
-is_deeply(leftover($before, snapshot('postgres')), [], 'nothing is left of an empty one');
+is_deeply(difference($before, snapshot('postgres')), [], 'nothing is left of an empty one');
 
 my $install = q{
 	create extension maintsched;
@@ -53,7 +45,7 @@ my $install = q{
 };
 $node->safe_psql('postgres', $install);
 $node->safe_psql('postgres', 'drop extension maintsched');
-is_deeply(leftover($before, snapshot('postgres')), [], 'nothing is left of one with calendars');
+is_deeply(difference($before, snapshot('postgres')), [], 'nothing is left of one with calendars');
 
 # Objects of the user's own that build on it are what CASCADE is for.
 $node->safe_psql('postgres', $install . q{create view mine as select * from maintsched.today});
@@ -61,7 +53,7 @@ my ($status, $out, $error) = $node->psql('postgres', 'drop extension maintsched'
 isnt($status, 0, 'a view of the user keeps the extension');
 like($error, qr/view mine depends on view maintsched\.today/, 'and the error names it');
 $node->safe_psql('postgres', 'drop extension maintsched cascade');
-is_deeply(leftover($before, snapshot('postgres')), [], 'nothing is left after CASCADE');
+is_deeply(difference($before, snapshot('postgres')), [], 'nothing is left after CASCADE');
 
 # It can be made again.
 $node->safe_psql('postgres', $install);

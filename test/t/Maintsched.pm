@@ -8,7 +8,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_server extension_folder version slurp_rel rows_of);
+our @EXPORT = qw(new_server extension_folder version slurp_rel rows_of difference);
 
 my $here = dirname(__FILE__);
 
@@ -54,6 +54,16 @@ sub rows_of
 {
 	my ($node, $database, $sql) = @_;
 	return [ split /\n/, $node->safe_psql($database, $sql) ];
+}
+
+# The lines that are in one list only; lines may occur more than once.
+sub difference
+{
+	my ($left, $right) = @_;
+	my %count;
+	$count{$_}++ foreach @$left;
+	$count{$_}-- foreach @$right;
+	return [ sort grep { $count{$_} != 0 } keys %count ];
 }
 
 1;

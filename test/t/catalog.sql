@@ -39,7 +39,9 @@ with member as (
 	union all
 	select r.id || '.' || a.attname, 'column', concat_ws(' | ',
 		row_number() over (partition by r.oid order by a.attnum), format_type(a.atttypid, a.atttypmod),
-		a.attcollation::regcollation, a.attnotnull, a.attidentity, a.attgenerated, a.attstorage, a.attacl, a.attoptions,
+		a.attcollation::regcollation, a.attnotnull, a.attidentity, a.attgenerated, a.attstorage, a.attacl,
+		-- pg_attver counts what the server did, not what the script says
+		(select array_agg(o order by o) from unnest(a.attoptions) o where o not like 'pg\_attver=%'),
 		pg_get_expr(d.adbin, d.adrelid), col_description(r.oid, a.attnum))
 	from relation r
 	join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
@@ -51,11 +53,11 @@ with member as (
 	select r.id, 'index', pg_get_indexdef(i.indexrelid) || ' ' || i.indisvalid
 	from relation r join pg_index i on i.indrelid = r.oid
 	union all
-	select r.id, 'trigger ' || t.tgname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled
+	select r.id, 'trigger ' || t.tgname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
 	from relation r join pg_trigger t on t.tgrelid = r.oid
 	where not t.tgisinternal
 	union all
-	select r.id, 'rule ' || w.rulename, pg_get_ruledef(w.oid) || ' ' || w.ev_enabled
+	select r.id, 'rule ' || w.rulename, pg_get_ruledef(w.oid) || ' ' || w.ev_enabled::text
 	from relation r join pg_rewrite w on w.ev_class = r.oid
 	where r.relkind not in ('v', 'm')
 	union all

@@ -156,8 +156,8 @@ declare
 	last_opened timestamp;
 	expanded maintsched.expansion[];
 	taken integer;
-	n integer;
-	planned integer := 0;
+	behind integer;
+	ahead integer := 0;
 	kept timestamp[] := array[]::timestamp[];
 	planned_until timestamptz;
 begin
@@ -193,11 +193,11 @@ begin
 		from maintsched.expand_task(task, zone, since, greatest(horizon, since), max_count) e;
 		expanded := coalesce(expanded, '{}');
 
-		select count(*) filter (where e.in_span) into taken from unnest(expanded) e;
-		taken := least(taken, max_count);
-		if taken < max_count and not exists (
-			select from unnest(expanded[1:taken]) e where e.opens_at > at)
-		then
+		select count(*) filter (where e.in_span), count(*) filter (where e.opens_at <= at)
+		into taken, behind
+		from unnest(expanded) e;
+		taken := least(taken, max_count, behind + max_count - ahead);
+		if taken = behind and taken < max_count and ahead = 0 then
 			taken := taken + 1;		-- at least the next one
 		end if;
 
@@ -217,13 +217,12 @@ begin
 		and (o.version, o.opens_at, o.due_at, o.closes_at)
 			is distinct from
 			(excluded.version, excluded.opens_at, excluded.due_at, excluded.closes_at);
-		get diagnostics n = row_count;
 
-		planned := planned + n;
+		ahead := ahead + greatest(taken - behind, 0);
 		kept := kept || array(
 			select e.local_start from unnest(expanded[1:taken]) e where e.opens_at > at);
 		planned_until := coalesce((expanded[taken + 1]).opens_at, 'infinity');
-		exit when planned_until > at or planned >= max_count;
+		exit when planned_until >= horizon or ahead >= max_count;
 		since := planned_until;
 	end loop;
 

@@ -208,6 +208,9 @@ declare
 	problem text;
 begin
 	subject := coalesce(subject, format('task "%s"', (task).name));
+	if not exists (select from maintsched.calendar c where c.name = (task).calendar) then
+		perform maintsched.find_calendar((task).calendar);
+	end if;
 
 	perform maintsched.check_word(subject || ': kind', (task).kind, array['manual', 'routine', 'external']);
 	perform maintsched.check_word(subject || ': catch_up', (task).catch_up, array['latest', 'skip', 'all']);

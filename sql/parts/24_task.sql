@@ -271,8 +271,8 @@ begin
 	if found then
 		raise exception using
 			errcode = 'duplicate_object',
-			message = format('task "%s" exists in calendar "%s"', task.name, task.calendar),
-			detail = case when there.retired_at is not null then 'It was retired.' end,
+			message = format('task "%s" %s in calendar "%s"', task.name,
+				case when there.retired_at is null then 'exists' else 'was retired' end, task.calendar),
 			hint = case when there.retired_at is null
 				then 'Change it with UPDATE maintsched.task, or choose another name.'
 				else 'Put it back with UPDATE maintsched.task SET retired_at = NULL, or choose another name.' end;

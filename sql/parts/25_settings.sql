@@ -173,8 +173,10 @@ begin
 		raise exception using
 			errcode = 'undefined_object',
 			message = format('role %s does not exist', coalesce('"' || role || '"', 'NULL')),
-			hint = maintsched.perhaps(coalesce(role, ''),
-				array(select r.rolname::text from pg_roles r where r.rolname !~ '^pg_' order by 1), 'Roles are');
+			hint = coalesce(
+				'Perhaps you meant "' || maintsched.nearest_name(role,
+					array(select r.rolname::text from pg_roles r where r.rolname !~ '^pg_')) || '".',
+				'The role is one of the database server; the view pg_roles lists them.');
 	end if;
 	insert into maintsched.team_role (calendar, team, role)
 	values (calendar_name, team_name, role)

@@ -137,7 +137,10 @@ as $$
 	select coalesce(w.key, b.key), w.value, b.value
 	from was w full join becomes b on w.key = b.key
 	where w.value is distinct from b.value
-	and coalesce(w.key, b.key) <> all (array['format', 'name', 'tasks', 'timezone', 'contacts'])
+	and coalesce(w.key, b.key) <> all (array['format', 'name', 'tasks', 'contacts'])
+	and (coalesce(w.key, b.key) <> 'timezone' or not exists (
+		select from maintsched.calendar c
+		where c.name = compare_rest.calendar and c.timezone_given))
 	union all
 	-- the contact given here stays, and counts as no difference
 	select 'contacts', w.value, b.value
@@ -260,7 +263,8 @@ begin
 	if again then
 		insert into maintsched.calendar_change (calendar, field, old, new, reason)
 		select calendar, r.field, r.old #>> '{}', r.new #>> '{}', reason
-		from maintsched.compare_rest(document, calendar) r;
+		from maintsched.compare_rest(document, calendar) r
+		where r.field <> 'timezone';
 	end if;
 
 	update maintsched.calendar k
@@ -409,6 +413,7 @@ declare
 	calendar_name constant text := maintsched.document_calendar(document::jsonb, as_name);
 	zone text;
 begin
+	lock table maintsched.calendar in share row exclusive mode;
 	if exists (select from maintsched.calendar c where c.name = calendar_name) then
 		raise exception using
 			errcode = 'duplicate_object',

@@ -1,5 +1,6 @@
 -- Changing tasks: what has opened stays, what has not follows, and history
 -- says who, what, when and why.
+\set SHOW_CONTEXT never
 set client_min_messages = warning;
 drop extension maintsched;
 create extension maintsched;
@@ -64,7 +65,7 @@ select count(*) from maintsched.task_status where task = 'renamed';
 select withdrawn_reason, count(*) from maintsched.occurrence where withdrawn_at is not null group by 1;
 select task, changed_at, field, left(old, 40) as old, left(new, 40) as new, reason from maintsched.calendar_history
 where task = 'renamed' or field = 'timezone';
-select version, title, made_at from maintsched.task_version v join maintsched.task t using (task_id)
+select v.version, v.title, v.made_at from maintsched.task_version v join maintsched.task t using (task_id)
 where t.name = 'renamed' order by 1;
 
 -- A task that is there, was there, or is misspelt.

@@ -1,5 +1,6 @@
 -- The same Monday in Auckland, where it is Tuesday 7 April, 00:00 exactly;
 -- and the nights on which clocks change in Auckland and New York.
+\set SHOW_CONTEXT never
 set client_min_messages = warning;
 drop extension maintsched;
 create extension maintsched;

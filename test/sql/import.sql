@@ -1,4 +1,5 @@
 -- Documents: import, export, and what a second import changes.
+\set SHOW_CONTEXT never
 set client_min_messages = warning;
 drop extension maintsched;
 create extension maintsched;

@@ -1,4 +1,5 @@
 -- What somebody gets who types the wrong thing.
+\set SHOW_CONTEXT never
 set client_min_messages = notice;
 drop extension maintsched;
 create extension maintsched;

@@ -1,4 +1,5 @@
 -- Planning: how far, how many, what happens when nobody plans.
+\set SHOW_CONTEXT never
 set client_min_messages = warning;
 drop extension maintsched;
 create extension maintsched;

@@ -30,7 +30,7 @@ $$;
 create function pg_temp.mutate_tokens(tokens text[]) returns text language plpgsql as $$
 declare
 	strange constant text[] := array['null', 'true', '[]', '{}', '""', '0', '-0', '1e99', '1E-5', '0.10',
-		'99999999999999999999', '"\u0000"', '"\ud800"', '"\u0041"', '"a\tb"', '"P1D"', '"PT0S"', '"FREQ=DAILY"',
+		'99999999999999999999', '"\u0000"', '"\ud800"', '"\u0041"', '"\u00e4"', '"\ud83d\ude00"', '"a\tb"', '"P1D"', '"PT0S"', '"FREQ=DAILY"',
 		'"2026-02-30T00:00:00"', '"UTC"', '"name"', '"rule"', '"kind"', '"routine"', '{"a":', ',', ':', ']', '}',
 		repeat('[', 40), repeat('{"x":', 40), '"' || repeat('x', 600) || '"', '"' || repeat('x', 50000) || '"'];
 	n constant integer := cardinality(tokens);
@@ -49,6 +49,42 @@ begin
 	end loop;
 	return array_to_string(tokens, ' ');
 end
+$$;
+
+-- The same document with values replaced, moved or left out: always JSON.
+create function pg_temp.mutate_values(document jsonb, paths text[]) returns text language plpgsql as $$
+declare
+	strange constant jsonb[] := array['null', 'true', '[]', '{}', '""', '" "', '"a"', '0', '-1', '1.0', '1e9', '[null]',
+		'{"a": 1}', '["a", "a"]', '"P1D"', '"PT0S"', '"P99Y"', '"PT0.000001S"', '"FREQ=DAILY"', '"FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29"',
+		'"FREQ=MONTHLY;BYMONTHDAY=31"', '"FREQ=DAILY;UNTIL=20200101"', '"FREQ=SECONDLY"', '"0001-01-01T00:00:00"',
+		'"9999-12-31T23:59:59"', '["2026-06-01T00:00:00"]', '"UTC"', '"Europe/Dublin"', '"manual"', '"routine"', '"vacuum"',
+		'["HIPAA 164.312(b)"]', '["HIPAA 1"]', '"major"', '"none"'];
+begin
+	for i in 1 .. 1 + floor(random() * 2) loop
+		case floor(random() * 4)
+			when 0 then document := document #- paths[1 + floor(random() * cardinality(paths))]::text[];
+			when 1 then document := jsonb_set(document, paths[1 + floor(random() * cardinality(paths))]::text[],
+				coalesce(document #> paths[1 + floor(random() * cardinality(paths))]::text[], 'null'));
+			else document := jsonb_set(document, paths[1 + floor(random() * cardinality(paths))]::text[],
+				strange[1 + floor(random() * cardinality(strange))]);
+		end case;
+	end loop;
+	return document::text;
+end
+$$;
+
+-- The paths of all values of a document.
+create function pg_temp.paths(document jsonb) returns text[] language sql as $$
+	with recursive v(path, value) as (
+		select '{}'::text[], document
+		union all
+		select v.path || m.key, m.value
+		from v, lateral (
+			select e.key, e.value from jsonb_each(case when jsonb_typeof(v.value) = 'object' then v.value else '{}' end) e
+			union all
+			select (e.ordinality - 1)::text, e.value
+			from jsonb_array_elements(case when jsonb_typeof(v.value) = 'array' then v.value else '[]' end) with ordinality e) m)
+	select array_agg(path::text order by path) from v where path <> '{}'
 $$;
 
 -- The code with which the reader answers, checked against the server's jsonb.
@@ -74,11 +110,17 @@ language plpgsql as $$
 declare
 	document constant text := maintsched.shipped_document(name);
 	tokens text[];
+	paths text[];
 begin
 	perform setseed(0.26);
 	if kind = 'bytes' then
 		return query
 		select pg_temp.judge(pg_temp.mutate_bytes(document)) c, count(*)
+		from generate_series(1, n) group by c;
+	elsif kind = 'values' then
+		paths := pg_temp.paths(document::jsonb);
+		return query
+		select pg_temp.judge(pg_temp.mutate_values(document::jsonb, paths)) c, count(*)
 		from generate_series(1, n) group by c;
 	else
 		tokens := array(select t[1] from regexp_matches(document, '"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"\s]+', 'g') t);

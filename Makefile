@@ -16,7 +16,7 @@ DATA_built = sql/maintsched--$(EXTVERSION).sql
 
 # "install" creates the extension; every other test finds it and cleans up.
 REGRESS = install $(filter-out install, $(basename $(notdir $(sort $(wildcard test/sql/*.sql)))))
-REGRESS_OPTS = --inputdir=test
+REGRESS_OPTS = --inputdir=test --encoding=UTF8
 ISOLATION = $(basename $(notdir $(sort $(wildcard test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=maintsched
 TAP_TESTS = 1

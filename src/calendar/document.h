@@ -14,6 +14,7 @@
 #ifndef MAINTSCHED_DOCUMENT_H
 #define MAINTSCHED_DOCUMENT_H
 
+#include "core/compat.h"
 #include "core/json.h"
 
 typedef enum FieldType
@@ -87,8 +88,9 @@ extern const EntryKind calendar_document;
 extern const EntryKind framework_document;
 
 /* document.c */
-extern void document_error(DocumentReader *reader, const char *hint, const char *format,...)
-			pg_attribute_printf(3, 4) pg_attribute_noreturn();
+compat_noreturn extern void document_error(DocumentReader *reader, const char *hint,
+										   const char *format,...)
+			pg_attribute_printf(3, 4);
 extern int	document_enter_key(DocumentReader *reader, const char *key);
 extern int	document_enter_index(DocumentReader *reader, int index);
 extern void document_leave(DocumentReader *reader, int outer);

@@ -56,4 +56,11 @@
 	makeJsonLexContextCstringLen(unconstify(char *, (json)), (length), (encoding), true)
 #endif
 
+/* before a function that does not return: renamed, and moved, in 18 */
+#if PG_VERSION_NUM >= 180000
+#define compat_noreturn pg_noreturn
+#else
+#define compat_noreturn pg_attribute_noreturn()
+#endif
+
 #endif							/* MAINTSCHED_COMPAT_H */

@@ -21,6 +21,7 @@
 #include "pgtime.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "calendar/recurrence.h"
 #include "calendar/timezone.h"

@@ -54,16 +54,18 @@ as $$
 			t.retired_at is not null as was_retired,
 			to_jsonb(t) as was, to_jsonb(w) as becomes
 		from wanted w
+		left join maintsched.task same
+			on same.calendar = compare_tasks.calendar and same.name = w.name
 		left join lateral (
-			select t.*
-			from maintsched.task t
-			where t.calendar = compare_tasks.calendar
-			and (t.name = w.name
-				or w.formerly ? t.name
-				and t.name not in (select x.name from wanted x))
-			order by t.name = w.name desc, t.retired_at desc nulls first
+			select f.task_id
+			from jsonb_array_elements_text(w.formerly) e(name)
+			join maintsched.task f on f.calendar = compare_tasks.calendar and f.name = e.name
+			where same.task_id is null
+			and not exists (select from wanted x where x.name = f.name)
+			order by f.retired_at desc nulls first, f.task_id
 			limit 1
-		) t on true
+		) renamed on true
+		left join maintsched.task t on t.task_id = coalesce(same.task_id, renamed.task_id)
 	), compared as (
 		select m.*, d.detail
 		from matched m
@@ -192,6 +194,8 @@ set intervalstyle = iso_8601
 as $$
 #variable_conflict use_variable
 declare
+	wanted_tasks constant maintsched.task[] := array(
+		select d from maintsched.document_tasks(document, calendar) d order by d.position);
 	c maintsched.task_comparison;
 	wanted maintsched.task;
 	held text[] := array[]::text[];
@@ -203,9 +207,7 @@ begin
 			continue;
 		end if;
 
-		select * into strict wanted
-		from maintsched.document_tasks(document, calendar) d
-		where d.position = c.position;
+		wanted := wanted_tasks[c.position];
 		is_new := c.task_id is null;
 		wanted.timezone := maintsched.check_timezone(wanted.timezone);
 		wanted.run_as := maintsched.acting_role();

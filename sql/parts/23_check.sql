@@ -2,6 +2,18 @@
 -- 23_check: finding what a name means, and checking a definition
 --
 
+create function maintsched.lock_calendars() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	lock table maintsched.calendar in share row exclusive mode;
+end
+$$;
+
+comment on function maintsched.lock_calendars() is
+'Taken first by every function that changes a calendar, so that they run one after another; reading, plain UPDATE of a task and tick() do not wait for it.';
+
 create function maintsched.find_calendar(name text) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -200,6 +212,32 @@ $$;
 comment on function maintsched.check_rule(text, text, timestamp, text, timestamp[]) is
 'Raises an error, naming subject, for a rule without a start or one that never occurs; a NOTICE for one that leaves out years or months.';
 
+create function maintsched.canonical_entry(entry jsonb, required text[]) returns jsonb
+language sql immutable parallel safe
+return (
+	select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+	from jsonb_each(entry) e
+	where e.key = any (required)
+	or (e.value <> 'null' and e.value <> '[]' and e.value <> '{}' and e.value <> 'false'
+		and not (e.key = 'catch_up' and e.value = '"latest"')));
+
+comment on function maintsched.canonical_entry(jsonb, text[]) is
+'An entry of a document without the optional keys that hold nothing or their default.';
+
+create function maintsched.task_entry(task maintsched.task) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+set intervalstyle = iso_8601
+as $$
+	select maintsched.canonical_entry(
+		to_jsonb(task) - array['task_id', 'calendar', 'position', 'enabled', 'run_as',
+			'effective_from', 'retired_at', 'cadence'],
+		array['rule', 'controls', 'teams'])
+$$;
+
+comment on function maintsched.task_entry(maintsched.task) is
+'A task as an entry of a document.';
+
 create function maintsched.check_task(task maintsched.task, subject text default null) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -252,6 +290,14 @@ begin
 		maintsched.task_zone(task), (task).rdate);
 	perform maintsched.check_controls(subject, (task).controls);
 	perform maintsched.check_checklist(subject, (task).checklist);
+
+	-- The reader of documents has the last word: what can be stored can be
+	-- exported and imported again.  Routine sql never comes from a document.
+	if (task).routine is distinct from 'sql' then
+		perform maintsched.check_document(jsonb_build_object(
+			'format', 'maintsched-calendar/1', 'name', 'check', 'title', 'Check',
+			'tasks', jsonb_build_array(maintsched.task_entry(task)))::text);
+	end if;
 end
 $$;
 

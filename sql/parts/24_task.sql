@@ -235,6 +235,7 @@ declare
 	task maintsched.task;
 	there maintsched.task;
 begin
+	perform maintsched.lock_calendars();
 	task.calendar := maintsched.find_calendar(calendar);
 	task.name := name;
 	task.title := coalesce(title, upper(left(name, 1)) || replace(substr(name, 2), '-', ' '));
@@ -292,6 +293,7 @@ as $$
 declare
 	id constant bigint := maintsched.find_task(calendar, task);
 begin
+	perform maintsched.lock_calendars();
 	if exists (
 		select from maintsched.task a join maintsched.task b using (calendar)
 		where a.task_id = id and b.task_id <> id and b.name = new_name)
@@ -316,6 +318,7 @@ declare
 	id constant bigint := maintsched.find_task(calendar, task);
 	reason_before constant text := coalesce(current_setting('maintsched.reason', true), '');
 begin
+	perform maintsched.lock_calendars();
 	if coalesce(btrim(reason), '') = '' then
 		raise exception using
 			errcode = 'invalid_parameter_value',

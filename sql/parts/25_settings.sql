@@ -67,6 +67,7 @@ as $$
 declare
 	calendar_name constant text := maintsched.find_calendar(calendar);
 begin
+	perform maintsched.lock_calendars();
 	if timezone is null then
 		raise exception using
 			errcode = 'null_value_not_allowed',
@@ -94,6 +95,7 @@ declare
 	subject constant text := format('window "%s"', name);
 	zone constant text := maintsched.check_timezone(timezone);
 begin
+	perform maintsched.lock_calendars();
 	if name is null or name !~ '^[a-z0-9]+(-[a-z0-9]+)*$' or octet_length(name) > 63 then
 		raise exception using
 			errcode = 'invalid_parameter_value',
@@ -169,6 +171,7 @@ declare
 	calendar_name constant text := maintsched.find_calendar(calendar);
 	team_name constant text := maintsched.find_team(calendar_name, team);
 begin
+	perform maintsched.lock_calendars();
 	if not exists (select from pg_roles r where r.rolname = role) then
 		raise exception using
 			errcode = 'undefined_object',
@@ -200,6 +203,7 @@ declare
 	calendar_name constant text := maintsched.find_calendar(calendar);
 	team_name text;
 begin
+	perform maintsched.lock_calendars();
 	delete from maintsched.team_role r
 	where r.calendar = calendar_name and lower(r.team) = lower(unassign_team.team)
 	and r.role = unassign_team.role

@@ -2,9 +2,9 @@
 -- 26_import: documents become calendars
 --
 -- compare_tasks() says what a document would change; plan_import() shows it
--- and import_calendar() carries it out.  An import takes the lock of table
--- calendar first (imports run one after another), then that of table task
--- (edits wait for it), so no two of them meet in another order.
+-- and import_calendar() carries it out.  An import takes the lock of calendars
+-- first (imports run one after another), then that of table task (edits wait
+-- for it), so no two of them meet in another order.
 --
 
 create function maintsched.document_tasks(document jsonb, calendar text)
@@ -96,6 +96,7 @@ as $$
 	from maintsched.task t
 	where t.calendar = compare_tasks.calendar
 	and t.retired_at is null
+	and t.routine is distinct from 'sql'
 	and t.task_id not in (select c.task_id from compared c where c.task_id is not null)
 	order by 1 nulls last, 3
 $$;
@@ -368,7 +369,7 @@ begin
 			message = 'a calendar document is needed',
 			hint = 'install_calendar() installs the shipped ones: the view available_calendars lists them.';
 	end if;
-	lock table maintsched.calendar in share row exclusive mode;
+	perform maintsched.lock_calendars();
 	lock table maintsched.task in share row exclusive mode;
 
 	select s.name into shipped_name
@@ -401,7 +402,7 @@ end
 $$;
 
 comment on function maintsched.import_calendar(text, text, text) is
-'Imports a calendar document (docs/reference/calendar-format.md), all or nothing, and returns the calendar''s name. timezone: the IANA zone of tasks and windows that have none of their own (default: the document''s, else UTC). as_name: the name to import it as. Again: the document wins, tasks it no longer has are retired, formerly renames; enabled, run_as, effective_from, contact_given and a zone given here stay. Errors name the JSON path.';
+'Imports a calendar document (docs/reference/calendar-format.md), all or nothing, and returns the calendar''s name. timezone: the IANA zone of tasks and windows that have none of their own (default: the document''s, else UTC). as_name: the name to import it as. Again: the document wins, tasks it no longer has are retired (but those with routine sql, which no document may bring), formerly renames; enabled, run_as, effective_from, contact_given and a zone given here stay. Errors name the JSON path.';
 
 create function maintsched.install_calendar(
 	name text, timezone text default null, as_name text default null)
@@ -415,7 +416,7 @@ declare
 	calendar_name constant text := maintsched.document_calendar(document::jsonb, as_name);
 	zone text;
 begin
-	lock table maintsched.calendar in share row exclusive mode;
+	perform maintsched.lock_calendars();
 	if exists (select from maintsched.calendar c where c.name = calendar_name) then
 		raise exception using
 			errcode = 'duplicate_object',

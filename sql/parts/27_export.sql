@@ -2,18 +2,6 @@
 -- 27_export: calendars become documents
 --
 
-create function maintsched.canonical_entry(entry jsonb, required text[]) returns jsonb
-language sql immutable parallel safe
-return (
-	select coalesce(jsonb_object_agg(e.key, e.value), '{}')
-	from jsonb_each(entry) e
-	where e.key = any (required)
-	or (e.value <> 'null' and e.value <> '[]' and e.value <> '{}' and e.value <> 'false'
-		and not (e.key = 'catch_up' and e.value = '"latest"')));
-
-comment on function maintsched.canonical_entry(jsonb, text[]) is
-'An entry of a document without the optional keys that hold nothing or their default.';
-
 create function maintsched.export_calendar(name text) returns jsonb
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -33,12 +21,10 @@ begin
 	from maintsched.calendar c where c.name = calendar_name;
 
 	document := document || jsonb_build_object('tasks', coalesce((
-		select jsonb_agg(maintsched.canonical_entry(
-			to_jsonb(t) - array['task_id', 'calendar', 'position', 'enabled', 'run_as',
-				'effective_from', 'retired_at', 'cadence'],
-			array['rule', 'controls', 'teams']) order by t.position, t.task_id)
+		select jsonb_agg(maintsched.task_entry(t) order by t.position, t.task_id)
 		from maintsched.task t
-		where t.calendar = calendar_name and t.retired_at is null), '[]'));
+		where t.calendar = calendar_name and t.retired_at is null
+		and t.routine is distinct from 'sql'), '[]'));
 
 	document := document || coalesce((
 		select jsonb_build_object('windows', jsonb_agg(maintsched.canonical_entry(
@@ -66,7 +52,7 @@ end
 $$;
 
 comment on function maintsched.export_calendar(text) is
-'A calendar as the document that imports as the same calendar; its zone and the contacts given here included, retired tasks, enabled and run_as left out. Errors: undefined_object, ambiguous_alias.';
+'A calendar as the document that imports as the same calendar; its zone and the contacts given here included; retired tasks, tasks with routine sql (which no document may bring), enabled and run_as left out. Errors: undefined_object, ambiguous_alias.';
 
 create view maintsched.available_calendars as
 select s.name,

@@ -103,3 +103,13 @@ select enabled from maintsched.task where calendar = 'small' and name = 'stays';
 select maintsched.import_calendar(jsonb_set(jsonb_set(pg_temp.document()::jsonb, '{name}', '"broken"'), '{tasks,3,controls}', '["HIPAA 164.999"]')::text);
 select maintsched.import_calendar(jsonb_set(jsonb_set(pg_temp.document()::jsonb, '{name}', '"broken"'), '{tasks,3,rule}', '"FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"')::text);
 select count(*) from maintsched.calendar where name = 'broken';
+
+-- Routine sql comes from no document: it is neither exported nor retired.
+select maintsched.add_task('small', 'own-sql', 'FREQ=DAILY', routine => 'sql', params => '{"command": "select 1"}') > 0 as added;
+select maintsched.export_calendar('small') @? '$.tasks[*] ? (@.name == "own-sql")' as exported;
+select maintsched.import_calendar(maintsched.export_calendar('small')::text);
+select retired_at, enabled from maintsched.task where name = 'own-sql';
+
+-- What can be stored can be exported and imported again.
+update maintsched.task set title = E'Bell \x07' where calendar = 'small' and name = 'to-go';
+update maintsched.task set rdate = '{2026-05-01 00:00, 2026-05-01 00:00}' where calendar = 'small' and name = 'to-go';

@@ -17,20 +17,25 @@
  *		rrule*.c		RFC 5545 rules in pure C: parse, expand, describe
  *		zone.c			local time <-> instant, pure C
  *		recurrence.c	a rule in a zone: instances in a span, the next one
- *		occurrence.c	the SQL functions over the four above
- *		document*.c		calendar JSON: what it must look like
+ *		timezone.c		time zones by name, and zone.c over the server's data
+ *		occurrence.c	the SQL functions over the five above
+ *		document*.c		calendar and framework JSON: what it must look like
  *
  *	 sql/parts/		one fragment a room, in this order: the install script
  *		10_core			clock, names, errors
- *		12_document		the readers of calendar documents
+ *		12_document		the readers of documents
+ *		15_shipped		the shipped documents and frameworks
  *		20_recurrence	rules: occurrences(), next_occurrence(), domain rrule
  *		21_calendar		tables of calendars, tasks, versions, occurrences
- *		22_planning		what occurrences there are; tick()
- *		23_task			adding, changing, renaming, retiring tasks; history
- *		24_import		import_calendar(), plan_import(), install_calendar()
- *		25_export		export_calendar() and one view per kind of entry
- *		26_due			due_tasks, today and the other views of what is due
- *		29_shipped		the shipped documents and frameworks
+ *		22_planning		which occurrences there are; tick()
+ *		23_check		what a name means; whether a definition is whole
+ *		24_task			adding, changing, renaming, retiring tasks; history
+ *		25_settings		zones, windows, teams, frameworks
+ *		26_import		import_calendar(), plan_import(), install_calendar()
+ *		27_export		export_calendar(), available_calendars
+ *		28_entries		one view per kind of entry that is not acted on yet
+ *		29_due			due_tasks, today and the other lists of what is due
+ *		30_status		task_status, calendar_history, window_schedule
  *		85_health		health
  *		90_access		who may do what: nothing is granted to PUBLIC
  *		95_dump			what pg_dump takes along

@@ -28,7 +28,7 @@ language c immutable strict parallel safe
 as 'MODULE_PATHNAME', 'maintsched_nearest_name';
 
 comment on function maintsched.nearest_name(text, text[]) is
-'The candidate with the smallest Levenshtein distance to word, without regard to case; NULL when none is nearer than half the length of word. For hints.';
+'Internal: The candidate with the smallest Levenshtein distance to word, without regard to case; NULL when none is nearer than half the length of word. For hints.';
 
 create function maintsched.perhaps(word text, candidates text[], known text) returns text
 language sql immutable parallel safe
@@ -41,7 +41,7 @@ return coalesce(
 	end);
 
 comment on function maintsched.perhaps(text, text[], text) is
-'The hint for an unknown name: the nearest candidate, else the sentence known with the list of candidates.';
+'Internal: The hint for an unknown name: the nearest candidate, else the sentence known with the list of candidates.';
 
 create function maintsched.check_word(what text, word text, allowed text[]) returns void
 language plpgsql immutable parallel safe
@@ -58,7 +58,7 @@ end
 $$;
 
 comment on function maintsched.check_word(text, text, text[]) is
-'Raises invalid_parameter_value (22023), naming what, unless word is one of allowed.';
+'Internal: Raises invalid_parameter_value (22023), naming what, unless word is one of allowed.';
 
 create function maintsched.refuse_change() returns trigger
 language plpgsql
@@ -74,4 +74,4 @@ end
 $$;
 
 comment on function maintsched.refuse_change() is
-'Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE with object_not_in_prerequisite_state (55000).';
+'Internal: Trigger of append-only tables: refuses UPDATE, DELETE and TRUNCATE with object_not_in_prerequisite_state (55000).';

@@ -16,7 +16,7 @@ return opens_at > maintsched.clock()
 	and (simulated or opens_at > statement_timestamp());
 
 comment on function maintsched.unopened(timestamptz, boolean) is
-'Whether an occurrence may still be planned anew. A session whose clock is set back does not touch what has really opened.';
+'Internal: Whether an occurrence may still be planned anew. A session whose clock is set back does not touch what has really opened.';
 
 create type maintsched.expansion as (
 	local_start timestamp,
@@ -35,7 +35,7 @@ return coalesce(
 	(select c.timezone from maintsched.calendar c where c.name = (task).calendar));
 
 comment on function maintsched.task_zone(maintsched.task) is
-'The IANA zone of a task: its own, else its calendar''s.';
+'Internal: The IANA zone of a task: its own, else its calendar''s.';
 
 create function maintsched.expand_task(
 	task maintsched.task, zone text,
@@ -93,7 +93,7 @@ as $$
 $$;
 
 comment on function maintsched.expand_task(maintsched.task, text, timestamptz, timestamptz, integer) is
-'The instances of a task that open in [since, until), at most max_count and one, then the next two: RRULE and RDATE without EXDATE, with the due and closing times of each.';
+'Internal: The instances of a task that open in [since, until), at most max_count and one, then the next two: RRULE and RDATE without EXDATE, with the due and closing times of each.';
 
 create function maintsched.note_version(task maintsched.task) returns integer
 language plpgsql
@@ -135,7 +135,7 @@ end
 $$;
 
 comment on function maintsched.note_version(maintsched.task) is
-'Records the definition of a task as a new version where it differs from the last one; returns the version in force.';
+'Internal: Records the definition of a task as a new version where it differs from the last one; returns the version in force.';
 
 create function maintsched.plan_task(task_id bigint, fresh boolean default false) returns void
 language plpgsql
@@ -246,7 +246,7 @@ end
 $$;
 
 comment on function maintsched.plan_task(bigint, boolean) is
-'Plans the occurrences of a task from clock() to maintsched.horizon ahead: at least the next one, at most 1,000. What has opened stays as it is. fresh: plan all that is due after effective_from, as at the install.';
+'Internal: Plans the occurrences of a task from clock() to maintsched.horizon ahead: at least the next one, at most 1,000. What has opened stays as it is. fresh: plan all that is due after effective_from, as at the install.';
 
 create function maintsched.withdraw_open(task_id bigint, reason text) returns void
 language sql
@@ -261,7 +261,7 @@ as $$
 $$;
 
 comment on function maintsched.withdraw_open(bigint, text) is
-'Takes the open occurrences of a task out of every count: its task was retired or disabled.';
+'Internal: Takes the open occurrences of a task out of every count: its task was retired or disabled.';
 
 create function maintsched.tick() returns integer
 language plpgsql

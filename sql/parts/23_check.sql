@@ -12,7 +12,7 @@ end
 $$;
 
 comment on function maintsched.lock_calendars() is
-'Taken first by every function that changes a calendar, so that they run one after another; reading, plain UPDATE of a task and tick() do not wait for it.';
+'Internal: Taken first by every function that changes a calendar, so that they run one after another; reading, plain UPDATE of a task and tick() do not wait for it.';
 
 create function maintsched.find_calendar(name text) returns text
 language plpgsql stable
@@ -132,7 +132,7 @@ end
 $$;
 
 comment on function maintsched.check_controls(text, text[]) is
-'Raises undefined_object (42704), naming subject, for a control that no framework has.';
+'Internal: Raises undefined_object (42704), naming subject, for a control that no framework has.';
 
 create function maintsched.check_checklist(subject text, checklist jsonb) returns void
 language plpgsql stable
@@ -172,7 +172,7 @@ end
 $$;
 
 comment on function maintsched.check_checklist(text, jsonb) is
-'Raises invalid_parameter_value (22023), naming subject and item, unless checklist is an array of objects with text and perhaps routine.';
+'Internal: Raises invalid_parameter_value (22023), naming subject and item, unless checklist is an array of objects with text and perhaps routine.';
 
 create function maintsched.check_rule(
 	subject text, rule text, starts_on timestamp, zone text, rdate timestamp[])
@@ -210,7 +210,7 @@ end
 $$;
 
 comment on function maintsched.check_rule(text, text, timestamp, text, timestamp[]) is
-'Raises an error, naming subject, for a rule without a start or one that never occurs; a NOTICE for one that leaves out years or months.';
+'Internal: Raises an error, naming subject, for a rule without a start or one that never occurs; a NOTICE for one that leaves out years or months.';
 
 create function maintsched.canonical_entry(entry jsonb, required text[]) returns jsonb
 language sql immutable parallel safe
@@ -222,7 +222,7 @@ return (
 		and not (e.key = 'catch_up' and e.value = '"latest"')));
 
 comment on function maintsched.canonical_entry(jsonb, text[]) is
-'An entry of a document without the optional keys that hold nothing or their default.';
+'Internal: An entry of a document without the optional keys that hold nothing or their default.';
 
 create function maintsched.task_entry(task maintsched.task) returns jsonb
 language sql stable
@@ -236,7 +236,7 @@ as $$
 $$;
 
 comment on function maintsched.task_entry(maintsched.task) is
-'A task as an entry of a document.';
+'Internal: A task as an entry of a document.';
 
 create function maintsched.check_task(task maintsched.task, subject text default null) returns void
 language plpgsql stable
@@ -302,4 +302,4 @@ end
 $$;
 
 comment on function maintsched.check_task(maintsched.task, text) is
-'Raises an error that names subject (default: the task) unless the definition is whole: kinds, zone, rule, times, controls, checklist.';
+'Internal: Raises an error that names subject (default: the task) unless the definition is whole: kinds, zone, rule, times, controls, checklist.';

@@ -38,7 +38,7 @@ end
 $$;
 
 comment on function maintsched.check_run_as(text, text) is
-'Raises insufficient_privilege (42501) unless the acting role has the privileges of both roles; those of a superuser only a superuser has.';
+'Internal: Raises insufficient_privilege (42501) unless the acting role has the privileges of both roles; those of a superuser only a superuser has.';
 
 create function maintsched.plan_owed(task_id bigint) returns void
 language plpgsql
@@ -69,7 +69,7 @@ end
 $$;
 
 comment on function maintsched.plan_owed(bigint) is
-'Before a definition changes: plans what should have opened under it. Raises object_not_in_prerequisite_state (55000) where that is more than one planning takes.';
+'Internal: Before a definition changes: plans what should have opened under it. Raises object_not_in_prerequisite_state (55000) where that is more than one planning takes.';
 
 create function maintsched.task_before_update() returns trigger
 language plpgsql security definer
@@ -108,7 +108,7 @@ end
 $$;
 
 comment on function maintsched.task_before_update() is
-'Trigger: checks the new definition and the right to change what runs, and plans what the old definition still owes.';
+'Internal: Trigger: checks the new definition and the right to change what runs, and plans what the old definition still owes.';
 
 create trigger task_before_update before update on maintsched.task
 for each row execute function maintsched.task_before_update();
@@ -151,7 +151,7 @@ end
 $$;
 
 comment on function maintsched.task_after_update() is
-'Trigger: records what changed, makes a version, withdraws what a retired or disabled task had open, and plans anew.';
+'Internal: Trigger: records what changed, makes a version, withdraws what a retired or disabled task had open, and plans anew.';
 
 create trigger task_after_update after update on maintsched.task
 for each row execute function maintsched.task_after_update();
@@ -186,7 +186,7 @@ end
 $$;
 
 comment on function maintsched.occurrence_frozen() is
-'Trigger: an occurrence that has opened is not deleted, and changes in nothing but closing and withdrawal.';
+'Internal: Trigger: an occurrence that has opened is not deleted, and changes in nothing but closing and withdrawal.';
 
 create trigger occurrence_frozen before update or delete on maintsched.occurrence
 for each row execute function maintsched.occurrence_frozen();
@@ -217,7 +217,7 @@ end
 $$;
 
 comment on function maintsched.insert_task(maintsched.task, text) is
-'Adds a checked task, its first version and its history, and plans it; returns its task_id.';
+'Internal: Adds a checked task, its first version and its history, and plans it; returns its task_id.';
 
 create function maintsched.add_task(
 	calendar text, name text, rule text,

@@ -24,7 +24,7 @@ end
 $$;
 
 comment on function maintsched.replan_calendar(text) is
-'Plans all tasks of a calendar that have no zone of their own, after its zone changed.';
+'Internal: Plans all tasks of a calendar that have no zone of their own, after its zone changed.';
 
 create function maintsched.change_timezone(calendar text, timezone text, given boolean, reason text) returns void
 language plpgsql
@@ -58,7 +58,7 @@ end
 $$;
 
 comment on function maintsched.change_timezone(text, text, boolean, text) is
-'Gives a calendar another zone, records it, and plans anew; occurrences that have opened keep theirs.';
+'Internal: Gives a calendar another zone, records it, and plans anew; occurrences that have opened keep theirs.';
 
 create function maintsched.set_timezone(calendar text, timezone text) returns void
 language plpgsql security definer
@@ -160,7 +160,7 @@ end
 $$;
 
 comment on function maintsched.find_team(text, text) is
-'The team of a calendar''s tasks that matches without regard to case. Errors: undefined_object (42704).';
+'Internal: The team of a calendar''s tasks that matches without regard to case. Errors: undefined_object (42704).';
 
 create function maintsched.assign_team(calendar text, team text, role text) returns void
 language plpgsql security definer

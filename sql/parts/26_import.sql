@@ -25,7 +25,7 @@ as $$
 $$;
 
 comment on function maintsched.document_tasks(jsonb, text) is
-'The tasks of a checked document as rows of table task.';
+'Internal: The tasks of a checked document as rows of table task.';
 
 create type maintsched.task_comparison as (
 	"position" integer,
@@ -102,7 +102,7 @@ as $$
 $$;
 
 comment on function maintsched.compare_tasks(jsonb, text) is
-'What the import of a checked document changes in the tasks of a calendar. Tasks match by name, else by formerly.';
+'Internal: What the import of a checked document changes in the tasks of a calendar. Tasks match by name, else by formerly.';
 
 create function maintsched.document_calendar(document jsonb, as_name text) returns text
 language plpgsql stable
@@ -122,7 +122,7 @@ end
 $$;
 
 comment on function maintsched.document_calendar(jsonb, text) is
-'The name of the calendar that a document is imported as. Errors: invalid_parameter_value (22023).';
+'Internal: The name of the calendar that a document is imported as. Errors: invalid_parameter_value (22023).';
 
 create function maintsched.compare_rest(document jsonb, calendar text)
 returns table (field text, old jsonb, new jsonb)
@@ -158,7 +158,7 @@ as $$
 $$;
 
 comment on function maintsched.compare_rest(jsonb, text) is
-'What the import of a checked document changes beside the tasks: one row per field or array of the document.';
+'Internal: What the import of a checked document changes beside the tasks: one row per field or array of the document.';
 
 create function maintsched.plan_import(document text, as_name text default null)
 returns table (task text, change text, detail text)
@@ -255,7 +255,7 @@ end
 $$;
 
 comment on function maintsched.import_tasks(jsonb, text, boolean, text) is
-'Part of import_calendar(): adds, changes, renames, revives and retires tasks.';
+'Internal: Part of import_calendar(): adds, changes, renames, revives and retires tasks.';
 
 create function maintsched.import_rest(document jsonb, calendar text, again boolean, reason text) returns void
 language plpgsql
@@ -312,7 +312,7 @@ end
 $$;
 
 comment on function maintsched.import_rest(jsonb, text, boolean, text) is
-'Part of import_calendar(): all that is no task; what changes again is recorded.';
+'Internal: Part of import_calendar(): all that is no task; what changes again is recorded.';
 
 create function maintsched.announce_windows(calendar text) returns void
 language plpgsql
@@ -345,7 +345,7 @@ end
 $$;
 
 comment on function maintsched.announce_windows(text) is
-'A NOTICE for each window that is not in the zone of its calendar: what it is in local time, the next time.';
+'Internal: A NOTICE for each window that is not in the zone of its calendar: what it is in local time, the next time.';
 
 create function maintsched.import_calendar(
 	document text, timezone text default null, as_name text default null)

@@ -55,7 +55,7 @@ end
 $$;
 
 comment on function maintsched.planning_ends() is
-'True; raises a NOTICE where no calendar is installed or planning has ended, so that an empty list does not pass for a clean one.';
+'Internal: True; raises a NOTICE where no calendar is installed or planning has ended, so that an empty list does not pass for a clean one.';
 
 create function maintsched.occurrence_state(
 	opens_at timestamptz, due_at timestamptz, closes_at timestamptz,
@@ -71,14 +71,14 @@ return case
 end;
 
 comment on function maintsched.occurrence_state(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) is
-'Status of an occurrence of which nothing is recorded: withdrawn, scheduled, due, overdue or missed.';
+'Internal: Status of an occurrence of which nothing is recorded: withdrawn, scheduled, due, overdue or missed.';
 
 create function maintsched.start_text(at timestamptz, zone text) returns text
 language sql stable parallel safe
 return to_char(at at time zone zone, 'Dy YYYY-MM-DD HH24:MI ') || zone;
 
 comment on function maintsched.start_text(timestamptz, text) is
-'The instant at which something begins, in local time, for people.';
+'Internal: The instant at which something begins, in local time, for people.';
 
 create function maintsched.end_text(at timestamptz, zone text) returns text
 language sql stable parallel safe
@@ -89,7 +89,7 @@ return case
 end;
 
 comment on function maintsched.end_text(timestamptz, text) is
-'The instant by which something ends, in local time, for people. Midnight shows as 24:00 of the day that it ends (ISO 8601).';
+'Internal: The instant by which something ends, in local time, for people. Midnight shows as 24:00 of the day that it ends (ISO 8601).';
 
 create view maintsched.occurrence_status as
 select o.occurrence_id, t.calendar, t.name as task, v.title,
@@ -242,7 +242,7 @@ create function maintsched.fit(words text, width integer) returns text
 language sql immutable parallel safe
 return case when length(words) > width then left(words, width - 3) || '...' else words end;
 
-comment on function maintsched.fit(text, integer) is 'The first characters of words, at most width, with an ellipsis where some are left out.';
+comment on function maintsched.fit(text, integer) is 'Internal: The first characters of words, at most width, with an ellipsis where some are left out.';
 
 create function maintsched.time_span(seconds bigint) returns text
 language sql immutable parallel safe
@@ -252,7 +252,7 @@ return case
 	else seconds / 86400 || ' d'
 end;
 
-comment on function maintsched.time_span(bigint) is 'Seconds as whole minutes, hours or days, for people.';
+comment on function maintsched.time_span(bigint) is 'Internal: Seconds as whole minutes, hours or days, for people.';
 
 create view maintsched.today as
 select d.occurrence_id as id,

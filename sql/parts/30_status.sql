@@ -114,7 +114,7 @@ return maintsched.to_instant(
 		secs => extract(second from duration)::double precision);
 
 comment on function maintsched.window_close(timestamp, interval, text) is
-'When a window closes: days of the duration in local time, hours and minutes elapsed (RFC 5545 section 3.3.6).';
+'Internal: When a window closes: days of the duration in local time, hours and minutes elapsed (RFC 5545 section 3.3.6).';
 
 create view maintsched.window_schedule as
 select w.calendar, w.name as window_name, w.title, w.change_class,

@@ -76,7 +76,8 @@ as $$
 		select k.*,
 			case when maintsched.to_instant(k.due_local, zone) > k.starts_at
 				then maintsched.to_instant(k.due_local, zone)
-				else k.starts_at + (task).due_within end as due_at,
+				else k.starts_at + make_interval(secs => extract(epoch from (task).due_within)::double precision)
+			end as due_at,
 			lead(k.starts_at) over (order by k.local_start) as next_opens_at
 		from kept k
 	)
@@ -147,7 +148,8 @@ declare
 	max_count constant integer := 1000;
 	max_rounds constant integer := 20;
 	at constant timestamptz := maintsched.clock();
-	horizon constant timestamptz := at + current_setting('maintsched.horizon')::interval;
+	horizon constant timestamptz := at + make_interval(
+		secs => extract(epoch from current_setting('maintsched.horizon')::interval)::double precision);
 	task maintsched.task;
 	zone text;
 	version integer;
@@ -181,7 +183,7 @@ begin
 	-- Where to begin: at what may still be due after effective_from, else
 	-- where the last planning ended, if that lies behind us, else now.
 	since := case when fresh
-		then task.effective_from - coalesce(task.due_within, interval '0') - interval '2 days'
+		then task.effective_from - coalesce(task.due_within, interval '0') - interval '48 hours'
 		else least(known_until, at) end;
 	planned_until := 'infinity';
 
@@ -236,7 +238,7 @@ begin
 		case
 			when this.planned_until = 'infinity' then 'infinity'
 			when this.planned_until < horizon then at + greatest((this.planned_until - at) / 2, interval '0')
-			else at + interval '1 day'
+			else at + interval '24 hours'
 		end, at)
 	on conflict (task_id) do update
 	set planned_until = excluded.planned_until,

@@ -5,7 +5,7 @@
 #	PostgreSQL's version is looked at in src/core/compat.h alone
 #	a file has 500 lines at most, a function 100
 #	a .c file opens with its essay
-#	every ereport() names its errcode
+#	every ereport() of an error or a warning names its errcode
 
 function complain(text)
 {
@@ -57,11 +57,11 @@ FNR == 501 { complain("more than 500 lines") }
 	body = 0
 }
 
-/ereport\(/ { report = FNR; code = 0 }
+/ereport\((FATAL|ERROR|WARNING|[a-z])/ { report = FNR; code = 0 }
 report && /errcode/ { code = 1 }
 report && /;[ \t]*$/ {
 	if (!code)
-		complain("ereport() without errcode()")
+		complain("ereport() without errcode(), begun on line " report)
 	report = 0
 }
 

@@ -287,7 +287,9 @@ maintsched_occurrences(PG_FUNCTION_ARGS)
 
 	sentence = notice_of(&rule, start);
 	if (sentence != NULL)
-		ereport(NOTICE, (errmsg("%s", sentence)));
+		ereport(NOTICE,
+				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg("%s", sentence)));
 
 	recurrence_between(rec, range.since, range.until);
 	for (int64 n = 0; n < range.max_count; n++)

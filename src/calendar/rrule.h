@@ -237,6 +237,7 @@ typedef struct RRuleIter
 	uint64_t	second_mask;
 	bool		unlimited;		/* below DAILY: nothing to check */
 	bool		overlap;		/* SKIP: adjacent periods may share a day */
+	bool		never;			/* BYSETPOS asks for more than there is */
 	bool		done;
 	bool		reachable;		/* interval and limits are known to meet */
 	int			cur;			/* which of period_set[] is the earlier */

@@ -15,162 +15,29 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "calendar/rrule.h"
+#include "calendar/rrule_read.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef struct Parser
-{
-	const char *text;
-	size_t		len;
-	size_t		at;
-	RRule	   *rule;
-	RRuleError *error;
-	size_t		where[16];		/* where each part's name stands */
-} Parser;
-
-static const char *const weekday_names[7] = {
-	"MO", "TU", "WE", "TH", "FR", "SA", "SU"
-};
-
-static bool
-fail(Parser *p, size_t at, const char *reason, const char *hint)
-{
-	p->error->position = (int) at + 1;
-	snprintf(p->error->reason, sizeof(p->error->reason), "%s", reason);
-	snprintf(p->error->hint, sizeof(p->error->hint), "%s", hint);
-	return false;
-}
-
-static int
-peek(const Parser *p)
-{
-	return p->at < p->len ? (unsigned char) p->text[p->at] : -1;
-}
-
-static int
-upper(int c)
-{
-	return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
-}
-
-static bool
-is_digit(int c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool
-at_end_of_value(const Parser *p)
-{
-	return p->at >= p->len || p->text[p->at] == ';';
-}
-
-/* What to say of a character that cannot stand here. */
-static bool
-unexpected(Parser *p, const char *wanted)
-{
-	char		reason[120];
-	int			c = peek(p);
-
-	if (c < 0 || (c == ';' && p->at + 1 >= p->len))
-		snprintf(reason, sizeof(reason), "%s is missing", wanted);
-	else if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
-		return fail(p, p->at, "white space is not allowed",
-					"Write the rule without spaces, like FREQ=WEEKLY;BYDAY=MO.");
-	else if (c < ' ' || c > '~')
-		return fail(p, p->at, "unexpected character outside printable ASCII",
-					"");
-	else
-		snprintf(reason, sizeof(reason), "%s expected instead of \"%c\"",
-				 wanted, c);
-	return fail(p, p->at, reason, "");
-}
-
-/* Read a word of letters (and hyphens) in upper case; its length, 0 if none. */
-static size_t
-read_word(Parser *p, char *word, size_t size)
-{
-	size_t		n = 0;
-
-	while (p->at < p->len)
-	{
-		int			c = upper(peek(p));
-
-		if (!(c >= 'A' && c <= 'Z') && !(n > 0 && (c == '-' || is_digit(c))))
-			break;
-		if (n + 1 < size)
-			word[n] = (char) c;
-		n++;
-		p->at++;
-	}
-	word[n < size ? n : size - 1] = '\0';
-	return n;
-}
-
-/*
- * Read a number of min..max, or -max..-min with a sign where allowed.  Zero
- * is refused unless min is 0.
- */
-static bool
-read_number(Parser *p, const char *part, bool is_signed, long min, long max,
-			long *value)
-{
-	size_t		begin = p->at;
-	bool		negative = false;
-	long		n = 0;
-	char		reason[120];
-
-	if (is_signed && (peek(p) == '+' || peek(p) == '-'))
-	{
-		negative = peek(p) == '-';
-		p->at++;
-	}
-	if (!is_digit(peek(p)))
-	{
-		snprintf(reason, sizeof(reason), "a number in %s", part);
-		return unexpected(p, reason);
-	}
-	while (is_digit(peek(p)))
-	{
-		if (n <= max)
-			n = n * 10 + (peek(p) - '0');
-		p->at++;
-	}
-	if (n < min || n > max)
-	{
-		if (is_signed)
-			snprintf(reason, sizeof(reason),
-					 "%s must be from %ld to %ld or from -%ld to -%ld",
-					 part, min, max, max, min);
-		else
-			snprintf(reason, sizeof(reason), "%s must be from %ld to %ld",
-					 part, min, max);
-		return fail(p, begin, reason, "");
-	}
-	*value = negative ? -n : n;
-	return true;
-}
-
 /* after an item of a list: true at the end of the list or before another */
 static bool
-list_goes_on(Parser *p, bool *more)
+list_goes_on(RRuleParser *p, bool *more)
 {
 	*more = false;
 	if (at_end_of_value(p))
 		return true;
 	if (peek(p) != ',')
-		return unexpected(p, "a comma or semicolon");
+		return rrule_unexpected(p, "a comma or semicolon");
 	p->at++;
 	if (at_end_of_value(p))
-		return fail(p, p->at - 1, "nothing follows the comma", "");
+		return rrule_fail(p, p->at - 1, "nothing follows the comma", "");
 	*more = true;
 	return true;
 }
 
 static bool
-parse_list(Parser *p, RRulePart part, const char *name)
+parse_list(RRuleParser *p, RRulePart part, const char *name)
 {
 	static const struct
 	{
@@ -200,11 +67,11 @@ parse_list(Parser *p, RRulePart part, const char *name)
 		int			n;
 		bool		back;
 
-		if (!read_number(p, name, range[i].is_signed, range[i].min,
+		if (!rrule_read_number(p, name, range[i].is_signed, range[i].min,
 						 range[i].max, &v))
 			return false;
 		if (part == RRULE_BYMONTH && upper(peek(p)) == 'L')
-			return fail(p, p->at, "the Gregorian calendar has no leap months",
+			return rrule_fail(p, p->at, "the Gregorian calendar has no leap months",
 						"");
 		back = v < 0;
 		n = (int) (back ? -v : v);
@@ -246,29 +113,7 @@ parse_list(Parser *p, RRulePart part, const char *name)
 }
 
 static bool
-read_weekday(Parser *p, int *weekday)
-{
-	char		word[4];
-	size_t		begin = p->at;
-	size_t		n = read_word(p, word, sizeof(word));
-
-	for (int i = 0; i < 7 && n == 2; i++)
-	{
-		if (strcmp(word, weekday_names[i]) == 0)
-		{
-			*weekday = i;
-			return true;
-		}
-	}
-	p->at = begin;
-	if (n == 0)
-		return unexpected(p, "a weekday");
-	return fail(p, begin, "unknown weekday",
-				"The weekdays are MO, TU, WE, TH, FR, SA and SU.");
-}
-
-static bool
-parse_byday(Parser *p)
+parse_byday(RRuleParser *p)
 {
 	RRule	   *rule = p->rule;
 	bool		more;
@@ -281,10 +126,12 @@ parse_byday(Parser *p)
 
 		if (c == '+' || c == '-' || is_digit(c))
 		{
-			if (!read_number(p, "an ordinal in BYDAY", true, 1, 53, &nth))
+			if (p->ordinal_at == 0)
+				p->ordinal_at = p->at;
+			if (!rrule_read_number(p, "an ordinal in BYDAY", true, 1, 53, &nth))
 				return false;
 		}
-		if (!read_weekday(p, &weekday))
+		if (!rrule_read_weekday(p, &weekday))
 			return false;
 		if (nth == 0)
 			rule->byday |= UINT32_C(1) << weekday;
@@ -299,21 +146,7 @@ parse_byday(Parser *p)
 }
 
 static bool
-read_digits(Parser *p, int n, int *value)
-{
-	*value = 0;
-	for (int i = 0; i < n; i++)
-	{
-		if (!is_digit(peek(p)))
-			return false;
-		*value = *value * 10 + (peek(p) - '0');
-		p->at++;
-	}
-	return true;
-}
-
-static bool
-parse_until(Parser *p)
+parse_until(RRuleParser *p)
 {
 	static const char *const form =
 		"Write it as 20261231, 20261231T235959 or 20261231T235959Z.";
@@ -327,17 +160,17 @@ parse_until(Parser *p)
 				second = 59;
 
 	if (at_end_of_value(p))
-		return unexpected(p, "a date or time in UNTIL");
-	if (!read_digits(p, 4, &year) || !read_digits(p, 2, &month) ||
-		!read_digits(p, 2, &day))
-		return fail(p, p->at, "UNTIL is not a date or time", form);
+		return rrule_unexpected(p, "a date or time in UNTIL");
+	if (!rrule_read_digits(p, 4, &year) || !rrule_read_digits(p, 2, &month) ||
+		!rrule_read_digits(p, 2, &day))
+		return rrule_fail(p, p->at, "UNTIL is not a date or time", form);
 	rule->until_kind = RRULE_UNTIL_DATE;
 	if (upper(peek(p)) == 'T')
 	{
 		p->at++;
-		if (!read_digits(p, 2, &hour) || !read_digits(p, 2, &minute) ||
-			!read_digits(p, 2, &second))
-			return fail(p, p->at, "UNTIL is not a date or time", form);
+		if (!rrule_read_digits(p, 2, &hour) || !rrule_read_digits(p, 2, &minute) ||
+			!rrule_read_digits(p, 2, &second))
+			return rrule_fail(p, p->at, "UNTIL is not a date or time", form);
 		rule->until_kind = RRULE_UNTIL_LOCAL;
 		if (upper(peek(p)) == 'Z')
 		{
@@ -346,13 +179,13 @@ parse_until(Parser *p)
 		}
 	}
 	if (!at_end_of_value(p))
-		return fail(p, p->at, "UNTIL is not a date or time", form);
+		return rrule_fail(p, p->at, "UNTIL is not a date or time", form);
 	if (year < 1 || month < 1 || month > 12 || day < 1 ||
 		day > rrule_month_start(year, month + 1) -
 		rrule_month_start(year, month))
-		return fail(p, begin, "UNTIL is not a date of the calendar", "");
+		return rrule_fail(p, begin, "UNTIL is not a date of the calendar", "");
 	if (hour > 23 || minute > 59 || second > 60)
-		return fail(p, begin, "UNTIL is not a time of day", "");
+		return rrule_fail(p, begin, "UNTIL is not a time of day", "");
 	rule->until = rrule_day_of(year, month, day) * RRULE_DAY +
 		hour * 3600 + minute * 60 + (second == 60 ? 59 : second);
 	return true;
@@ -360,7 +193,7 @@ parse_until(Parser *p)
 
 /* FREQ, WKST, SKIP and RSCALE: one word of a few */
 static bool
-parse_word(Parser *p, RRulePart part)
+parse_word(RRuleParser *p, RRulePart part)
 {
 	static const char *const freqs[] = {
 		"YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY",
@@ -371,9 +204,9 @@ parse_word(Parser *p, RRulePart part)
 	size_t		begin = p->at;
 
 	if (part == RRULE_WKST)
-		return read_weekday(p, &p->rule->wkst);
-	if (read_word(p, word, sizeof(word)) == 0)
-		return unexpected(p, part == RRULE_FREQ ? "a frequency" :
+		return rrule_read_weekday(p, &p->rule->wkst);
+	if (rrule_read_word(p, word, sizeof(word)) == 0)
+		return rrule_unexpected(p, part == RRULE_FREQ ? "a frequency" :
 						  part == RRULE_SKIP ? "a value of SKIP" :
 						  "a calendar");
 	if (part == RRULE_FREQ)
@@ -386,7 +219,7 @@ parse_word(Parser *p, RRulePart part)
 				return true;
 			}
 		}
-		return fail(p, begin, "unknown frequency",
+		return rrule_fail(p, begin, "unknown frequency",
 					"The frequencies are YEARLY, MONTHLY, WEEKLY, DAILY, HOURLY, MINUTELY and SECONDLY.");
 	}
 	if (part == RRULE_SKIP)
@@ -399,11 +232,11 @@ parse_word(Parser *p, RRulePart part)
 				return true;
 			}
 		}
-		return fail(p, begin, "unknown value of SKIP",
+		return rrule_fail(p, begin, "unknown value of SKIP",
 					"SKIP is OMIT, BACKWARD or FORWARD.");
 	}
 	if (strcmp(word, "GREGORIAN") != 0)
-		return fail(p, begin, "only the Gregorian calendar is supported", "");
+		return rrule_fail(p, begin, "only the Gregorian calendar is supported", "");
 	return true;
 }
 
@@ -431,13 +264,13 @@ static const struct
 };
 
 static size_t
-where(const Parser *p, RRulePart part)
+where(const RRuleParser *p, RRulePart part)
 {
 	return p->where[__builtin_ctz((unsigned int) part)];
 }
 
 static bool
-parse_value(Parser *p, RRulePart part, const char *name)
+parse_value(RRuleParser *p, RRulePart part, const char *name)
 {
 	long		v;
 
@@ -452,7 +285,7 @@ parse_value(Parser *p, RRulePart part, const char *name)
 			return parse_until(p);
 		case RRULE_COUNT:
 		case RRULE_INTERVAL:
-			if (!read_number(p, name, false, 1, INT32_MAX, &v))
+			if (!rrule_read_number(p, name, false, 1, INT32_MAX, &v))
 				return false;
 			*(part == RRULE_COUNT ? &p->rule->count : &p->rule->interval) = v;
 			return true;
@@ -465,18 +298,18 @@ parse_value(Parser *p, RRulePart part, const char *name)
 
 /* one NAME=value */
 static bool
-parse_part(Parser *p)
+parse_part(RRuleParser *p)
 {
 	char		word[16];
 	char		reason[80];
 	size_t		begin = p->at;
 	size_t		i = 0;
-	size_t		n = read_word(p, word, sizeof(word));
+	size_t		n = rrule_read_word(p, word, sizeof(word));
 
 	if (n == 0)
-		return unexpected(p, "the name of a rule part");
+		return rrule_unexpected(p, "the name of a rule part");
 	if (strcmp(word, "RRULE") == 0 && peek(p) == ':')
-		return fail(p, begin, "a rule does not begin with its property name",
+		return rrule_fail(p, begin, "a rule does not begin with its property name",
 					"Leave out \"RRULE:\".");
 	while (i < sizeof(part_names) / sizeof(part_names[0]) &&
 		   strcmp(word, part_names[i].name) != 0)
@@ -484,7 +317,7 @@ parse_part(Parser *p)
 	if (i == sizeof(part_names) / sizeof(part_names[0]))
 	{
 		p->at = begin + n;
-		return fail(p, begin, "unknown rule part",
+		return rrule_fail(p, begin, "unknown rule part",
 					strcmp(word, "DTSTART") == 0 || strcmp(word, "TZID") == 0 ?
 					"The start and the time zone are given beside the rule." :
 					strncmp(word, "X-", 2) == 0 ?
@@ -493,31 +326,31 @@ parse_part(Parser *p)
 	if (peek(p) != '=')
 	{
 		snprintf(reason, sizeof(reason), "\"=\" after %s", word);
-		return unexpected(p, reason);
+		return rrule_unexpected(p, reason);
 	}
 	p->at++;
 	if (p->rule->parts & part_names[i].part)
 	{
 		snprintf(reason, sizeof(reason), "%s is given twice", word);
-		return fail(p, begin, reason, "Write one list, like BYDAY=MO,WE.");
+		return rrule_fail(p, begin, reason, "Write one list, like BYDAY=MO,WE.");
 	}
 	p->rule->parts |= part_names[i].part;
 	p->where[i] = begin;
 	if (at_end_of_value(p))
 	{
 		snprintf(reason, sizeof(reason), "%s has no value", word);
-		return fail(p, begin, reason, "");
+		return rrule_fail(p, begin, reason, "");
 	}
 	if (!parse_value(p, part_names[i].part, part_names[i].name))
 		return false;
 	if (!at_end_of_value(p))
-		return unexpected(p, "a semicolon");
+		return rrule_unexpected(p, "a semicolon");
 	return true;
 }
 
 /* what the standard forbids of combinations */
 static bool
-check_combination(Parser *p)
+check_combination(RRuleParser *p)
 {
 	const RRule *rule = p->rule;
 	uint32_t	has = rule->parts;
@@ -529,35 +362,35 @@ check_combination(Parser *p)
 			nth = true;
 	}
 	if (!(has & RRULE_FREQ))
-		return fail(p, 0, "FREQ is missing",
+		return rrule_fail(p, 0, "FREQ is missing",
 					"Every rule has a frequency, like FREQ=MONTHLY.");
 	if ((has & RRULE_COUNT) && (has & RRULE_UNTIL))
-		return fail(p, where(p, RRULE_COUNT) > where(p, RRULE_UNTIL) ?
+		return rrule_fail(p, where(p, RRULE_COUNT) > where(p, RRULE_UNTIL) ?
 					where(p, RRULE_COUNT) : where(p, RRULE_UNTIL),
 					"COUNT and UNTIL exclude each other", "");
 	if (nth && rule->freq != RRULE_MONTHLY && rule->freq != RRULE_YEARLY)
-		return fail(p, where(p, RRULE_BYDAY),
+		return rrule_fail(p, p->ordinal_at,
 					"an ordinal in BYDAY needs FREQ=MONTHLY or FREQ=YEARLY",
 					"Write the weekday alone, like BYDAY=MO.");
 	if (nth && (has & RRULE_BYWEEKNO))
-		return fail(p, where(p, RRULE_BYDAY),
+		return rrule_fail(p, p->ordinal_at,
 					"an ordinal in BYDAY and BYWEEKNO exclude each other",
 					"Write the weekday alone, like BYDAY=MO.");
 	if ((has & RRULE_BYWEEKNO) && rule->freq != RRULE_YEARLY)
-		return fail(p, where(p, RRULE_BYWEEKNO),
+		return rrule_fail(p, where(p, RRULE_BYWEEKNO),
 					"BYWEEKNO needs FREQ=YEARLY", "");
 	if ((has & RRULE_BYYEARDAY) &&
 		(rule->freq == RRULE_DAILY || rule->freq == RRULE_WEEKLY ||
 		 rule->freq == RRULE_MONTHLY))
-		return fail(p, where(p, RRULE_BYYEARDAY),
+		return rrule_fail(p, where(p, RRULE_BYYEARDAY),
 					"BYYEARDAY cannot be used with FREQ=DAILY, WEEKLY or MONTHLY",
 					"");
 	if ((has & RRULE_BYMONTHDAY) && rule->freq == RRULE_WEEKLY)
-		return fail(p, where(p, RRULE_BYMONTHDAY),
+		return rrule_fail(p, where(p, RRULE_BYMONTHDAY),
 					"BYMONTHDAY cannot be used with FREQ=WEEKLY",
 					"FREQ=DAILY takes both BYMONTHDAY and BYDAY.");
 	if ((has & RRULE_BYSETPOS) && !(has & (RRULE_BYDATE | RRULE_BYTIME)))
-		return fail(p, where(p, RRULE_BYSETPOS),
+		return rrule_fail(p, where(p, RRULE_BYSETPOS),
 					"BYSETPOS needs another BY part to choose from", "");
 	return true;
 }
@@ -569,16 +402,16 @@ check_combination(Parser *p)
 bool
 rrule_parse(const char *text, size_t len, RRule *rule, RRuleError *error)
 {
-	Parser		p = {text, len, 0, rule, error, {0}};
+	RRuleParser		p = {text, len, 0, rule, error, {0}, 0};
 
 	memset(rule, 0, sizeof(*rule));
 	memset(error, 0, sizeof(*error));
 	rule->interval = 1;
 	if (len == 0)
-		return fail(&p, 0, "the rule is empty",
+		return rrule_fail(&p, 0, "the rule is empty",
 					"Every rule has a frequency, like FREQ=MONTHLY.");
 	if (len > RRULE_MAX_LENGTH)
-		return fail(&p, RRULE_MAX_LENGTH, "the rule is too long", "");
+		return rrule_fail(&p, RRULE_MAX_LENGTH, "the rule is too long", "");
 	for (;;)
 	{
 		if (!parse_part(&p))
@@ -587,7 +420,7 @@ rrule_parse(const char *text, size_t len, RRule *rule, RRuleError *error)
 			break;
 		p.at++;
 		if (p.at >= len)
-			return fail(&p, p.at - 1, "nothing follows the semicolon", "");
+			return rrule_fail(&p, p.at - 1, "nothing follows the semicolon", "");
 	}
 	return check_combination(&p);
 }

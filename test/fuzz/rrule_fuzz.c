@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * rrule_fuzz.c
+ *	  Fuzz target for recurrence rules: any text, and rules made of bytes.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "property.h"
+
+int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size < 2)
+		return 0;
+
+	/* a first byte of 'F' or 'f' is a rule as text, anything else makes one */
+	if (data[0] == 'F' || data[0] == 'f' || data[0] < 16)
+	{
+		size_t		skip = data[0] < 16 ? 1 : 0;
+		char	   *text = malloc(size - skip + 1);
+		Bytes		b = {data, size};
+		int			faults;
+
+		memcpy(text, data + skip, size - skip);
+		text[size - skip] = '\0';
+		faults = check_rule(text, size - skip, make_start(&b), 800);
+		free(text);
+		if (faults != 0)
+			abort();
+	}
+	else if (check_bytes(data + 1, size - 1, 1500) != 0)
+		abort();
+	return 0;
+}

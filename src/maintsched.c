@@ -54,8 +54,9 @@
 #include "utils/guc.h"
 
 #include "core/clock.h"
+#include "core/compat.h"
 
-PG_MODULE_MAGIC;
+COMPAT_MODULE_MAGIC("maintsched", MAINTSCHED_VERSION);
 
 PGDLLEXPORT void _PG_init(void);
 

@@ -63,4 +63,11 @@
 #define compat_noreturn pg_attribute_noreturn()
 #endif
 
+/* the module block says which extension and version it is, since 18 */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_MODULE_MAGIC(n, v) PG_MODULE_MAGIC_EXT(.name = (n), .version = (v))
+#else
+#define COMPAT_MODULE_MAGIC(n, v) PG_MODULE_MAGIC
+#endif
+
 #endif							/* MAINTSCHED_COMPAT_H */

@@ -3,5 +3,5 @@ create extension maintsched;
 select extname, nspname as schema, extrelocatable
 from pg_extension e join pg_namespace n on n.oid = extnamespace
 where extname = 'maintsched';
--- a second one is an error, and so is a schema of that name that is there already
+-- a second one is an error
 create extension maintsched;

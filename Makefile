@@ -15,6 +15,7 @@ DATA = $(wildcard sql/upgrade/*.sql)
 DATA_built = sql/maintsched--$(EXTVERSION).sql
 
 # "install" creates the extension; every other test finds it and cleans up.
+NO_LOCALE = 1
 REGRESS = install $(filter-out install, $(basename $(notdir $(sort $(wildcard test/sql/*.sql)))))
 REGRESS_OPTS = --inputdir=test --encoding=UTF8
 ISOLATION = $(basename $(notdir $(sort $(wildcard test/specs/*.spec))))

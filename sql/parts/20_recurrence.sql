@@ -25,6 +25,16 @@ as 'MODULE_PATHNAME', 'maintsched_occurrences';
 comment on function maintsched.occurrences(text, timestamp, text, timestamptz, timestamptz, integer) is
 'The occurrences of a rule that starts at the local time starts_on in an IANA time zone, with instants from since to before until, in local order. since null: from the start. max_count null: all of them, and until must be given. starts_on is an occurrence only if it matches the rule. A local time that a DST gap leaves out is read with the offset before the gap; one that comes twice is the first (RFC 5545 section 3.3.5). Errors: invalid_parameter_value for a wrong rule, zone, or an infinite time; null_value_not_allowed for rule, starts_on or timezone null. A NOTICE says where the start implies a day that some months or years do not have.';
 
+create function maintsched.instances(
+	rule text, starts_on timestamp, timezone text,
+	since timestamptz, until timestamptz, max_count integer)
+returns table (local_start timestamp, starts_at timestamptz)
+language c stable parallel safe rows 100
+as 'MODULE_PATHNAME', 'maintsched_instances';
+
+comment on function maintsched.instances(text, timestamp, text, timestamptz, timestamptz, integer) is
+'Internal: occurrences() without its NOTICE, for planning and views.';
+
 create function maintsched.next_occurrence(
 	rule text, starts_on timestamp, timezone text, after timestamptz)
 returns timestamptz

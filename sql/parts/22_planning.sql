@@ -47,7 +47,7 @@ as $$
 	with in_span as materialized (
 		select o.local_start, o.starts_at
 		from (select 1 where (task).rule is not null) has_rule
-		cross join lateral maintsched.occurrences(
+		cross join lateral maintsched.instances(
 			(task).rule, (task).starts_on, zone, since, until, max_count + 1) o
 	), cut as (
 		-- the rule gave more than was asked for: what follows is not known
@@ -58,7 +58,7 @@ as $$
 		union
 		select o.local_start, o.starts_at
 		from (select 1 where (task).rule is not null) has_rule
-		cross join lateral maintsched.occurrences(
+		cross join lateral maintsched.instances(
 			(task).rule, (task).starts_on, zone, until, null,
 			cardinality((task).exdate) + 2) o
 		union

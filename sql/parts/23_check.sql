@@ -195,7 +195,7 @@ begin
 			message = format('%s: starts_on must be finite', subject);
 	end if;
 	if rule is not null and rdate = '{}' and not exists (
-		select from maintsched.occurrences(rule, starts_on, zone, null, null, 1))
+		select from maintsched.instances(rule, starts_on, zone, null, null, 1))
 	then
 		raise exception using
 			errcode = 'invalid_parameter_value',

@@ -127,7 +127,7 @@ from (
 	from maintsched.maintenance_window m
 	join maintsched.calendar k on k.name = m.calendar
 	where m.rule is not null) w
-cross join lateral maintsched.occurrences(w.rule, w.starts_on, w.zone,
+cross join lateral maintsched.instances(w.rule, w.starts_on, w.zone,
 	maintsched.clock() - w.duration - interval '48 hours',
 	maintsched.clock() + interval '720 hours', null) o
 cross join lateral (

@@ -60,6 +60,7 @@ grant execute on function
 	maintsched.time_span(bigint),
 	maintsched.window_close(timestamp, interval, text),
 	maintsched.occurrences(text, timestamp, text, timestamptz, timestamptz, integer),
+	maintsched.instances(text, timestamp, text, timestamptz, timestamptz, integer),
 	maintsched.next_occurrence(text, timestamp, text, timestamptz),
 	maintsched.to_instant(timestamp, text),
 	maintsched.describe_rule(text)

@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(maintsched_describe_rule);
 PG_FUNCTION_INFO_V1(maintsched_rule_cadence);
 PG_FUNCTION_INFO_V1(maintsched_rule_notice);
 PG_FUNCTION_INFO_V1(maintsched_occurrences);
+PG_FUNCTION_INFO_V1(maintsched_instances);
 PG_FUNCTION_INFO_V1(maintsched_next_occurrence);
 PG_FUNCTION_INFO_V1(maintsched_to_instant);
 
@@ -256,11 +257,11 @@ read_range(FunctionCallInfo fcinfo)
 }
 
 /*
- * occurrences(rule, starts_on, timezone, since, until, max_count): the
- * instances whose instants are in [since, until), in local order.
+ * The instances whose instants are in [since, until), in local order; with a
+ * NOTICE of what may surprise in the rule, where somebody asked for it.
  */
-Datum
-maintsched_occurrences(PG_FUNCTION_ARGS)
+static void
+return_instances(FunctionCallInfo fcinfo, bool remark)
 {
 	static const char *const names[] = {"rule", "starts_on", "timezone"};
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -285,7 +286,7 @@ maintsched_occurrences(PG_FUNCTION_ARGS)
 	rec = begin_recurrence(&rule, start, PG_GETARG_TEXT_PP(2));
 	InitMaterializedSRF(fcinfo, 0);
 
-	sentence = notice_of(&rule, start);
+	sentence = remark ? notice_of(&rule, start) : NULL;
 	if (sentence != NULL)
 		ereport(NOTICE,
 				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
@@ -304,6 +305,25 @@ maintsched_occurrences(PG_FUNCTION_ARGS)
 		values[1] = TimestampTzGetDatum(micros_of(instant));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
+}
+
+/*
+ * occurrences(rule, starts_on, timezone, since, until, max_count)
+ */
+Datum
+maintsched_occurrences(PG_FUNCTION_ARGS)
+{
+	return_instances(fcinfo, true);
+	return (Datum) 0;
+}
+
+/*
+ * instances(), the same for planning and views, without remarks
+ */
+Datum
+maintsched_instances(PG_FUNCTION_ARGS)
+{
+	return_instances(fcinfo, false);
 	return (Datum) 0;
 }
 

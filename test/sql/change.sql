@@ -77,6 +77,7 @@ select maintsched.rename_task('smartmed', 'dr-drill', 'DR Drill');
 select maintsched.find_task('smartmed', 'Dependency updates');
 
 -- Nothing is lost by accident.
+set client_min_messages = warning;
 delete from maintsched.task;
 truncate maintsched.task cascade;
 delete from maintsched.occurrence;
@@ -86,6 +87,8 @@ delete from maintsched.calendar_change;
 truncate maintsched.calendar_change;
 update maintsched.task_version set title = 'forged';
 truncate maintsched.task_version cascade;
+
+reset client_min_messages;
 
 -- What is wrong is refused at once, and changes nothing.
 update maintsched.task set rule = 'FREQ=WEEKLY;BYDAY=1MO' where name = 'access-review';

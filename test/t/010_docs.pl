@@ -163,7 +163,8 @@ sub anchors
 {
 	my ($page) = @_;
 	my %anchor;
-	while (prose($page) =~ /^#+ +(.*?) *$/mg)
+	my $prose = prose($page);
+	while ($prose =~ /^#+ +(.*?) *$/mg)
 	{
 		my $words = lc $1;
 		$words =~ s/[^\w\- ]//g;

@@ -44,8 +44,9 @@ begin
 	end if;
 	select count(*) into behind
 	from maintsched.task t
-	join maintsched.task_plan p using (task_id)
-	where t.enabled and t.retired_at is null and p.planned_until <= maintsched.clock();
+	left join maintsched.task_plan p using (task_id)
+	where t.enabled and t.retired_at is null
+	and coalesce(p.planned_until, '-infinity') <= maintsched.clock();
 	if behind > 0 then
 		raise notice 'planning ended for % tasks; their status is unknown', behind
 			using hint = 'Call maintsched.tick(), and let pg_cron or any cron call it at least once a day.';
@@ -155,7 +156,7 @@ with task as (
 		coalesce(t.timezone, c.timezone) as zone, p.planned_until
 	from maintsched.task t
 	join maintsched.calendar c on c.name = t.calendar
-	join maintsched.task_plan p using (task_id)
+	left join maintsched.task_plan p using (task_id)
 	where t.enabled and t.retired_at is null
 ), open_occurrence as (
 	select o.occurrence_id, t.calendar, t.name as task, v.title, v.cadence,
@@ -184,7 +185,7 @@ with task as (
 		t.planned_until, null::timestamptz, t.zone, t.effort, t.checklist, t.routine,
 		t.controls, 0::bigint
 	from task t
-	where t.planned_until <= maintsched.clock()
+	where coalesce(t.planned_until, '-infinity') <= maintsched.clock()
 ), listed as (
 	select * from open_occurrence
 	union all
@@ -291,6 +292,21 @@ where exists (
 	and (m.team = 'All' or pg_has_role(p.oid, 'MEMBER')));
 
 comment on view maintsched.my_tasks is 'due_tasks of the teams that the current role belongs to (assign_team()), and of team All.';
+
+-- its columns are those of due_tasks, and so are their comments
+do $$
+declare
+	c record;
+begin
+	for c in
+		select a.attname, col_description(a.attrelid, a.attnum) as words
+		from pg_catalog.pg_attribute a
+		where a.attrelid = 'maintsched.due_tasks'::regclass and a.attnum > 0
+	loop
+		execute format('comment on column maintsched.my_tasks.%I is %L', c.attname, c.words);
+	end loop;
+end
+$$;
 
 create view maintsched.checklist as
 select o.occurrence_id, t.calendar, t.name as task,

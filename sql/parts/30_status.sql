@@ -17,7 +17,7 @@ select t.calendar, t.name as task, t.title, t.cadence,
 	maintsched.status_rank(s.status) as status_rank
 from maintsched.task t
 join maintsched.calendar c on c.name = t.calendar
-join maintsched.task_plan p using (task_id)
+left join maintsched.task_plan p using (task_id)
 cross join lateral (
 	select coalesce(t.timezone, c.timezone) as zone, maintsched.clock() as now) z
 cross join lateral (
@@ -55,7 +55,7 @@ cross join lateral (
 cross join lateral (
 	select case
 		when not t.enabled then 'disabled'
-		when p.planned_until <= z.now then 'unknown'
+		when coalesce(p.planned_until, '-infinity') <= z.now then 'unknown'
 		when verdict.missed then 'failing'
 		when standing.overdue then 'overdue'
 		when standing.open_count > 0 then 'due'

@@ -5,11 +5,11 @@
 create view maintsched.health as
 with planning as (
 	select count(*) as tasks,
-		count(*) filter (where p.planned_until <= maintsched.clock()) as ended,
+		count(*) filter (where coalesce(p.planned_until, '-infinity') <= maintsched.clock()) as ended,
 		count(*) filter (where p.replan_at <= maintsched.clock() - interval '24 hours') as behind,
 		min(p.planned_until) filter (where p.planned_until < 'infinity') as planned_until
 	from maintsched.task t
-	join maintsched.task_plan p using (task_id)
+	left join maintsched.task_plan p using (task_id)
 	where t.enabled and t.retired_at is null
 ), simulated as (
 	select (select count(*) from maintsched.calendar c where c.simulated)

@@ -79,14 +79,17 @@ select maintsched.find_task('smartmed', 'Dependency updates');
 -- Nothing is lost by accident.
 set client_min_messages = warning;
 delete from maintsched.task;
-truncate maintsched.task cascade;
+truncate maintsched.task;
+delete from maintsched.calendar;
+truncate maintsched.calendar;
+update maintsched.calendar set name = 'other';
 delete from maintsched.occurrence;
 update maintsched.occurrence set due_at = due_at + interval '1 day';
 update maintsched.calendar_change set reason = 'forged';
 delete from maintsched.calendar_change;
 truncate maintsched.calendar_change;
 update maintsched.task_version set title = 'forged';
-truncate maintsched.task_version cascade;
+truncate maintsched.task_version;
 
 reset client_min_messages;
 
@@ -136,3 +139,9 @@ select o.local_start, o.due_at, o.closes_at from maintsched.occurrence o join ma
 where t.name = 'own-task' order by 1;
 select maintsched.add_task('smartmed', 'on-call-only', null) > 0 as added;
 select status, next_opens_at, cadence from maintsched.task_status where task = 'on-call-only';
+
+-- No row points at nothing, without foreign keys.
+select count(*) from maintsched.task t where not exists (select from maintsched.calendar c where c.name = t.calendar);
+select count(*) from maintsched.occurrence o where not exists (select from maintsched.task_version v where v.task_id = o.task_id and v.version = o.version);
+select count(*) from maintsched.task_version v where not exists (select from maintsched.task t where t.task_id = v.task_id);
+select count(*) from maintsched.task_plan p where not exists (select from maintsched.task t where t.task_id = p.task_id);

@@ -84,3 +84,11 @@ select maintsched.tick();
 select count(*) > 0 as closed, bool_and(closed_at >= closes_at) as after_closing from maintsched.occurrence where closed_at is not null;
 set maintsched.now = '2026-11-22 12:00+00';
 select count(*) from status_before b join maintsched.occurrence_status s using (occurrence_id) where s.status <> b.status;
+
+-- A task of which nobody knows how far it is planned is unknown, not absent.
+delete from maintsched.task_plan p using maintsched.task t where t.task_id = p.task_id and t.name = 'dr-drill';
+select status from maintsched.task_status where task = 'dr-drill';
+select task, status, opens_at from maintsched.due_tasks where task = 'dr-drill' and status = 'unknown';
+select status from maintsched.health where item = 'planning';
+select maintsched.tick();
+select status from maintsched.task_status where task = 'dr-drill';

@@ -11,8 +11,8 @@
 # table, type and setting, none that there is not, with the signatures and the
 # comments of the catalog.
 #
-# DOCS_WRITE=FOLDER writes the pages with the output that they should have
-# there (PROVE_TESTS as in the Makefile).
+# DOCS_WRITE=FOLDER writes the pages there with the output, the signatures and
+# the comments that they should have.
 use strict;
 use warnings FATAL => 'all';
 use File::Basename;
@@ -20,6 +20,7 @@ use File::Find;
 use File::Path qw(make_path);
 use FindBin;
 use IPC::Run;
+use JSON::PP;
 use lib $FindBin::RealBin;
 use Maintsched;
 use PostgreSQL::Test::Utils;
@@ -88,7 +89,7 @@ sub prose
 	return $prose;
 }
 
-# --- running pages ---
+# --- a server ---
 
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init;
@@ -97,6 +98,132 @@ $node->start;
 $node->safe_psql('postgres', q{
 	select 'create role postgres superuser login'
 	where not exists (select from pg_roles where rolname = 'postgres') \gexec});
+
+# --- the reference: what is the catalog's ---
+#
+# functions.md has "### name", the signature in a block, then the comment, and
+# one table of the internal functions; views.md and tables.md have "## name",
+# the comment, and a table of the columns.
+
+$node->safe_psql('postgres', 'create extension maintsched');
+
+my $members = q{
+	from pg_depend d
+	where d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
+	and d.refobjid = (select oid from pg_extension where extname = 'maintsched')};
+my $of_functions = "from pg_proc p where p.oid in (select d.objid $members and d.classid = 'pg_proc'::regclass)";
+
+# The rows of a query by the column "name".
+sub catalog
+{
+	my ($query) = @_;
+	my @rows = map { decode_json($_) } split /\n/, $node->safe_psql('postgres', "select to_jsonb(q) from ($query) q");
+	return map { $_->{name} => $_ } @rows;
+}
+
+my %function = catalog(
+	"select p.proname as name, oidvectortypes(p.proargtypes) as types, pg_get_function_arguments(p.oid) as arguments,
+		pg_get_function_result(p.oid) as result, coalesce(obj_description(p.oid, 'pg_proc'), '') as comment $of_functions");
+my @internal = grep { $function{$_}{comment} =~ /^Internal: / } sort keys %function;
+my @public = grep { $function{$_}{comment} !~ /^Internal: / } sort keys %function;
+my %relation = catalog(
+	"select c.relname as name, c.relkind as kind, coalesce(obj_description(c.oid, 'pg_class'), '') as comment,
+		(select jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), coalesce(col_description(c.oid, a.attnum), ''))
+			order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attnum > 0) as columns
+	from pg_class c
+	where c.oid in (select d.objid $members and d.classid = 'pg_class'::regclass) and c.relkind in ('r', 'v')");
+
+# Words, joined by blanks to lines of 78 characters at the most.
+sub wrapped
+{
+	my ($indent, @words) = @_;
+	my @lines = (shift @words);
+	foreach my $word (@words)
+	{
+		if (length("$lines[-1] $word") <= 78)
+		{
+			$lines[-1] .= " $word";
+		}
+		else
+		{
+			push @lines, $indent . $word;
+		}
+	}
+	return join "\n", @lines;
+}
+
+sub signature
+{
+	my ($it) = @_;
+	my $line = "maintsched.$it->{name}($it->{arguments}) returns $it->{result}";
+	return $line if length $line <= 78;
+	return wrapped('    ', split /(?<=,) (?=\w+ \w)/, "maintsched.$it->{name}($it->{arguments})")
+	  . "\nreturns $it->{result}";
+}
+
+sub table_rows
+{
+	return join '', map { '| ' . join(' | ', map { s/\|/\\|/gr } @$_) . " |\n" } @_;
+}
+
+# A page of the reference with what the catalog says put in.
+sub refreshed
+{
+	my ($page, $its) = @_;
+	my $new = $page;
+	$new =~ s{^### (\w+)\n\n```\n.*?\n```\n\n.*?\n(?=\n|\z)}{
+		my $it = $function{$1};
+		$it ? "### $1\n\n```\n" . signature($it) . "\n```\n\n" . wrapped('', split ' ', $it->{comment}) . "\n" : $&}msge;
+	$new =~ s{^(\| function \| what it does \|\n.*?\n)(?:\|.*?\n)*}{
+		$1 . table_rows(map { [ "`$_($function{$_}{types})`", $function{$_}{comment} =~ s/^Internal: //r ] } @internal)}me;
+	$new =~ s{^## (\w+)\n\n.*?\n(?=\n|\z)}{
+		my $it = $relation{$1};
+		$it ? "## $1\n\n" . wrapped('', split ' ', $it->{comment}) . "\n" : $&}msge;
+	$new =~ s{^(## (\w+)\n(?:(?!^\#).)*?^\| column \| type \| meaning \|\n[^\n]*\n)(?:\|[^\n]*\n)*}{
+		my $it = $relation{$2};
+		$it ? $1 . table_rows(map { [ "`$_->[0]`", @$_[ 1, 2 ] ] } @{ $it->{columns} }) : $&}msge;
+	return $new;
+}
+
+foreach my $name (qw(functions views tables))
+{
+	my $page = "docs/reference/$name.md";
+	my $new = refreshed($text{$page});
+	is_deeply(difference([ split /\n/, $text{$page} ], [ split /\n/, $new ]), [], "$page: as the catalog says");
+	$text{$page} = $new;
+}
+
+# The pages have all of it, and nothing else.
+sub headings
+{
+	my ($page, $pattern) = @_;
+	return [ sort $text{"docs/reference/$page.md"} =~ /$pattern/mg ];
+}
+
+is_deeply(headings('functions', qr/^### (\w+)$/m), \@public, 'functions.md: a heading for each function');
+foreach my $kind ([ 'v', 'views' ], [ 'r', 'tables' ])
+{
+	my ($relkind, $page) = @$kind;
+	my @names = sort grep { $relation{$_}{kind} eq $relkind } keys %relation;
+	my $pattern = qr/^## ([a-z_]+)$/m;
+	is_deeply(headings($page, $pattern), \@names, "$page.md: a heading for each");
+	my @tables = $text{"docs/reference/$page.md"} =~ /^\| column \| type \| meaning \|$/mg;
+	is(scalar @tables, scalar @names, "$page.md: a table for each");
+}
+is_deeply(
+	headings('tables', qr/^## Type (\w+)$/m),
+	[ split /\n/, $node->safe_psql('postgres',
+			"select t.typname from pg_type t left join pg_class c on c.oid = t.typrelid
+			where t.typtype in ('c', 'd') and coalesce(c.relkind, 'c') = 'c'
+			and (t.oid in (select d.objid $members) or c.oid in (select d.objid $members)) order by 1") ],
+	'tables.md: types');
+is_deeply(
+	headings('settings', qr/^## (maintsched\.\w+)$/m),
+	[ split /\n/, $node->safe_psql('postgres',
+			"select maintsched.clock() \\g /dev/null\nselect name from pg_settings where name like 'maintsched.%' order by 1") ],
+	'settings.md: settings');
+
+# --- running the pages ---
 
 # What psql prints for each block of SQL.
 sub run_page
@@ -192,98 +319,6 @@ foreach my $page (@pages)
 	is_deeply(\@dead, [], "$page: the links lead somewhere");
 }
 cmp_ok(scalar(() = $text{'README.md'} =~ /\n/g), '<=', 200, 'README.md is short');
-
-# --- the reference ---
-
-$node->safe_psql('postgres', 'create extension maintsched');
-
-sub one_line
-{
-	my ($words) = @_;
-	$words =~ s/\s+/ /g;
-	return $words;
-}
-
-# What the reference says of some kind, against the catalog.
-sub same
-{
-	my ($there, $query, $name) = @_;
-	is_deeply([ sort @$there ], [ sort split /\n/, $node->safe_psql('postgres', $query) ], $name);
-	return;
-}
-
-my $members = q{
-	from pg_depend d
-	where d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
-	and d.refobjid = (select oid from pg_extension where extname = 'maintsched')};
-
-# functions: a heading with the signature in a block, or a row of a table
-my $functions = $text{'docs/reference/functions.md'};
-my (@signatures, @rows);
-push @signatures, one_line($1) while $functions =~ /^```\nmaintsched\.(.*?)\n```$/msg;
-push @rows, "$1: $2" while $functions =~ /^\| `(\w+\([^`]*\))` \| (.*) \|$/mg;
-my %public = map { /^(\w+)/ => 1 } @signatures;
-my $is_public = 'p.proname in (' . join(', ', map { "'$_'" } sort keys %public) . ')';
-my $of_functions = "from pg_proc p where p.oid in (select d.objid $members and d.classid = 'pg_proc'::regclass)";
-same(\@signatures,
-	"select format('%s(%s) returns %s', p.proname, pg_get_function_arguments(p.oid),
-		pg_get_function_result(p.oid)) $of_functions and $is_public",
-	'functions.md: the signatures of what is for use');
-same(\@rows,
-	"select format('%s(%s): %s', p.proname, oidvectortypes(p.proargtypes),
-		replace(obj_description(p.oid, 'pg_proc'), '|', '\\|')) $of_functions and not $is_public",
-	'functions.md: all others, with their comments');
-my @headings;
-push @headings, $1 while $functions =~ /^### (\w+)$/mg;
-is_deeply([ sort @headings ], [ sort keys %public ], 'functions.md: a heading for each');
-foreach my $comment (
-	split /\x{1}/,
-	$node->safe_psql('postgres',
-		"select string_agg(obj_description(p.oid, 'pg_proc'), chr(1)) $of_functions and $is_public"))
-{
-	cmp_ok(index(one_line($functions), one_line($comment)), '>=', 0, 'functions.md: ' . substr($comment, 0, 60));
-}
-
-# views and tables: a heading, the comment, and a row for each column
-foreach my $kind ([ 'v', 'views' ], [ 'r', 'tables' ])
-{
-	my ($relkind, $name) = @$kind;
-	my $page = $text{"docs/reference/$name.md"};
-	my @there;
-	my $relation = '';
-	foreach my $line (split /\n/, $page)
-	{
-		$relation = $1 if $line =~ /^## (\w+)$/;
-		$relation = '' if $line =~ /^## .*\W/;
-		push @there, "$relation.$1: $2: $3" if $line =~ /^\| `(\w+)` \| (.*?) \| (.*) \|$/;
-	}
-	my $where = "a.attnum > 0 and c.oid in (select d.objid $members and d.classid = 'pg_class'::regclass) and c.relkind = '$relkind'";
-	same(\@there,
-		"select format('%s.%s: %s: %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
-			replace(col_description(c.oid, a.attnum), '|', '\\|'))
-		from pg_class c join pg_attribute a on a.attrelid = c.oid where $where",
-		"$name.md: the columns and their comments");
-	foreach my $comment (
-		split /\x{1}/,
-		$node->safe_psql('postgres',
-			"select string_agg(distinct obj_description(c.oid, 'pg_class'), chr(1)) from pg_class c join pg_attribute a on a.attrelid = c.oid where $where"))
-	{
-		cmp_ok(index(one_line($page), one_line($comment)), '>=', 0, "$name.md: " . substr($comment, 0, 60));
-	}
-}
-
-# types and domains are in tables.md, settings in settings.md
-my @types;
-push @types, $1 while $text{'docs/reference/tables.md'} =~ /^## Type (\w+)$/mg;
-same(\@types,
-	"select t.typname from pg_type t left join pg_class c on c.oid = t.typrelid
-	where t.typtype in ('c', 'd') and coalesce(c.relkind, 'c') = 'c'
-	and (t.oid in (select d.objid $members) or c.oid in (select d.objid $members))",
-	'tables.md: types');
-my @settings;
-push @settings, $1 while $text{'docs/reference/settings.md'} =~ /^## (maintsched\.\w+)$/mg;
-same(\@settings, "select maintsched.clock() \\g /dev/null\nselect name from pg_settings where name like 'maintsched.%'",
-	'settings.md: settings');
 
 # no page speaks of something that there is not
 my %known = map { $_ => 1 } split /\n/, $node->safe_psql('postgres', qq{

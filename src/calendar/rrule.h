@@ -120,7 +120,7 @@ typedef struct RRuleError
 {
 	int			position;		/* 1-based, in bytes */
 	char		reason[160];	/* lower case, no period */
-	char		hint[160];		/* a sentence, or empty */
+	char		hint[200];		/* a sentence, or empty */
 } RRuleError;
 
 extern bool rrule_parse(const char *text, size_t len, RRule *rule,

@@ -321,7 +321,8 @@ parse_part(RRuleParser *p)
 					strcmp(word, "DTSTART") == 0 || strcmp(word, "TZID") == 0 ?
 					"The start and the time zone are given beside the rule." :
 					strncmp(word, "X-", 2) == 0 ?
-					"Experimental parts are not part of RFC 5545." : "");
+					"Experimental parts are not part of RFC 5545." :
+					"The parts are FREQ, INTERVAL, COUNT, UNTIL, BYMONTH, BYWEEKNO, BYYEARDAY, BYMONTHDAY, BYDAY, BYHOUR, BYMINUTE, BYSECOND, BYSETPOS, WKST and SKIP.");
 	}
 	if (peek(p) != '=')
 	{
@@ -332,7 +333,8 @@ parse_part(RRuleParser *p)
 	if (p->rule->parts & part_names[i].part)
 	{
 		snprintf(reason, sizeof(reason), "%s is given twice", word);
-		return rrule_fail(p, begin, reason, "Write one list, like BYDAY=MO,WE.");
+		return rrule_fail(p, begin, reason, strncmp(word, "BY", 2) == 0 ?
+						  "Write one list, like BYDAY=MO,WE." : "");
 	}
 	p->rule->parts |= part_names[i].part;
 	p->where[i] = begin;

@@ -89,7 +89,8 @@ rrule_read_number(RRuleParser *p, const char *part, bool is_signed, long min, lo
 	}
 	if (!is_digit(peek(p)))
 	{
-		snprintf(reason, sizeof(reason), "a number in %s", part);
+		snprintf(reason, sizeof(reason), "%s%s",
+				 part[0] == 'a' ? "" : "a number in ", part);
 		return rrule_unexpected(p, reason);
 	}
 	while (is_digit(peek(p)))

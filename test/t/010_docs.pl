@@ -256,7 +256,7 @@ foreach my $page (@pages)
 	}
 
 	my $database = 'docs_' . ++$databases;
-	$node->safe_psql('postgres', "create database $database");
+	$node->safe_psql('postgres', "create database $database template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'");
 	$node->safe_psql($database, 'create extension maintsched')
 	  if join("\n", @{ $sql[0]{lines} }) !~ /create extension/i;
 	my @outputs = run_page($database, @sql);

@@ -126,7 +126,7 @@ typedef struct RRuleError
 extern bool rrule_parse(const char *text, size_t len, RRule *rule,
 						RRuleError *error);
 
-/* ---- days (rrule_days.c) ---- */
+/* ---- days (rrule_date.c, rrule_mask.c, rrule_days.c) ---- */
 
 /* Year kinds: (plain, leap, after a leap year, before one) x weekday of 1 Jan */
 #define RRULE_KINDS		28
@@ -161,6 +161,8 @@ typedef struct RRuleDays
 	RRuleKind	kind[RRULE_KINDS];
 } RRuleDays;
 
+extern const int16_t rrule_month_starts[2][14];
+
 extern int	rrule_year_of(int32_t day);
 extern int32_t rrule_day_of(int year, int month, int monthday);
 extern void rrule_date(int32_t day, int *year, int *month, int *monthday);
@@ -168,6 +170,8 @@ extern int	rrule_weekday(int32_t day);
 extern int32_t rrule_january(int year);
 extern int	rrule_month_start(int year, int month);
 extern void rrule_days_init(RRuleDays *days, const RRule *rule, int64_t start);
+extern void rrule_build_kind(const RRuleDays *days, int index,
+							 RRuleKind *kind);
 extern const RRuleKind *rrule_days_kind(RRuleDays *days, int year);
 extern int32_t rrule_days_next(RRuleDays *days, int32_t day);
 

@@ -173,7 +173,7 @@ static void
 position(RRuleIter *it, int64_t from)
 {
 	bool		reach_back = it->rule->skip != RRULE_OMIT ||
-		(it->rule->parts & RRULE_BYWEEKNO);
+	(it->rule->parts & RRULE_BYWEEKNO);
 	int64_t		period = period_of(it, from);
 
 	it->first = from;

@@ -71,7 +71,7 @@ rrule_days_kind(RRuleDays *days, int year)
 	bool		leap = rrule_is_leap(year);
 	int			index = 7 * (leap ? 1 : rrule_is_leap(year - 1) ? 2 :
 							 rrule_is_leap(year + 1) ? 3 : 0) +
-		rrule_weekday(rrule_january(year));
+	rrule_weekday(rrule_january(year));
 	RRuleKind  *kind = &days->kind[index];
 	uint64_t	any = 0;
 

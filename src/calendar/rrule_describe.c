@@ -56,13 +56,12 @@ put_weeks(RRuleWords *w, const RRule *rule, const char *last)
 			  rule->byweekno_neg == 0 ? "weeks " :
 			  rule->byweekno_neg == 0 ? "week " : "");
 	if (rule->byweekno_neg == 0)
-		rrule_put_numbers(w, (RRuleNumbers) {&rule->byweekno, NULL, 1, 53},
+		rrule_put_numbers(w, &rule->byweekno, NULL, 1, 53,
 						  RRULE_PLAIN, last);
 	else
 	{
 		rrule_put(w, "the ");
-		rrule_put_numbers(w, (RRuleNumbers) {&rule->byweekno,
-											 &rule->byweekno_neg, 1, 53},
+		rrule_put_numbers(w, &rule->byweekno, &rule->byweekno_neg, 1, 53,
 						  RRULE_NTH, last);
 		rrule_put(w, " week");
 	}
@@ -76,7 +75,7 @@ put_monthdays(RRuleWords *w, const RRule *rule, const char *last)
 	uint64_t	neg = rule->bymonthday_neg;
 
 	rrule_put(w, "the ");
-	rrule_put_numbers(w, (RRuleNumbers) {&pos, &neg, 1, 31}, RRULE_MONTHDAY,
+	rrule_put_numbers(w, &pos, &neg, 1, 31, RRULE_MONTHDAY,
 					  last);
 	if (neg != 0)
 		rrule_put(w, " day");
@@ -86,8 +85,7 @@ static void
 put_yeardays(RRuleWords *w, const RRule *rule, const char *last)
 {
 	rrule_put(w, "the ");
-	rrule_put_numbers(w, (RRuleNumbers) {rule->byyearday.pos,
-										 rule->byyearday.neg, 1, 366},
+	rrule_put_numbers(w, rule->byyearday.pos, rule->byyearday.neg, 1, 366,
 					  RRULE_MONTHDAY, last);
 	rrule_put(w, " day of the year");
 }
@@ -127,8 +125,7 @@ put_ordinal_days(RRuleWords *w, const RRule *rule, const char *last,
 			rrule_put(w, i == n - 1 ? " %s " : "%.0s, ", last);
 		i++;
 		rrule_put(w, "the ");
-		rrule_put_numbers(w, (RRuleNumbers) {&rule->byday_nth[day],
-											 &rule->byday_nth_neg[day], 1, 53},
+		rrule_put_numbers(w, &rule->byday_nth[day], &rule->byday_nth_neg[day], 1, 53,
 						  RRULE_NTH, last);
 		rrule_put(w, " %s", rrule_day_names[day]);
 	}
@@ -277,7 +274,7 @@ put_by_day(RRuleWords *w, const RRule *rule)
 		for (int i = 0; i < 7; i++)
 		{
 			int			n = __builtin_popcountll(rule->byday_nth[i]) +
-				__builtin_popcountll(rule->byday_nth_neg[i]);
+			__builtin_popcountll(rule->byday_nth_neg[i]);
 
 			if (n > 0)
 				day = i;
@@ -330,8 +327,7 @@ put_nth_weekday(RRuleWords *w, const RRule *rule)
 		rrule_put(w, " ");
 	}
 	rrule_put(w, "on the ");
-	rrule_put_numbers(w, (RRuleNumbers) {rule->bysetpos.pos,
-										 rule->bysetpos.neg, 1, 366},
+	rrule_put_numbers(w, rule->bysetpos.pos, rule->bysetpos.neg, 1, 366,
 					  RRULE_NTH, "and");
 	for (int i = 0; i < 7; i++)
 		n += (rule->byday >> i) & 1;
@@ -346,7 +342,7 @@ static void
 put_short_freq(RRuleWords *w, const RRule *rule)
 {
 	bool		days_alone = rule->interval == 1 &&
-		(rule->freq == RRULE_WEEKLY || rule->freq == RRULE_DAILY);
+	(rule->freq == RRULE_WEEKLY || rule->freq == RRULE_DAILY);
 
 	if (rrule_has(rule, RRULE_BYMONTHDAY))
 	{
@@ -437,8 +433,7 @@ static void
 put_setpos(RRuleWords *w, const RRule *rule)
 {
 	rrule_put(w, ", of these only the ");
-	rrule_put_numbers(w, (RRuleNumbers) {rule->bysetpos.pos,
-										 rule->bysetpos.neg, 1, 366},
+	rrule_put_numbers(w, rule->bysetpos.pos, rule->bysetpos.neg, 1, 366,
 					  RRULE_NTH, "and");
 	rrule_put(w, rule->interval == 1 ? " in each %s" : " in each such %s",
 			  unit_names[rule->freq]);
@@ -453,8 +448,8 @@ rrule_describe(const RRule *rule, char *out, size_t size)
 {
 	RRuleWords	w = {out, size, 0};
 	bool		week_matters = rrule_has(rule, RRULE_BYWEEKNO) ||
-		(rule->freq == RRULE_WEEKLY &&
-		 (rule->interval > 1 || rrule_has(rule, RRULE_BYSETPOS)));
+	(rule->freq == RRULE_WEEKLY &&
+	 (rule->interval > 1 || rrule_has(rule, RRULE_BYSETPOS)));
 
 	if (!put_nth_weekday(&w, rule))
 	{

@@ -24,7 +24,7 @@ put_time_part(RRuleWords *w, const RRule *rule, RRulePart part,
 	rrule_put(w, " %s %s%s ", *more ? "of" :
 			  rule->freq >= level ? "during" : "at", name,
 			  (set & (set - 1)) != 0 ? "s" : "");
-	rrule_put_numbers(w, (RRuleNumbers) {&set, NULL, 0, 59}, RRULE_PLAIN,
+	rrule_put_numbers(w, &set, NULL, 0, 59, RRULE_PLAIN,
 					  "and");
 	*more = true;
 }
@@ -33,8 +33,8 @@ void
 rrule_put_times(RRuleWords *w, const RRule *rule)
 {
 	int			n = __builtin_popcount(rule->byhour) *
-		__builtin_popcountll(rule->byminute) *
-		(rrule_has(rule, RRULE_BYSECOND) ? __builtin_popcountll(rule->bysecond) : 1);
+	__builtin_popcountll(rule->byminute) *
+	(rrule_has(rule, RRULE_BYSECOND) ? __builtin_popcountll(rule->bysecond) : 1);
 	int			i = 0;
 	bool		more = false;
 

@@ -203,7 +203,7 @@ month_mask(const RRuleDays *days, int len, int first_weekday)
 			int			first = 1 + (w - first_weekday + 7) % 7;
 			int			n = (len - first) / 7 + 1;
 			uint64_t	nth = rule->byday_nth[w] |
-				from_end(rule->byday_nth_neg[w], n);
+			from_end(rule->byday_nth_neg[w], n);
 
 			if ((days->weekdays >> w) & 1)
 				allowed |= EVERY_SEVENTH << first;
@@ -226,7 +226,7 @@ limit_to_nth_of_year(const RRuleDays *days, const Year *y, RRuleKind *kind)
 		int			first = (w - y->january + 7) % 7;
 		int			n = (y->len - 1 - first) / 7 + 1;
 		uint64_t	nth = days->rule->byday_nth[w] |
-			from_end(days->rule->byday_nth_neg[w], n);
+		from_end(days->rule->byday_nth_neg[w], n);
 
 		if ((days->weekdays >> w) & 1)
 			nth = ~UINT64_C(1);
@@ -396,7 +396,7 @@ build_months(const RRuleDays *days, const Year *y, RRuleKind *kind)
 		int			first = rrule_month_starts[y->leap][month];
 		int			len = month_length(y->leap, month);
 		int			missing = days->rule->skip == RRULE_OMIT ? 0 :
-			missing_in_month(days, len);
+		missing_in_month(days, len);
 		uint64_t	mask;
 
 		kind->days.month[month - 1] = 0;
@@ -407,7 +407,7 @@ build_months(const RRuleDays *days, const Year *y, RRuleKind *kind)
 		{
 			/* as day of this month: 0 is the last of the month before */
 			int			day = (side == 0 ? 1 : len + 1) -
-				(days->rule->skip == RRULE_FORWARD ? 0 : 1);
+			(days->rule->skip == RRULE_FORWARD ? 0 : 1);
 			Day			d;
 
 			if (!((missing >> side) & 1))

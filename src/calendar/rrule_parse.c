@@ -68,11 +68,11 @@ parse_list(RRuleParser *p, RRulePart part, const char *name)
 		bool		back;
 
 		if (!rrule_read_number(p, name, range[i].is_signed, range[i].min,
-						 range[i].max, &v))
+							   range[i].max, &v))
 			return false;
 		if (part == RRULE_BYMONTH && upper(peek(p)) == 'L')
 			return rrule_fail(p, p->at, "the Gregorian calendar has no leap months",
-						"");
+							  "");
 		back = v < 0;
 		n = (int) (back ? -v : v);
 		switch (part)
@@ -100,7 +100,7 @@ parse_list(RRuleParser *p, RRulePart part, const char *name)
 			default:
 				{
 					RRuleSet   *set = part == RRULE_BYYEARDAY ?
-						&rule->byyearday : &rule->bysetpos;
+					&rule->byyearday : &rule->bysetpos;
 
 					(back ? set->neg : set->pos)[n >> 6] |=
 						UINT64_C(1) << (n & 63);
@@ -149,7 +149,7 @@ static bool
 parse_until(RRuleParser *p)
 {
 	static const char *const form =
-		"Write it as 20261231, 20261231T235959 or 20261231T235959Z.";
+	"Write it as 20261231, 20261231T235959 or 20261231T235959Z.";
 	RRule	   *rule = p->rule;
 	size_t		begin = p->at;
 	int			year,
@@ -207,8 +207,8 @@ parse_word(RRuleParser *p, RRulePart part)
 		return rrule_read_weekday(p, &p->rule->wkst);
 	if (rrule_read_word(p, word, sizeof(word)) == 0)
 		return rrule_unexpected(p, part == RRULE_FREQ ? "a frequency" :
-						  part == RRULE_SKIP ? "a value of SKIP" :
-						  "a calendar");
+								part == RRULE_SKIP ? "a value of SKIP" :
+								"a calendar");
 	if (part == RRULE_FREQ)
 	{
 		for (int i = 0; i < 7; i++)
@@ -220,7 +220,7 @@ parse_word(RRuleParser *p, RRulePart part)
 			}
 		}
 		return rrule_fail(p, begin, "unknown frequency",
-					"The frequencies are YEARLY, MONTHLY, WEEKLY, DAILY, HOURLY, MINUTELY and SECONDLY.");
+						  "The frequencies are YEARLY, MONTHLY, WEEKLY, DAILY, HOURLY, MINUTELY and SECONDLY.");
 	}
 	if (part == RRULE_SKIP)
 	{
@@ -233,7 +233,7 @@ parse_word(RRuleParser *p, RRulePart part)
 			}
 		}
 		return rrule_fail(p, begin, "unknown value of SKIP",
-					"SKIP is OMIT, BACKWARD or FORWARD.");
+						  "SKIP is OMIT, BACKWARD or FORWARD.");
 	}
 	if (strcmp(word, "GREGORIAN") != 0)
 		return rrule_fail(p, begin, "only the Gregorian calendar is supported", "");
@@ -310,7 +310,7 @@ parse_part(RRuleParser *p)
 		return rrule_unexpected(p, "the name of a rule part");
 	if (strcmp(word, "RRULE") == 0 && peek(p) == ':')
 		return rrule_fail(p, begin, "a rule does not begin with its property name",
-					"Leave out \"RRULE:\".");
+						  "Leave out \"RRULE:\".");
 	while (i < sizeof(part_names) / sizeof(part_names[0]) &&
 		   strcmp(word, part_names[i].name) != 0)
 		i++;
@@ -318,11 +318,11 @@ parse_part(RRuleParser *p)
 	{
 		p->at = begin + n;
 		return rrule_fail(p, begin, "unknown rule part",
-					strcmp(word, "DTSTART") == 0 || strcmp(word, "TZID") == 0 ?
-					"The start and the time zone are given beside the rule." :
-					strncmp(word, "X-", 2) == 0 ?
-					"Experimental parts are not part of RFC 5545." :
-					"The parts are FREQ, INTERVAL, COUNT, UNTIL, BYMONTH, BYWEEKNO, BYYEARDAY, BYMONTHDAY, BYDAY, BYHOUR, BYMINUTE, BYSECOND, BYSETPOS, WKST and SKIP.");
+						  strcmp(word, "DTSTART") == 0 || strcmp(word, "TZID") == 0 ?
+						  "The start and the time zone are given beside the rule." :
+						  strncmp(word, "X-", 2) == 0 ?
+						  "Experimental parts are not part of RFC 5545." :
+						  "The parts are FREQ, INTERVAL, COUNT, UNTIL, BYMONTH, BYWEEKNO, BYYEARDAY, BYMONTHDAY, BYDAY, BYHOUR, BYMINUTE, BYSECOND, BYSETPOS, WKST and SKIP.");
 	}
 	if (peek(p) != '=')
 	{
@@ -365,35 +365,35 @@ check_combination(RRuleParser *p)
 	}
 	if (!(has & RRULE_FREQ))
 		return rrule_fail(p, 0, "FREQ is missing",
-					"Every rule has a frequency, like FREQ=MONTHLY.");
+						  "Every rule has a frequency, like FREQ=MONTHLY.");
 	if ((has & RRULE_COUNT) && (has & RRULE_UNTIL))
 		return rrule_fail(p, where(p, RRULE_COUNT) > where(p, RRULE_UNTIL) ?
-					where(p, RRULE_COUNT) : where(p, RRULE_UNTIL),
-					"COUNT and UNTIL exclude each other", "");
+						  where(p, RRULE_COUNT) : where(p, RRULE_UNTIL),
+						  "COUNT and UNTIL exclude each other", "");
 	if (nth && rule->freq != RRULE_MONTHLY && rule->freq != RRULE_YEARLY)
 		return rrule_fail(p, p->ordinal_at,
-					"an ordinal in BYDAY needs FREQ=MONTHLY or FREQ=YEARLY",
-					"Write the weekday alone, like BYDAY=MO.");
+						  "an ordinal in BYDAY needs FREQ=MONTHLY or FREQ=YEARLY",
+						  "Write the weekday alone, like BYDAY=MO.");
 	if (nth && (has & RRULE_BYWEEKNO))
 		return rrule_fail(p, p->ordinal_at,
-					"an ordinal in BYDAY and BYWEEKNO exclude each other",
-					"Write the weekday alone, like BYDAY=MO.");
+						  "an ordinal in BYDAY and BYWEEKNO exclude each other",
+						  "Write the weekday alone, like BYDAY=MO.");
 	if ((has & RRULE_BYWEEKNO) && rule->freq != RRULE_YEARLY)
 		return rrule_fail(p, where(p, RRULE_BYWEEKNO),
-					"BYWEEKNO needs FREQ=YEARLY", "");
+						  "BYWEEKNO needs FREQ=YEARLY", "");
 	if ((has & RRULE_BYYEARDAY) &&
 		(rule->freq == RRULE_DAILY || rule->freq == RRULE_WEEKLY ||
 		 rule->freq == RRULE_MONTHLY))
 		return rrule_fail(p, where(p, RRULE_BYYEARDAY),
-					"BYYEARDAY cannot be used with FREQ=DAILY, WEEKLY or MONTHLY",
-					"");
+						  "BYYEARDAY cannot be used with FREQ=DAILY, WEEKLY or MONTHLY",
+						  "");
 	if ((has & RRULE_BYMONTHDAY) && rule->freq == RRULE_WEEKLY)
 		return rrule_fail(p, where(p, RRULE_BYMONTHDAY),
-					"BYMONTHDAY cannot be used with FREQ=WEEKLY",
-					"FREQ=DAILY takes both BYMONTHDAY and BYDAY.");
+						  "BYMONTHDAY cannot be used with FREQ=WEEKLY",
+						  "FREQ=DAILY takes both BYMONTHDAY and BYDAY.");
 	if ((has & RRULE_BYSETPOS) && !(has & (RRULE_BYDATE | RRULE_BYTIME)))
 		return rrule_fail(p, where(p, RRULE_BYSETPOS),
-					"BYSETPOS needs another BY part to choose from", "");
+						  "BYSETPOS needs another BY part to choose from", "");
 	return true;
 }
 
@@ -404,14 +404,19 @@ check_combination(RRuleParser *p)
 bool
 rrule_parse(const char *text, size_t len, RRule *rule, RRuleError *error)
 {
-	RRuleParser		p = {text, len, 0, rule, error, {0}, 0};
+	RRuleParser p = {text,
+		len,
+		0,
+		rule,
+		error,
+	{0}, 0};
 
 	memset(rule, 0, sizeof(*rule));
 	memset(error, 0, sizeof(*error));
 	rule->interval = 1;
 	if (len == 0)
 		return rrule_fail(&p, 0, "the rule is empty",
-					"Every rule has a frequency, like FREQ=MONTHLY.");
+						  "Every rule has a frequency, like FREQ=MONTHLY.");
 	if (len > RRULE_MAX_LENGTH)
 		return rrule_fail(&p, RRULE_MAX_LENGTH, "the rule is too long", "");
 	for (;;)

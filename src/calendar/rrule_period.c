@@ -60,7 +60,7 @@ load_week(RRuleIter *it, int64_t *period, int32_t *day)
 
 	if (!(it->rule->parts & RRULE_BYDAY))
 		mask = UINT32_C(1) << rrule_weekday((int32_t) floor_div(it->start,
-															  RRULE_DAY));
+																RRULE_DAY));
 	/* weekdays as days of the rule's own week */
 	mask = ((mask >> wkst) | (mask << (7 - wkst))) & 0x7f;
 	if (!(it->rule->parts & RRULE_BYMONTH))

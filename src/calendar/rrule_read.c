@@ -38,10 +38,10 @@ rrule_unexpected(RRuleParser *p, const char *wanted)
 		snprintf(reason, sizeof(reason), "%s is missing", wanted);
 	else if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
 		return rrule_fail(p, p->at, "white space is not allowed",
-					"Write the rule without spaces, like FREQ=WEEKLY;BYDAY=MO.");
+						  "Write the rule without spaces, like FREQ=WEEKLY;BYDAY=MO.");
 	else if (c < ' ' || c > '~')
 		return rrule_fail(p, p->at, "unexpected character outside printable ASCII",
-					"");
+						  "");
 	else
 		snprintf(reason, sizeof(reason), "%s expected instead of \"%c\"",
 				 wanted, c);
@@ -75,7 +75,7 @@ rrule_read_word(RRuleParser *p, char *word, size_t size)
  */
 bool
 rrule_read_number(RRuleParser *p, const char *part, bool is_signed, long min, long max,
-			long *value)
+				  long *value)
 {
 	size_t		begin = p->at;
 	bool		negative = false;
@@ -147,5 +147,5 @@ rrule_read_weekday(RRuleParser *p, int *weekday)
 	if (n == 0)
 		return rrule_unexpected(p, "a weekday");
 	return rrule_fail(p, begin, "unknown weekday",
-				"The weekdays are MO, TU, WE, TH, FR, SA and SU.");
+					  "The weekdays are MO, TU, WE, TH, FR, SA and SU.");
 }

@@ -90,34 +90,35 @@ put_number(RRuleWords *w, int v, RRuleStyle style, bool first_from_end)
 }
 
 /*
- * All numbers of a set: those from the front first, three or more in a row
- * (of the plain style) as "1 to 5"; then those from the end.
+ * All numbers of a set: those from the front (min to max) first, three or
+ * more in a row, of the plain style, as "1 to 5"; then those from the end, if
+ * neg is not null.
  */
 void
-rrule_put_numbers(RRuleWords *w, RRuleNumbers numbers, RRuleStyle style,
-				  const char *last)
+rrule_put_numbers(RRuleWords *w, const uint64_t *pos, const uint64_t *neg,
+				  int min, int max, RRuleStyle style, const char *last)
 {
 	int			from[800];
 	int			to[800];
 	int			n = 0;
 	int			npos;
 
-	for (int v = numbers.min; v <= numbers.max; v++)
+	for (int v = min; v <= max; v++)
 	{
-		if (!RRULE_SET_HAS(numbers.pos, v))
+		if (!RRULE_SET_HAS(pos, v))
 			continue;
 		from[n] = to[n] = v;
-		while (style == RRULE_PLAIN && to[n] < numbers.max &&
-			   RRULE_SET_HAS(numbers.pos, to[n] + 1))
+		while (style == RRULE_PLAIN && to[n] < max &&
+			   RRULE_SET_HAS(pos, to[n] + 1))
 			to[n]++;
 		if (to[n] == from[n] + 1)
 			to[n]--;			/* two are no range */
 		v = to[n++];
 	}
 	npos = n;
-	for (int v = numbers.max; numbers.neg != NULL && v >= 1; v--)
+	for (int v = max; neg != NULL && v >= 1; v--)
 	{
-		if (RRULE_SET_HAS(numbers.neg, v))
+		if (RRULE_SET_HAS(neg, v))
 		{
 			from[n] = to[n] = -v;
 			n++;

@@ -24,15 +24,6 @@ typedef struct RRuleWords
 	size_t		n;
 } RRuleWords;
 
-/* a set of numbers, some of them counted from the end */
-typedef struct RRuleNumbers
-{
-	const uint64_t *pos;
-	const uint64_t *neg;		/* or NULL */
-	int			min;
-	int			max;
-} RRuleNumbers;
-
 /* how a number of a list is written */
 typedef enum RRuleStyle
 {
@@ -47,7 +38,8 @@ extern const char *const rrule_month_names[13];
 extern void rrule_put(RRuleWords *w, const char *format,...)
 			__attribute__((format(printf, 2, 3)));
 extern void rrule_put_nth(RRuleWords *w, int n);
-extern void rrule_put_numbers(RRuleWords *w, RRuleNumbers numbers,
+extern void rrule_put_numbers(RRuleWords *w, const uint64_t *pos,
+							  const uint64_t *neg, int min, int max,
 							  RRuleStyle style, const char *last);
 extern void rrule_put_names(RRuleWords *w, uint32_t set,
 							const char *const *names, const char *before,

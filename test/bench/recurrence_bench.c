@@ -259,7 +259,7 @@ expansions(File *file, icaltimezone *zone)
 			for (int who = 0; who < 4; who++)
 			{
 				int			times = who == 0 || who == 2 ? 1 :
-					i == 4 ? 2 : 50;
+				i == 4 ? 2 : 50;
 				double		begin = now();
 
 				for (int k = 0; k < times; k++)

@@ -436,7 +436,7 @@ naive_short_periods(const Naive *n, int days, NaiveList *list)
 	static int64_t times[86400];
 	const RRule *r = n->r;
 	int64_t		unit = r->freq == RRULE_HOURLY ? 3600 :
-		r->freq == RRULE_MINUTELY ? 60 : 1;
+	r->freq == RRULE_MINUTELY ? 60 : 1;
 	int64_t		zero = -86400 * INT64_C(800000);	/* keeps operands positive */
 	int64_t		origin = (n->start - zero) / unit;
 
@@ -514,7 +514,7 @@ naive_long_periods(const Naive *n, int days, NaiveList *list)
 	int			nfound = 0;
 	int64_t		current = INT64_MIN;
 	int64_t		origin = r->freq == RRULE_YEARLY ? n->start_day.y :
-		naive_period(n, &n->start_day);
+	naive_period(n, &n->start_day);
 	NaiveDay	first = {0};
 	int			from = r->freq <= RRULE_MONTHLY ? 800 : 15;
 

@@ -184,12 +184,12 @@ make_start(Bytes *b)
 {
 	static const int edge[] = {1, 2, 400, 9998, 9999, 1970, 1969, 2000};
 	int			y = choose(b, 8) == 0 ? edge[choose(b, 8)] :
-		1995 + choose(b, 40);
+	1995 + choose(b, 40);
 	int			m = 1 + choose(b, 12);
 	int			len = naive_month_len(y, m);
 	int			d = choose(b, 4) == 0 ? len - choose(b, 3) : 1 + choose(b, len);
 	int			s = choose(b, 3) == 0 ? 0 : choose(b, 24) * 3600 +
-		choose(b, 60) * 60 + choose(b, 60);
+	choose(b, 60) * 60 + choose(b, 60);
 
 	return naive_number(y, m, d) * 86400 + s;
 }

@@ -21,14 +21,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (data[0] == 'F' || data[0] == 'f' || data[0] < 16)
 	{
 		size_t		skip = data[0] < 16 ? 1 : 0;
-		char	   *text = malloc(size - skip + 1);
+		char	   *copy = malloc(size - skip + 1);
 		Bytes		b = {data, size};
 		int			faults;
 
-		memcpy(text, data + skip, size - skip);
-		text[size - skip] = '\0';
-		faults = check_rule(text, size - skip, make_start(&b), 800);
-		free(text);
+		memcpy(copy, data + skip, size - skip);
+		copy[size - skip] = '\0';
+
+		faults = check_rule(copy, size - skip, make_start(&b), 800);
+		free(copy);
 		if (faults != 0)
 			abort();
 	}

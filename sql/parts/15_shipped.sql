@@ -90,7 +90,7 @@ comment on column maintsched.frameworks.enabled is 'Whether its controls are sho
 comment on column maintsched.frameworks.controls is 'Number of its clauses.';
 
 create function maintsched.shipped_document(name text) returns text
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column

@@ -238,7 +238,7 @@ begin
 		case
 			when this.planned_until = 'infinity' then 'infinity'
 			when this.planned_until < horizon then at + greatest((this.planned_until - at) / 2, interval '0')
-			else at + interval '24 hours'
+			else at + interval '12 hours'
 		end, at)
 	on conflict (task_id) do update
 	set planned_until = excluded.planned_until,
@@ -266,7 +266,7 @@ comment on function maintsched.withdraw_open(bigint, text) is
 'Internal: Takes the open occurrences of a task out of every count: its task was retired or disabled.';
 
 create function maintsched.tick() returns integer
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare

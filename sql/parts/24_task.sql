@@ -31,7 +31,7 @@ begin
 			raise exception using
 				errcode = 'insufficient_privilege',
 				message = format('role "%s" cannot change what runs as role "%s"', acting, role),
-				hint = 'routine, params and run_as can be changed by those who have the privileges of the role before and after; a superuser''s only by a superuser.';
+				hint = 'routine, params and run_as can be changed, and a routine be enabled, by those who have the privileges of the role before and after; a superuser''s only by a superuser.';
 		end if;
 	end loop;
 end
@@ -94,6 +94,8 @@ begin
 		if new.run_as is not distinct from old.run_as then
 			new.run_as := maintsched.acting_role();
 		end if;
+		perform maintsched.check_run_as(old.run_as, new.run_as);
+	elsif new.enabled and not old.enabled and new.routine is not null then
 		perform maintsched.check_run_as(old.run_as, new.run_as);
 	end if;
 

@@ -83,6 +83,8 @@ update maintsched.task set params = '{"tables": ["x"]}' where name = 'database-v
 update maintsched.task set routine = 'analyze' where name = 'database-vacuum';
 update maintsched.task set run_as = 'regress_maintsched_manager' where name = 'database-vacuum';
 update maintsched.task set kind = 'routine', routine = 'analyze' where name = 'access-review';
+update maintsched.task set enabled = false where name = 'database-vacuum';
+update maintsched.task set enabled = true where name = 'database-vacuum';
 \set VERBOSITY default
 delete from maintsched.task;
 insert into maintsched.calendar_change (calendar, field) values ('smartmed', 'forged');
@@ -93,6 +95,7 @@ select field, new, changed_by = session_user as by_session from maintsched.calen
 select acting_as from maintsched.calendar_change where field = 'rule' and task = 'audit-log-review';
 
 -- What a role may run it may change, and then it runs as that role.
+update maintsched.task set enabled = true where name = 'database-vacuum';
 update maintsched.task set run_as = 'regress_maintsched_dba' where name = 'database-vacuum';
 select run_as from maintsched.task where name = 'database-vacuum';
 grant regress_maintsched_dba to regress_maintsched_manager;

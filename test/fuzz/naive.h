@@ -512,11 +512,11 @@ naive_long_periods(const Naive *n, int days, NaiveList *list)
 	const RRule *r = n->r;
 	int64_t		found[1024];
 	int			nfound = 0;
-	int64_t		current = INT64_MIN;
 	int64_t		origin = r->freq == RRULE_YEARLY ? n->start_day.y :
 	naive_period(n, &n->start_day);
-	NaiveDay	first = {0};
 	int			from = r->freq <= RRULE_MONTHLY ? 800 : 15;
+	NaiveDay	first = naive_day(n->start_day.number - from);
+	int64_t		current = naive_period(n, &first);
 
 	for (int i = -from; i < days; i++)
 	{
@@ -526,7 +526,7 @@ naive_long_periods(const Naive *n, int days, NaiveList *list)
 		if (period != current)
 		{
 			/* the first period seen may be cut off, and is long past */
-			if (i > -from && first.y != 0 &&
+			if (i > -from &&
 				(current - origin) % r->interval == 0)
 			{
 				if (naive_flush(n, found, nfound, first.y, first.m, list) < 0)

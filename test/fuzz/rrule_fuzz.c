@@ -14,6 +14,8 @@ int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	int			faults;
+
 	if (size < 2)
 		return 0;
 
@@ -23,17 +25,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t		skip = data[0] < 16 ? 1 : 0;
 		char	   *copy = malloc(size - skip + 1);
 		Bytes		b = {data, size};
-		int			faults;
 
 		memcpy(copy, data + skip, size - skip);
 		copy[size - skip] = '\0';
 
 		faults = check_rule(copy, size - skip, make_start(&b), 800);
 		free(copy);
-		if (faults != 0)
-			abort();
 	}
-	else if (check_bytes(data + 1, size - 1, 1500) != 0)
+	else
+		faults = check_bytes(data + 1, size - 1, 1500);
+	if (faults != 0)
+	{
+		fflush(stdout);
 		abort();
+	}
 	return 0;
 }

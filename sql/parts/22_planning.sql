@@ -2,7 +2,7 @@
 -- 22_planning: which occurrences there are
 --
 -- plan_task() is the one writer of table occurrence (with tick(), which
--- closes, and the triggers of 23_task, which withdraw).  It runs under the
+-- closes, and the triggers of 24_task, which withdraw).  It runs under the
 -- lock of the task's row: an edit holds it, tick() skips tasks that are
 -- locked, and plans them the next time.
 --
@@ -138,6 +138,24 @@ $$;
 comment on function maintsched.note_version(maintsched.task) is
 'Internal: Records the definition of a task as a new version where it differs from the last one; returns the version in force.';
 
+create function maintsched.since_due(effective_from timestamptz, due_within interval, zone text)
+returns timestamptz
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select maintsched.to_instant(s.local_start, zone) - greatest(interval '2 hours',
+		-- by how much the zone changed in between
+		make_interval(secs => abs(
+			extract(epoch from (effective_from at time zone zone) - (effective_from at time zone 'UTC'))
+			- extract(epoch from (s.early at time zone zone) - (s.early at time zone 'UTC')))::double precision))
+	from (
+		select (effective_from at time zone zone) - coalesce(due_within, interval '0') as local_start,
+			effective_from - coalesce(due_within, interval '0') - interval '26 hours' as early) s
+$$;
+
+comment on function maintsched.since_due(timestamptz, interval, text) is
+'Internal: An instant not after, and not long before, the first opening that may be due after effective_from.';
+
 create function maintsched.plan_task(task_id bigint, fresh boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -171,19 +189,34 @@ begin
 	zone := maintsched.task_zone(task);
 	version := maintsched.note_version(task);
 
+	-- A clock set back does not unmake what was planned in real time: the next
+	-- tick() in real time takes the new version over.
+	update maintsched.task_plan p
+	set replan_at = '-infinity'
+	where p.task_id = task.task_id
+	and maintsched.clock_simulated() and not p.simulated and p.planned_at > at;
+	if found then
+		return;
+	end if;
+
 	select p.planned_until into known_until
 	from maintsched.task_plan p
 	where p.task_id = task.task_id;
 	fresh := fresh or not found;
 
-	select max(o.local_start) into last_opened
-	from maintsched.occurrence o
-	where o.task_id = task.task_id and o.opens_at <= at;
+	-- Local order keeps a change of zone from asking for a day's duty twice.
+	-- Within a day it would only tear a hole, so there instants decide alone.
+	if task.rule is null or task.rule !~* 'FREQ=(HOURLY|MINUTELY|SECONDLY)' then
+		select max(o.local_start) into last_opened
+		from maintsched.occurrence o
+		where o.task_id = task.task_id and o.opens_at <= at
+		and not (fresh and o.withdrawn_at is not null and o.due_at > task.effective_from);
+	end if;
 
 	-- Where to begin: at what may still be due after effective_from, else
 	-- where the last planning ended, if that lies behind us, else now.
 	since := case when fresh
-		then task.effective_from - coalesce(task.due_within, interval '0') - interval '48 hours'
+		then maintsched.since_due(task.effective_from, task.due_within, zone)
 		else least(known_until, at) end;
 	planned_until := 'infinity';
 
@@ -210,15 +243,16 @@ begin
 			e.due_at, e.closes_at, at, maintsched.clock_simulated()
 		from unnest(expanded[1:taken]) e
 		where (last_opened is null or e.local_start > last_opened)
-		and case when fresh then e.due_at > task.effective_from
-			else e.opens_at > at or e.opens_at >= known_until end
+		and e.due_at > task.effective_from
+		and (fresh or e.opens_at > at or e.opens_at >= known_until)
 		on conflict (task_id, local_start, timezone) do update
 		set version = excluded.version, opens_at = excluded.opens_at,
-			due_at = excluded.due_at, closes_at = excluded.closes_at
+			due_at = excluded.due_at, closes_at = excluded.closes_at,
+			simulated = excluded.simulated
 		where maintsched.unopened(o.opens_at, o.simulated)
-		and (o.version, o.opens_at, o.due_at, o.closes_at)
+		and (o.version, o.opens_at, o.due_at, o.closes_at, o.simulated)
 			is distinct from
-			(excluded.version, excluded.opens_at, excluded.due_at, excluded.closes_at);
+			(excluded.version, excluded.opens_at, excluded.due_at, excluded.closes_at, excluded.simulated);
 
 		ahead := ahead + greatest(taken - behind, 0);
 		kept := kept || array(
@@ -228,22 +262,37 @@ begin
 		since := planned_until;
 	end loop;
 
+	-- What is in force again asks again for what is not over.
+	if fresh then
+		update maintsched.occurrence o
+		set withdrawn_at = null, withdrawn_reason = null
+		where o.task_id = task.task_id
+		and o.withdrawn_at is not null
+		and o.due_at > task.effective_from
+		and task.enabled and task.retired_at is null
+		and o.timezone = zone
+		and exists (
+			select from maintsched.expand_task(task, zone, o.opens_at, o.opens_at + interval '1 microsecond', 1) e
+			where e.in_span and e.local_start = o.local_start);
+	end if;
+
 	delete from maintsched.occurrence o
 	where o.task_id = task.task_id
 	and maintsched.unopened(o.opens_at, o.simulated)
 	and (o.timezone <> zone or o.local_start <> all (kept));
 
-	insert into maintsched.task_plan as p (task_id, planned_until, replan_at, planned_at)
+	insert into maintsched.task_plan as p (task_id, planned_until, replan_at, planned_at, simulated)
 	values (task.task_id, this.planned_until,
 		case
 			when this.planned_until = 'infinity' then 'infinity'
 			when this.planned_until < horizon then at + greatest((this.planned_until - at) / 2, interval '0')
 			else at + interval '12 hours'
-		end, at)
+		end, at, maintsched.clock_simulated())
 	on conflict (task_id) do update
 	set planned_until = excluded.planned_until,
 		replan_at = excluded.replan_at,
-		planned_at = excluded.planned_at;
+		planned_at = excluded.planned_at,
+		simulated = excluded.simulated;
 end
 $$;
 

@@ -2,17 +2,23 @@
 -- 23_check: finding what a name means, and checking a definition
 --
 
-create function maintsched.lock_calendars() returns void
+create function maintsched.lock_calendars(all_tasks boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+	-- tasks first, as for somebody who has changed one by UPDATE before
+	if all_tasks then
+		lock table maintsched.task in share row exclusive mode;
+	else
+		lock table maintsched.task in row exclusive mode;
+	end if;
 	lock table maintsched.calendar in share row exclusive mode;
 end
 $$;
 
-comment on function maintsched.lock_calendars() is
-'Internal: Taken first by every function that changes a calendar, so that they run one after another; reading, plain UPDATE of a task and tick() do not wait for it.';
+comment on function maintsched.lock_calendars(boolean) is
+'Internal: Taken first by every function that changes a calendar, so that they run one after another; with all_tasks, UPDATE of a task waits, too. Reading and tick() never wait.';
 
 create function maintsched.find_calendar(name text) returns text
 language plpgsql stable
@@ -238,7 +244,47 @@ $$;
 comment on function maintsched.task_entry(maintsched.task) is
 'Internal: A task as an entry of a document.';
 
-create function maintsched.check_task(task maintsched.task, subject text default null) returns void
+create function maintsched.check_present(subject text, task maintsched.task) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	key text;
+begin
+	select n.key into key
+	from jsonb_each(to_jsonb(task)) n
+	where n.value = 'null'
+	and n.key = any (array['calendar', 'name', 'title', 'teams', 'kind', 'rdate', 'exdate',
+		'params', 'catch_up', 'review', 'checklist', 'instructions', 'tools', 'controls',
+		'source', 'position', 'enabled', 'run_as', 'effective_from'])
+	order by n.key
+	limit 1;
+	if found then
+		raise exception using
+			errcode = 'null_value_not_allowed',
+			message = format('%s: %s must not be null', subject, key);
+	end if;
+
+	select n.key into key
+	from (values ('teams', array_ndims((task).teams)), ('tools', array_ndims((task).tools)),
+		('controls', array_ndims((task).controls)), ('source', array_ndims((task).source)),
+		('rdate', array_ndims((task).rdate)), ('exdate', array_ndims((task).exdate))) n(key, dimensions)
+	where n.dimensions > 1
+	limit 1;
+	if found then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('%s: %s must be a plain list, not an array of arrays', subject, key);
+	end if;
+end
+$$;
+
+comment on function maintsched.check_present(text, maintsched.task) is
+'Internal: Raises null_value_not_allowed (22004), naming subject and field, for what a task cannot be without; invalid_parameter_value for an array of arrays.';
+
+create function maintsched.check_task(
+	task maintsched.task, subject text default null, zone text default null)
+returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -246,8 +292,13 @@ declare
 	problem text;
 begin
 	subject := coalesce(subject, format('task "%s"', (task).name));
-	if not exists (select from maintsched.calendar c where c.name = (task).calendar) then
-		perform maintsched.find_calendar((task).calendar);
+	perform maintsched.check_present(subject, task);
+	if zone is null and not exists (select from maintsched.calendar c where c.name = (task).calendar) then
+		raise exception using
+			errcode = 'undefined_object',
+			message = format('%s: calendar "%s" does not exist', subject, (task).calendar),
+			hint = maintsched.perhaps((task).calendar,
+				array(select c.name from maintsched.calendar c order by c.name), 'Installed are');
 	end if;
 
 	perform maintsched.check_word(subject || ': kind', (task).kind, array['manual', 'routine', 'external']);
@@ -270,7 +321,8 @@ begin
 		when (task).kind = 'routine' and (task).routine is null then 'kind routine needs a routine'
 		when (task).kind <> 'routine' and (task).routine is not null
 			then format('kind %s cannot have routine "%s"', (task).kind, (task).routine)
-		when jsonb_typeof((task).params) is distinct from 'object' then 'params must be a JSON object'
+		when jsonb_typeof((task).params) <> 'object' then 'params must be a JSON object'
+		when jsonb_typeof((task).instructions) <> 'array' then 'instructions must be a JSON array'
 		when ((task).rule is not null or (task).rdate <> '{}') and (task).due_within is null
 			then 'a task that recurs needs due_within'
 		when (task).due_within <= interval '0' then 'due_within must be positive'
@@ -287,7 +339,7 @@ begin
 		perform maintsched.check_timezone((task).timezone);
 	end if;
 	perform maintsched.check_rule(subject, (task).rule, (task).starts_on,
-		maintsched.task_zone(task), (task).rdate);
+		coalesce((task).timezone, zone, maintsched.task_zone(task)), (task).rdate);
 	perform maintsched.check_controls(subject, (task).controls);
 	perform maintsched.check_checklist(subject, (task).checklist);
 
@@ -301,5 +353,33 @@ begin
 end
 $$;
 
-comment on function maintsched.check_task(maintsched.task, text) is
-'Internal: Raises an error that names subject (default: the task) unless the definition is whole: kinds, zone, rule, times, controls, checklist.';
+comment on function maintsched.check_task(maintsched.task, text, text) is
+'Internal: Raises an error that names subject (default: the task) unless the definition is whole: kinds, zone, rule, times, controls, checklist. zone: that of a calendar which is not there yet.';
+
+create function maintsched.check_window(
+	subject text, name text, rule text, starts_on timestamp, duration interval,
+	change_class text, timezone text, calendar_zone text)
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set intervalstyle = iso_8601
+as $$
+begin
+	perform maintsched.check_rule(subject, rule, starts_on, coalesce(timezone, calendar_zone), '{}');
+	if rule ~* 'FREQ=(MINUTELY|SECONDLY)' then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('%s: a window opens once an hour at the most', subject);
+	end if;
+	-- what can be stored can be exported and imported again
+	perform maintsched.check_document(jsonb_build_object(
+		'format', 'maintsched-calendar/1', 'name', 'check', 'title', 'Check', 'tasks', '[]'::jsonb,
+		'windows', jsonb_build_array(maintsched.canonical_entry(jsonb_build_object(
+			'name', name, 'title', name, 'rule', rule, 'starts_on', starts_on,
+			'duration', duration, 'change_class', change_class, 'timezone', timezone),
+			array['rule'])))::text);
+end
+$$;
+
+comment on function maintsched.check_window(text, text, text, timestamp, interval, text, text, text) is
+'Internal: Raises an error that names subject unless the window is whole.';

@@ -77,12 +77,28 @@ set search_path = pg_catalog, pg_temp
 set intervalstyle = iso_8601
 as $$
 declare
-	not_checked constant text[] := array['enabled', 'run_as', 'effective_from', 'retired_at', 'position', 'source', 'cadence'];
+	not_checked constant text[] := array['enabled', 'run_as', 'effective_from', 'retired_at', 'position', 'cadence'];
 begin
-	if new.task_id <> old.task_id then
+	if new.task_id is distinct from old.task_id or new.effective_from is distinct from old.effective_from
+		or (new.retired_at <> old.retired_at)
+	then
 		raise exception using
 			errcode = 'object_not_in_prerequisite_state',
-			message = 'task_id cannot be changed';
+			message = 'task_id, effective_from and retired_at cannot be changed',
+			hint = 'A task is retired by retire_task(), and put back by setting retired_at to NULL.';
+	end if;
+	perform maintsched.check_present(format('task "%s"', old.name), new);
+	if (new.calendar, new.name) is distinct from (old.calendar, old.name) and exists (
+		select from maintsched.task t
+		where t.calendar = new.calendar and t.name = new.name and t.task_id <> new.task_id)
+	then
+		raise exception using
+			errcode = 'duplicate_object',
+			message = format('task "%s" exists in calendar "%s"', new.name, new.calendar),
+			hint = 'Choose another name.';
+	end if;
+	if new.retired_at is not null and old.retired_at is null then
+		new.retired_at := maintsched.clock();
 	end if;
 
 	new.timezone := maintsched.check_timezone(new.timezone);
@@ -102,7 +118,7 @@ begin
 	-- what opened before this change belongs to the old definition
 	perform maintsched.plan_owed(old.task_id);
 
-	if (new.enabled and not old.enabled) or (new.retired_at is null and old.retired_at is not null) then
+	if (new.enabled and new.retired_at is null) and not (old.enabled and old.retired_at is null) then
 		new.effective_from := maintsched.clock();
 	end if;
 	return new;
@@ -136,6 +152,18 @@ begin
 		(old.retired_at is not null)::text, (new.retired_at is not null)::text, why
 	where (old.retired_at is null) <> (new.retired_at is null);
 
+	if new.calendar <> old.calendar then
+		insert into maintsched.calendar_change (calendar, task_id, task, field, old, new, reason)
+		values (old.calendar, new.task_id, old.name, 'calendar', old.calendar, new.calendar, why);
+	end if;
+	-- what the document says of scripts and commands follows the name
+	if (new.calendar, new.name) is distinct from (old.calendar, old.name) then
+		update maintsched.calendar_item i
+		set content = jsonb_set(i.content, '{task}', to_jsonb(new.name))
+		where i.calendar = old.calendar and i.kind in ('scripts', 'commands')
+		and i.content ->> 'task' = old.name;
+	end if;
+
 	if (old.enabled and old.retired_at is null) and (not new.enabled or new.retired_at is not null) then
 		perform maintsched.withdraw_open(new.task_id,
 			case when new.retired_at is not null then 'retired' else 'disabled' end
@@ -146,7 +174,8 @@ begin
 		(was - array['position', 'run_as', 'effective_from'])
 	then
 		perform maintsched.plan_task(new.task_id,
-			fresh => new.effective_from is distinct from old.effective_from);
+			fresh => (new.enabled and new.retired_at is null)
+				and not (old.enabled and old.retired_at is null));
 	end if;
 	return null;
 end
@@ -296,15 +325,6 @@ declare
 	id constant bigint := maintsched.find_task(calendar, task);
 begin
 	perform maintsched.lock_calendars();
-	if exists (
-		select from maintsched.task a join maintsched.task b using (calendar)
-		where a.task_id = id and b.task_id <> id and b.name = new_name)
-	then
-		raise exception using
-			errcode = 'duplicate_object',
-			message = format('task "%s" exists in calendar "%s"', new_name, maintsched.find_calendar(calendar)),
-			hint = 'Choose another name.';
-	end if;
 	update maintsched.task t set name = new_name where t.task_id = id;
 end
 $$;

@@ -67,7 +67,7 @@ as $$
 declare
 	calendar_name constant text := maintsched.find_calendar(calendar);
 begin
-	perform maintsched.lock_calendars();
+	perform maintsched.lock_calendars(all_tasks => true);
 	if timezone is null then
 		raise exception using
 			errcode = 'null_value_not_allowed',
@@ -88,6 +88,8 @@ create function maintsched.add_window(
 returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set datestyle = iso
+set intervalstyle = iso_8601
 as $$
 #variable_conflict use_variable
 declare
@@ -103,13 +105,13 @@ begin
 	end if;
 	perform maintsched.check_word(subject || ': change_class', change_class,
 		array['minor', 'major', 'critical', 'blackout']);
-	if rule is not null and (duration is null or duration <= interval '0') then
+	if duration <= interval '0' or (rule is not null and duration is null) then
 		raise exception using
 			errcode = 'invalid_parameter_value',
 			message = format('%s: the duration must be positive', subject);
 	end if;
-	perform maintsched.check_rule(subject, rule, starts_on,
-		coalesce(zone, (select c.timezone from maintsched.calendar c where c.name = calendar_name)), '{}');
+	perform maintsched.check_window(subject, name, rule, starts_on, duration, change_class, zone,
+		(select c.timezone from maintsched.calendar c where c.name = calendar_name));
 	if exists (
 		select from maintsched.maintenance_window w
 		where w.calendar = calendar_name and w.name = add_window.name)

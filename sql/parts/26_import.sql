@@ -2,9 +2,8 @@
 -- 26_import: documents become calendars
 --
 -- compare_tasks() says what a document would change; plan_import() shows it
--- and import_calendar() carries it out.  An import takes the lock of calendars
--- first (imports run one after another), then that of table task (edits wait
--- for it), so no two of them meet in another order.
+-- and import_calendar() carries it out, alone: it takes the lock of calendars,
+-- for which other imports wait, and that of all tasks, for which edits wait.
 --
 
 create function maintsched.document_tasks(document jsonb, calendar text)
@@ -20,12 +19,13 @@ as $$
 			"source": [], "enabled": true}'
 		|| jsonb_strip_nulls(e.value - array['params', 'formerly'])
 		|| jsonb_build_object('params', coalesce(e.value -> 'params', '{}'),
-			'calendar', calendar, 'position', e.ordinality)) p
+			'calendar', calendar, 'position', e.ordinality,
+			'run_as', maintsched.acting_role(), 'effective_from', maintsched.clock())) p
 	order by e.ordinality
 $$;
 
 comment on function maintsched.document_tasks(jsonb, text) is
-'Internal: The tasks of a checked document as rows of table task.';
+'Internal: The tasks of a checked document as rows of table task, to be effective now and to run as the acting role.';
 
 create type maintsched.task_comparison as (
 	"position" integer,
@@ -52,15 +52,16 @@ as $$
 	), matched as (
 		select w."position", w.name, t.task_id, t.name as old_name,
 			t.retired_at is not null as was_retired,
+			case when same.retired_at is not null then renamed.name end as cut_off,
 			to_jsonb(t) as was, to_jsonb(w) as becomes
 		from wanted w
 		left join maintsched.task same
 			on same.calendar = compare_tasks.calendar and same.name = w.name
 		left join lateral (
-			select f.task_id
+			select f.task_id, f.name
 			from jsonb_array_elements_text(w.formerly) e(name)
 			join maintsched.task f on f.calendar = compare_tasks.calendar and f.name = e.name
-			where same.task_id is null
+			where (same.task_id is null or same.retired_at is not null and f.retired_at is null)
 			and not exists (select from wanted x where x.name = f.name)
 			order by f.retired_at desc nulls first, f.task_id
 			limit 1
@@ -81,13 +82,16 @@ as $$
 	)
 	select c."position", c.task_id, c.name, c.old_name,
 		case
+			when c.cut_off is not null then 'conflict'
 			when c.task_id is null then 'added'
 			when c.old_name <> c.name then 'renamed'
 			when c.was_retired then 'revived'
 			when c.detail is not null then 'changed'
 			else 'unchanged'
 		end,
-		case when c.task_id is null then c.becomes ->> 'title'
+		case
+			when c.cut_off is not null then format('formerly %s, but a retired task has the name %s', c.cut_off, c.name)
+			when c.task_id is null then c.becomes ->> 'title'
 			else concat_ws('; ', case when c.old_name <> c.name then 'formerly ' || c.old_name end, c.detail)
 		end
 	from compared c
@@ -135,7 +139,11 @@ as $$
 			case when exists (select from maintsched.calendar c where c.name = compare_rest.calendar)
 			then maintsched.export_calendar(compare_rest.calendar) else '{}' end) k
 	), becomes as (
-		select k.key, k.value from jsonb_each(document) k where k.value <> 'null' and k.value <> '[]'
+		select k.key, case k.key
+			when 'timezone' then to_jsonb(maintsched.check_timezone(k.value #>> '{}'))
+			else k.value end as value
+		from jsonb_each(document || jsonb_build_object('timezone', coalesce(document ->> 'timezone', 'UTC'))) k
+		where k.value <> 'null' and k.value <> '[]'
 	)
 	select coalesce(w.key, b.key), w.value, b.value
 	from was w full join becomes b on w.key = b.key
@@ -148,8 +156,12 @@ as $$
 	-- the contact given here stays, and counts as no difference
 	select 'contacts', w.value, b.value
 	from (select jsonb_agg(to_jsonb(x) order by x.role) as value
-		from (select c.role, c.contact, c.responsibilities, c.source
-			from maintsched.contact c where c.calendar = compare_rest.calendar) x) w,
+		from (select c.role,
+				case when d.contact = c.contact_given then c.contact_given else c.contact end as contact,
+				c.responsibilities, c.source
+			from maintsched.contact c
+			left join jsonb_to_recordset(document -> 'contacts') d (role text, contact text) on d.role = c.role
+			where c.calendar = compare_rest.calendar) x) w,
 		(select jsonb_agg(to_jsonb(x) order by x.role) as value
 		from (select c.role, c.contact, c.responsibilities, coalesce(c.source, '{}') as source
 			from jsonb_to_recordset(document -> 'contacts') c (role text, contact text, responsibilities text, source text[])) x) b
@@ -160,6 +172,29 @@ $$;
 comment on function maintsched.compare_rest(jsonb, text) is
 'Internal: What the import of a checked document changes beside the tasks: one row per field or array of the document.';
 
+create function maintsched.check_import(document jsonb, calendar text, zone text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if document is null then
+		raise exception using
+			errcode = 'null_value_not_allowed',
+			message = 'a calendar document is needed',
+			hint = 'install_calendar() installs the shipped ones: the view available_calendars lists them.';
+	end if;
+	perform maintsched.check_task(d, format('tasks[%s]', d.position - 1), zone)
+	from maintsched.document_tasks(document, calendar) d;
+	perform maintsched.check_window(format('windows[%s]', e.ordinality - 1), w.name, w.rule, w.starts_on,
+		w.duration, w.change_class, maintsched.check_timezone(w.timezone), zone)
+	from jsonb_array_elements(document -> 'windows') with ordinality e
+	cross join lateral jsonb_populate_record(null::maintsched.maintenance_window, e.value) w;
+end
+$$;
+
+comment on function maintsched.check_import(jsonb, text, text) is
+'Internal: What the reader of documents cannot know: rules that never occur, controls, zones of windows. Raises errors with the JSON path.';
+
 create function maintsched.plan_import(document text, as_name text default null)
 returns table (task text, change text, detail text)
 language plpgsql stable security definer
@@ -169,6 +204,9 @@ declare
 	parsed constant jsonb := maintsched.check_document(document);
 	calendar_name constant text := maintsched.document_calendar(parsed, as_name);
 begin
+	perform maintsched.check_import(parsed, calendar_name,
+		coalesce((select c.timezone from maintsched.calendar c where c.name = calendar_name and c.timezone_given),
+			maintsched.check_timezone(parsed ->> 'timezone'), 'UTC'));
 	return query
 	select c.name, c.change, c.detail
 	from maintsched.compare_tasks(parsed, calendar_name) c
@@ -186,7 +224,7 @@ end
 $$;
 
 comment on function maintsched.plan_import(text, text) is
-'What import_calendar() of this document would change, one row per task (added, changed, renamed, revived, retired) and, with task NULL, per other part; nothing is changed. No row: no difference. Errors: those of the document.';
+'What import_calendar() of this document would change, one row per task (added, changed, renamed, revived, retired, conflict) and, with task NULL, per other part; nothing is changed. No row: no difference. Errors: those of the document.';
 
 create function maintsched.import_tasks(document jsonb, calendar text, shipped boolean, reason text) returns void
 language plpgsql
@@ -203,6 +241,13 @@ declare
 	is_new boolean;
 begin
 	for c in select * from maintsched.compare_tasks(document, calendar) loop
+		if c.change = 'conflict' then
+			raise exception using
+				errcode = 'duplicate_object',
+				message = format('tasks[%s].name: a retired task has the name "%s"', c.position - 1, c.name),
+				detail = 'The task that formerly names cannot take it over; its history would be cut off.',
+				hint = 'Choose another name, or leave formerly out to put the retired task back.';
+		end if;
 		if c.change = 'retired' then
 			update maintsched.task t set retired_at = maintsched.clock() where t.task_id = c.task_id;
 			continue;
@@ -211,8 +256,6 @@ begin
 		wanted := wanted_tasks[c.position];
 		is_new := c.task_id is null;
 		wanted.timezone := maintsched.check_timezone(wanted.timezone);
-		wanted.run_as := maintsched.acting_role();
-		wanted.effective_from := maintsched.clock();
 		if wanted.routine is not null and not shipped and (is_new or exists (
 			select from maintsched.task t
 			where t.task_id = c.task_id
@@ -223,7 +266,6 @@ begin
 		end if;
 
 		if is_new then
-			perform maintsched.check_task(wanted, format('tasks[%s]', c.position - 1));
 			perform maintsched.insert_task(wanted, reason);
 		elsif c.change <> 'unchanged' then
 			update maintsched.task t
@@ -286,10 +328,6 @@ begin
 		coalesce(w.source, '{}'), e.ordinality
 	from jsonb_array_elements(document -> 'windows') with ordinality e
 	cross join lateral jsonb_populate_record(null::maintsched.maintenance_window, e.value) w;
-	perform maintsched.check_rule(format('windows[%s]', w.position - 1), w.rule, w.starts_on,
-		coalesce(w.timezone, k.timezone), '{}')
-	from maintsched.maintenance_window w join maintsched.calendar k on k.name = w.calendar
-	where w.calendar = import_rest.calendar;
 
 	delete from maintsched.contact c
 	where c.calendar = import_rest.calendar
@@ -299,7 +337,8 @@ begin
 	from jsonb_array_elements(document -> 'contacts') with ordinality e
 	cross join lateral jsonb_to_record(e.value) x (role text, contact text, responsibilities text, source text[])
 	on conflict on constraint contact_pkey do update
-	set contact = excluded.contact, responsibilities = excluded.responsibilities,
+	set contact = case when excluded.contact = c.contact_given then c.contact else excluded.contact end,
+		responsibilities = excluded.responsibilities,
 		source = excluded.source, "position" = excluded."position";
 
 	delete from maintsched.calendar_item i where i.calendar = import_rest.calendar;
@@ -363,19 +402,15 @@ declare
 	shipped_name text;
 	there maintsched.calendar;
 begin
-	if parsed is null then
-		raise exception using
-			errcode = 'null_value_not_allowed',
-			message = 'a calendar document is needed',
-			hint = 'install_calendar() installs the shipped ones: the view available_calendars lists them.';
-	end if;
-	perform maintsched.lock_calendars();
-	lock table maintsched.task in share row exclusive mode;
+	perform maintsched.lock_calendars(all_tasks => true);
 
 	select s.name into shipped_name
 	from maintsched.shipped_calendar s
 	where s.document::jsonb = parsed;
 	select c.* into there from maintsched.calendar c where c.name = calendar_name;
+	perform maintsched.check_import(parsed, calendar_name, coalesce(zone,
+		case when there.timezone_given then there.timezone end,
+		maintsched.check_timezone(parsed ->> 'timezone'), 'UTC'));
 
 	if there.name is null then
 		insert into maintsched.calendar (
@@ -416,7 +451,7 @@ declare
 	calendar_name constant text := maintsched.document_calendar(document::jsonb, as_name);
 	zone text;
 begin
-	perform maintsched.lock_calendars();
+	perform maintsched.lock_calendars(all_tasks => true);
 	if exists (select from maintsched.calendar c where c.name = calendar_name) then
 		raise exception using
 			errcode = 'duplicate_object',

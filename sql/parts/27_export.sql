@@ -35,7 +35,7 @@ begin
 
 	document := document || coalesce((
 		select jsonb_build_object('contacts', jsonb_agg(maintsched.canonical_entry(
-			jsonb_build_object('role', c.role, 'contact', coalesce(c.contact_given, c.contact),
+			jsonb_build_object('role', c.role, 'contact', coalesce(nullif(c.contact_given, ''), c.contact),
 				'responsibilities', c.responsibilities, 'source', c.source), '{}') order by c.position))
 		from maintsched.contact c
 		where c.calendar = calendar_name
@@ -44,7 +44,10 @@ begin
 	return document || coalesce((
 		select jsonb_object_agg(k.kind, k.entries)
 		from (
-			select i.kind, jsonb_agg(i.content order by i.position) as entries
+			-- a task that is no longer part of the document cannot be named in it
+			select i.kind, jsonb_agg(
+				case when document -> 'tasks' @> jsonb_build_array(jsonb_build_object('name', i.content -> 'task'))
+					then i.content else i.content - 'task' end order by i.position) as entries
 			from maintsched.calendar_item i
 			where i.calendar = calendar_name
 			group by i.kind) k), '{}');

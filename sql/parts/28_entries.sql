@@ -251,7 +251,7 @@ comment on column maintsched.dashboards.items is 'What it shows.';
 comment on column maintsched.dashboards.source is 'Item numbers of the document that it stands for.';
 
 create view maintsched.contacts as
-select c.calendar, c.role, coalesce(c.contact_given, c.contact) as contact,
+select c.calendar, c.role, coalesce(nullif(c.contact_given, ''), c.contact) as contact,
 	c.responsibilities, nullif(c.source, '{}') as source
 from maintsched.contact c
 order by c.calendar, c.position;

@@ -30,6 +30,14 @@ end;
 comment on function maintsched.status_rank(text) is
 'A number to sort statuses by, the worst first.';
 
+create function maintsched.is_planned(planned_until timestamptz, installed_at timestamptz) returns boolean
+language sql stable parallel safe
+return coalesce(planned_until, '-infinity') > maintsched.clock()
+	and installed_at <= maintsched.clock();
+
+comment on function maintsched.is_planned(timestamptz, timestamptz) is
+'Internal: Whether it is known what a task asks for at clock(): not before its calendar was installed, nor after its planning ended.';
+
 create function maintsched.planning_ends() returns boolean
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -44,11 +52,12 @@ begin
 	end if;
 	select count(*) into behind
 	from maintsched.task t
+	join maintsched.calendar c on c.name = t.calendar
 	left join maintsched.task_plan p using (task_id)
 	where t.enabled and t.retired_at is null
-	and coalesce(p.planned_until, '-infinity') <= maintsched.clock();
+	and not maintsched.is_planned(p.planned_until, c.installed_at);
 	if behind > 0 then
-		raise notice 'planning ended for % tasks; their status is unknown', behind
+		raise notice 'nothing is planned for % tasks at this time; their status is unknown', behind
 			using hint = 'Call maintsched.tick(), and let pg_cron or any cron call it at least once a day.';
 	end if;
 	return true;
@@ -153,7 +162,9 @@ create view maintsched.due_tasks as
 with task as (
 	select t.task_id, t.calendar, t.name, t.title, t.teams, t.kind, t.cadence,
 		t.effort, t.routine, t.checklist, t.controls,
-		coalesce(t.timezone, c.timezone) as zone, p.planned_until
+		coalesce(t.timezone, c.timezone) as zone,
+		case when p.planned_until <= maintsched.clock() then p.planned_until end as planned_until,
+		maintsched.is_planned(p.planned_until, c.installed_at) as is_planned
 	from maintsched.task t
 	join maintsched.calendar c on c.name = t.calendar
 	left join maintsched.task_plan p using (task_id)
@@ -185,7 +196,7 @@ with task as (
 		t.planned_until, null::timestamptz, t.zone, t.effort, t.checklist, t.routine,
 		t.controls, 0::bigint
 	from task t
-	where coalesce(t.planned_until, '-infinity') <= maintsched.clock()
+	where not t.is_planned
 ), listed as (
 	select * from open_occurrence
 	union all
@@ -342,7 +353,7 @@ join maintsched.task t on t.task_id = o.task_id
 join maintsched.task_version v on v.task_id = o.task_id and v.version = o.version
 where t.enabled and t.retired_at is null
 and o.opens_at > maintsched.clock()
-and o.opens_at <= maintsched.clock() + interval '720 hours'
+and o.opens_at < maintsched.clock() + interval '720 hours'
 and (select maintsched.planning_ends())
 order by o.opens_at, t.calendar, t."position";
 

@@ -55,7 +55,7 @@ cross join lateral (
 cross join lateral (
 	select case
 		when not t.enabled then 'disabled'
-		when coalesce(p.planned_until, '-infinity') <= z.now then 'unknown'
+		when not maintsched.is_planned(p.planned_until, c.installed_at) then 'unknown'
 		when verdict.missed then 'failing'
 		when standing.overdue then 'overdue'
 		when standing.open_count > 0 then 'due'
@@ -129,7 +129,7 @@ from (
 	where m.rule is not null) w
 cross join lateral maintsched.instances(w.rule, w.starts_on, w.zone,
 	maintsched.clock() - w.duration - interval '48 hours',
-	maintsched.clock() + interval '720 hours', null) o
+	maintsched.clock() + interval '720 hours', 10000) o
 cross join lateral (
 	select maintsched.window_close(o.local_start, w.duration, w.zone) as closes_at) c
 where c.closes_at > maintsched.clock()

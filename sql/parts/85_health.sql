@@ -5,10 +5,11 @@
 create view maintsched.health as
 with planning as (
 	select count(*) as tasks,
-		count(*) filter (where coalesce(p.planned_until, '-infinity') <= maintsched.clock()) as ended,
+		count(*) filter (where not maintsched.is_planned(p.planned_until, c.installed_at)) as ended,
 		count(*) filter (where p.replan_at <= maintsched.clock() - interval '24 hours') as behind,
 		min(p.planned_until) filter (where p.planned_until < 'infinity') as planned_until
 	from maintsched.task t
+	join maintsched.calendar c on c.name = t.calendar
 	left join maintsched.task_plan p using (task_id)
 	where t.enabled and t.retired_at is null
 ), simulated as (
@@ -23,10 +24,10 @@ select 'planning' as item,
 		when p.behind > 0 then 'WARN'
 		else 'OK'
 	end as status,
-	p.planned_until::text as value,
+	to_char(p.planned_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as value,
 	case
 		when p.tasks = 0 then 'no task is enabled'
-		when p.ended > 0 then format('planning has ended for %s of %s tasks, which are unknown', p.ended, p.tasks)
+		when p.ended > 0 then format('nothing is planned for %s of %s tasks, which are unknown', p.ended, p.tasks)
 		when p.behind > 0 then format('%s of %s tasks should have been planned again more than a day ago', p.behind, p.tasks)
 		else format('%s tasks are planned', p.tasks)
 	end as detail,

@@ -53,6 +53,7 @@ grant execute on function
 	maintsched.clock_simulated(),
 	maintsched.status_rank(text),
 	maintsched.planning_ends(),
+	maintsched.is_planned(timestamptz, timestamptz),
 	maintsched.occurrence_state(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz),
 	maintsched.start_text(timestamptz, text),
 	maintsched.end_text(timestamptz, text),

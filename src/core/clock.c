@@ -78,11 +78,27 @@ parse_instant(const char *text, TimestampTz *instant)
 	return tm2timestamp(&tm, fsec, &tz, instant) == 0;
 }
 
+/*
+ * The instant in ISO 8601 and UTC; text has room for MAXDATELEN.
+ */
+static void
+write_instant(TimestampTz instant, char *text)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+
+	if (timestamp2tm(instant, NULL, &tm, &fsec, NULL, NULL) != 0)
+		elog(ERROR, "timestamp out of range");
+	tm.tm_isdst = 0;			/* the zone is known, and UTC */
+	EncodeDateTime(&tm, fsec, true, 0, NULL, USE_ISO_DATES, text);
+}
+
 static bool
 check_now(char **newval, void **extra, GucSource source)
 {
 	TimestampTz instant;
 	TimestampTz *copy;
+	char	   *canonical;
 
 	if (*newval == NULL || **newval == '\0')
 	{
@@ -105,9 +121,18 @@ check_now(char **newval, void **extra, GucSource source)
 		return false;
 	}
 
+	/*
+	 * Keep the instant, not the words: they would mean another one under
+	 * another TimeZone or DateStyle, such as a parallel worker's while it
+	 * starts.
+	 */
+	canonical = compat_guc_alloc(MAXDATELEN + 1);
 	copy = compat_guc_alloc(sizeof(TimestampTz));
-	if (copy == NULL)
+	if (canonical == NULL || copy == NULL)
 		return false;
+	write_instant(instant, canonical);
+	compat_guc_free(*newval);
+	*newval = canonical;
 	*copy = instant;
 	*extra = copy;
 	return true;

@@ -28,6 +28,13 @@
 #define compat_guc_alloc(size) malloc(size)
 #endif
 
+/* ... and a string value that the hook replaces */
+#if PG_VERSION_NUM >= 160000
+#define compat_guc_free(pointer) guc_free(pointer)
+#else
+#define compat_guc_free(pointer) free(pointer)
+#endif
+
 /* DecodeDateTime() returns more about an error since 16 */
 #if PG_VERSION_NUM >= 160000
 #define compat_decode_datetime(field, ftype, nf, dtype, tm, fsec, tz) \

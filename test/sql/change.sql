@@ -145,3 +145,49 @@ select count(*) from maintsched.task t where not exists (select from maintsched.
 select count(*) from maintsched.occurrence o where not exists (select from maintsched.task_version v where v.task_id = o.task_id and v.version = o.version);
 select count(*) from maintsched.task_version v where not exists (select from maintsched.task t where t.task_id = v.task_id);
 select count(*) from maintsched.task_plan p where not exists (select from maintsched.task t where t.task_id = p.task_id);
+
+-- Disabled and enabled again, or retired and put back: what is not over is
+-- asked for again; what was overdue stays withdrawn, and is seen to be.
+set maintsched.now = '2026-06-10 12:00+00';
+set client_min_messages = warning;
+select maintsched.install_calendar('smartmed', as_name => 'toggled');
+reset client_min_messages;
+set maintsched.now = '2026-06-17 12:00+00';
+create temp table due_before as select occurrence_id, task, status from maintsched.due_tasks where calendar = 'toggled';
+select status, count(*) from due_before group by 1 order by 1;
+update maintsched.task set enabled = false where calendar = 'toggled';
+select count(*) from maintsched.due_tasks where calendar = 'toggled';
+update maintsched.task set enabled = true where calendar = 'toggled';
+select b.status as was, o.status, count(*) from due_before b join maintsched.occurrence_status o using (occurrence_id) group by 1, 2 order by 1, 2;
+
+-- What only functions set is not set by UPDATE.
+update maintsched.task set effective_from = '2020-01-01' where calendar = 'toggled';
+update maintsched.task set retired_at = '2030-01-01' where calendar = 'toggled' and name = 'dr-drill';
+select retired_at from maintsched.task where calendar = 'toggled' and name = 'dr-drill';
+update maintsched.task set retired_at = '2030-01-01' where calendar = 'toggled' and name = 'dr-drill';
+update maintsched.task set retired_at = null where calendar = 'toggled' and name = 'dr-drill';
+
+-- NULL, arrays of arrays, a name that is taken, another case of a calendar.
+update maintsched.task set controls = null where name = 'access-review';
+update maintsched.task set review = null, checklist = null where name = 'access-review';
+update maintsched.task set run_as = null where name = 'access-review';
+update maintsched.task set teams = '{{a},{b}}' where name = 'access-review';
+update maintsched.task set source = '{NULL}' where name = 'access-review';
+update maintsched.task set instructions = '{}' where name = 'access-review';
+update maintsched.task set name = 'dr-drill' where calendar = 'toggled' and name = 'access-review';
+update maintsched.task set calendar = 'toggled' where calendar = 'smartmed' and name = 'access-review';
+update maintsched.task set calendar = 'Toggled' where calendar = 'smartmed' and name = 'access-review';
+select maintsched.add_task('toggled', 'nested', 'FREQ=DAILY', teams => '{{a},{b}}');
+
+-- A task that moves to another calendar is in the history of both.
+update maintsched.task set calendar = 'toggled' where calendar = 'smartmed' and name = 'own-task';
+select calendar, field, old, new from maintsched.calendar_change where task = 'own-task' and field = 'calendar' order by 1;
+
+-- Hourly, from New York to Los Angeles at 08:00: no hour is left out.
+select maintsched.set_timezone('toggled', 'America/New_York');
+select maintsched.add_task('toggled', 'hourly', 'FREQ=HOURLY', due_within => '30 min') > 0 as added;
+update maintsched.task set timezone = 'America/Los_Angeles' where calendar = 'toggled' and name = 'hourly';
+select count(*), max(step) from (
+	select o.opens_at, o.opens_at - lag(o.opens_at) over (order by o.opens_at) as step
+	from maintsched.occurrence o join maintsched.task t using (task_id) where t.name = 'hourly') s
+where opens_at between '2026-06-17 09:00+00' and '2026-06-18 09:00+00';

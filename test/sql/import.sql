@@ -113,3 +113,45 @@ select retired_at, enabled from maintsched.task where name = 'own-sql';
 -- What can be stored can be exported and imported again.
 update maintsched.task set title = E'Bell \x07' where calendar = 'small' and name = 'to-go';
 update maintsched.task set rdate = '{2026-05-01 00:00, 2026-05-01 00:00}' where calendar = 'small' and name = 'to-go';
+
+-- An import that went wrong is undone by the right one, as long as nothing fell due.
+select maintsched.install_calendar('smartmed', as_name => 'oops');
+create temp table due_before as select occurrence_id from maintsched.due_tasks where calendar = 'oops';
+select maintsched.import_calendar('{"format": "maintsched-calendar/1", "name": "oops", "title": "oops", "tasks": []}');
+select count(*) from maintsched.due_tasks where calendar = 'oops';
+select maintsched.import_calendar(maintsched.shipped_document('smartmed'), as_name => 'oops');
+select count(*) as due, count(b.occurrence_id) as the_same from maintsched.due_tasks d left join due_before b using (occurrence_id) where calendar = 'oops';
+
+-- plan_import() refuses what import_calendar() refuses.
+select * from maintsched.plan_import(null);
+select * from maintsched.plan_import(jsonb_set(pg_temp.document()::jsonb, '{tasks,3,controls}', '["HIPAA 9"]')::text, as_name => 'unseen');
+select * from maintsched.plan_import(jsonb_set(pg_temp.document()::jsonb, '{tasks,3,rule}', '"FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"')::text, as_name => 'unseen');
+select * from maintsched.plan_import(jsonb_set(pg_temp.document()::jsonb, '{windows,0,rule}', '"FREQ=SECONDLY"')::text);
+-- ... and sees no difference where there is none
+select maintsched.import_calendar(jsonb_set(pg_temp.document()::jsonb, '{timezone}', '"europe/berlin"')::text, as_name => 'lower');
+select * from maintsched.plan_import(jsonb_set(pg_temp.document()::jsonb, '{timezone}', '"europe/berlin"')::text, as_name => 'lower');
+update maintsched.contact set contact_given = 'a@example.org' where calendar = 'lower' and role = 'DBA';
+select * from maintsched.plan_import(maintsched.export_calendar('lower')::text);
+select maintsched.import_calendar(maintsched.export_calendar('lower')::text);
+select role, contact, contact_given from maintsched.contact where calendar = 'lower' order by 1;
+
+-- A retired task keeps its name: formerly cannot give it to another.
+select maintsched.retire_task('lower', 'to-go', 'gone');
+select task, change, detail from maintsched.plan_import(
+	(pg_temp.document()::jsonb #- '{tasks,3}' #- '{tasks,2}' || jsonb_build_object('name', 'lower', 'tasks', (pg_temp.document()::jsonb #- '{tasks,3}' #- '{tasks,2}') -> 'tasks' || '[{"name": "to-go", "formerly": ["to-rename"], "title": "To rename", "teams": ["DBA"], "kind": "manual", "rule": "FREQ=DAILY", "starts_on": "2026-01-01T00:00:00", "due_within": "P1D", "controls": []}]'))::text)
+where task = 'to-go';
+select maintsched.import_calendar(
+	(pg_temp.document()::jsonb || jsonb_build_object('name', 'lower', 'tasks', (pg_temp.document()::jsonb #- '{tasks,3}' #- '{tasks,2}') -> 'tasks' || '[{"name": "to-go", "formerly": ["to-rename"], "title": "To rename", "teams": ["DBA"], "kind": "manual", "rule": "FREQ=DAILY", "starts_on": "2026-01-01T00:00:00", "due_within": "P1D", "controls": []}]'))::text);
+
+-- Scripts and commands follow the task that they name.
+select maintsched.rename_task('astral-core', 'daily-health-check', 'renamed-check');
+select maintsched.retire_task('astral-core', 'weekly-security-scan', 'another tool');
+select name, task from maintsched.scripts where calendar = 'astral-core';
+select count(*) from maintsched.plan_import(maintsched.export_calendar('astral-core')::text) where task is not null;
+
+-- Windows: what cannot be exported is not stored.
+select maintsched.add_window('small', 'huge', 'FREQ=DAILY', '2026-01-01', '1000000 years', 'minor');
+select maintsched.add_window('small', 'odd', 'FREQ=DAILY', '2026-01-01', '1 mon -1 day', 'minor');
+select maintsched.add_window('small', 'on-demand', null, null, '-1 h', 'minor');
+select maintsched.add_window('small', 'often', 'FREQ=MINUTELY', '2026-01-01', '1 min', 'minor');
+select count(*) > 0 as works from maintsched.window_schedule;

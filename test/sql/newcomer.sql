@@ -58,3 +58,12 @@ create function pg_temp.f() returns timestamptz language sql set maintsched.now 
 set maintsched.nwo = 'x';
 set maintsched.now = '';
 select maintsched.clock() = statement_timestamp() as real;
+
+-- the clock keeps its instant, whatever the session's settings
+set timezone = 'America/New_York';
+set maintsched.now = '2026-04-06 12:00';
+show maintsched.now;
+set timezone = 'UTC';
+select maintsched.clock();
+set maintsched.now = '2026-04-06 12:00:00.25+05:30';
+show maintsched.now;

@@ -92,3 +92,33 @@ select task, status, opens_at from maintsched.due_tasks where task = 'dr-drill' 
 select status from maintsched.health where item = 'planning';
 select maintsched.tick();
 select status from maintsched.task_status where task = 'dr-drill';
+
+-- Nothing from before the task was there is ever missed, however often it recurs.
+select maintsched.add_task('smartmed', 'secondly', 'FREQ=SECONDLY', starts_on => '2026-01-01', due_within => '1 s') > 0 as added;
+select maintsched.tick(), maintsched.tick();
+select count(*) from maintsched.occurrence o join maintsched.task t using (task_id) where t.name = 'secondly' and o.due_at <= t.effective_from;
+select count(*) from maintsched.occurrence o join maintsched.task t using (task_id) where o.due_at <= t.effective_from;
+
+-- Before the install nothing is known, and the lists say so.
+set maintsched.now = '2020-01-01 12:00+00';
+select status, count(*) from maintsched.task_status group by 1;
+select count(*) from maintsched.due_tasks where status = 'unknown';
+select status, detail from maintsched.health where item = 'planning';
+
+-- A clock set back does not unmake what was planned in real time.
+reset maintsched.now;
+set client_min_messages = warning;
+select maintsched.install_calendar('astral-core', as_name => 'real');
+reset client_min_messages;
+create temp table planned as select o.occurrence_id from maintsched.occurrence o join maintsched.task t using (task_id) where t.calendar = 'real';
+set maintsched.now = '2024-05-01 12:00+00';
+update maintsched.task set title = 'Changed in the past' where calendar = 'real' and name = 'security-review';
+reset maintsched.now;
+select count(*) from planned where occurrence_id not in (select occurrence_id from maintsched.occurrence);
+select maintsched.tick();
+select count(*) from planned where occurrence_id not in (select occurrence_id from maintsched.occurrence);
+select count(*) from maintsched.occurrence o join maintsched.task t using (task_id) where t.calendar = 'real' and o.simulated;
+-- ... and one set forward is made good by the next real planning
+set maintsched.now = '2100-05-01 12:00+00';
+update maintsched.task set title = 'Changed in the future' where calendar = 'real' and name = 'architecture-review';
+select bool_and(simulated) from maintsched.task_plan p join maintsched.task t using (task_id) where t.calendar = 'real' and t.name = 'architecture-review';

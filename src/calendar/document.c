@@ -228,7 +228,10 @@ check_entry(DocumentReader *reader, const EntryKind *kind, const cJSON *object)
 				field = &kind->fields[i];
 		}
 		if (field == NULL)
+		{
 			unknown_key(reader, kind, json_shown(item->string));
+			pg_unreachable();
+		}
 
 		outer = document_enter_key(reader, field->name);
 		if (cJSON_IsNull(item) && (field->flags & FIELD_NULLABLE))

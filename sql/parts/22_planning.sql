@@ -156,12 +156,84 @@ $$;
 comment on function maintsched.since_due(timestamptz, interval, text) is
 'Internal: An instant not after, and not long before, the first opening that may be due after effective_from.';
 
+create function maintsched.put_occurrences(
+	task maintsched.task, zone text, version integer, instances maintsched.expansion[],
+	after_start timestamp, known_until timestamptz)
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	insert into maintsched.occurrence as o (
+		task_id, version, local_start, timezone, opens_at, due_at,
+		closes_at, planned_at, simulated)
+	select (task).task_id, put_occurrences.version, e.local_start, zone, e.opens_at,
+		e.due_at, e.closes_at, maintsched.clock(), maintsched.clock_simulated()
+	from unnest(instances) e
+	where (after_start is null or e.local_start > after_start)
+	and e.due_at > (task).effective_from
+	and (e.opens_at > maintsched.clock() or e.opens_at >= known_until)
+	on conflict (task_id, local_start, timezone) do update
+	set version = excluded.version, opens_at = excluded.opens_at,
+		due_at = excluded.due_at, closes_at = excluded.closes_at,
+		simulated = excluded.simulated
+	where maintsched.unopened(o.opens_at, o.simulated)
+	and (o.version, o.opens_at, o.due_at, o.closes_at, o.simulated)
+		is distinct from
+		(excluded.version, excluded.opens_at, excluded.due_at, excluded.closes_at, excluded.simulated)
+$$;
+
+comment on function maintsched.put_occurrences(maintsched.task, text, integer, maintsched.expansion[], timestamp, timestamptz) is
+'Internal: Writes instances of a task that start after after_start, fall due after effective_from, and have not opened yet or opened from known_until on. Those that are there and unopened are brought up to date.';
+
+create function maintsched.take_back(task maintsched.task, zone text) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	update maintsched.occurrence o
+	set withdrawn_at = null, withdrawn_reason = null
+	where o.task_id = (task).task_id
+	and o.withdrawn_at is not null
+	and o.due_at > (task).effective_from
+	and o.timezone = zone
+	and (task).enabled and (task).retired_at is null
+	and exists (
+		select
+		from maintsched.expand_task(task, zone, o.opens_at, o.opens_at + interval '1 microsecond', 1) e
+		where e.in_span and e.local_start = o.local_start)
+$$;
+
+comment on function maintsched.take_back(maintsched.task, text) is
+'Internal: Undoes the withdrawal of occurrences that the task still has and that fall due after effective_from.';
+
+create function maintsched.note_plan(task_id bigint, planned_until timestamptz, horizon timestamptz) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	insert into maintsched.task_plan as p (task_id, planned_until, replan_at, planned_at, simulated)
+	select note_plan.task_id, note_plan.planned_until,
+		case
+			when note_plan.planned_until = 'infinity' then 'infinity'
+			-- the limit of occurrences ended it: again when half of them are used up
+			when note_plan.planned_until < horizon
+				then maintsched.clock() + greatest((note_plan.planned_until - maintsched.clock()) / 2, interval '0')
+			else maintsched.clock() + interval '12 hours'
+		end,
+		maintsched.clock(), maintsched.clock_simulated()
+	on conflict (task_id) do update
+	set planned_until = excluded.planned_until,
+		replan_at = excluded.replan_at,
+		planned_at = excluded.planned_at,
+		simulated = excluded.simulated
+$$;
+
+comment on function maintsched.note_plan(bigint, timestamptz, timestamptz) is
+'Internal: Records how far a task is planned, and when to plan it again.';
+
 create function maintsched.plan_task(task_id bigint, fresh boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
-<<this>>
 declare
 	max_count constant integer := 1000;
 	max_rounds constant integer := 20;
@@ -236,23 +308,8 @@ begin
 			taken := taken + 1;		-- at least the next one
 		end if;
 
-		insert into maintsched.occurrence as o (
-			task_id, version, local_start, timezone, opens_at, due_at,
-			closes_at, planned_at, simulated)
-		select task.task_id, this.version, e.local_start, zone, e.opens_at,
-			e.due_at, e.closes_at, at, maintsched.clock_simulated()
-		from unnest(expanded[1:taken]) e
-		where (last_opened is null or e.local_start > last_opened)
-		and e.due_at > task.effective_from
-		and (fresh or e.opens_at > at or e.opens_at >= known_until)
-		on conflict (task_id, local_start, timezone) do update
-		set version = excluded.version, opens_at = excluded.opens_at,
-			due_at = excluded.due_at, closes_at = excluded.closes_at,
-			simulated = excluded.simulated
-		where maintsched.unopened(o.opens_at, o.simulated)
-		and (o.version, o.opens_at, o.due_at, o.closes_at, o.simulated)
-			is distinct from
-			(excluded.version, excluded.opens_at, excluded.due_at, excluded.closes_at, excluded.simulated);
+		perform maintsched.put_occurrences(task, zone, version, expanded[1:taken], last_opened,
+			case when fresh then '-infinity' else known_until end);
 
 		ahead := ahead + greatest(taken - behind, 0);
 		kept := kept || array(
@@ -264,16 +321,7 @@ begin
 
 	-- What is in force again asks again for what is not over.
 	if fresh then
-		update maintsched.occurrence o
-		set withdrawn_at = null, withdrawn_reason = null
-		where o.task_id = task.task_id
-		and o.withdrawn_at is not null
-		and o.due_at > task.effective_from
-		and task.enabled and task.retired_at is null
-		and o.timezone = zone
-		and exists (
-			select from maintsched.expand_task(task, zone, o.opens_at, o.opens_at + interval '1 microsecond', 1) e
-			where e.in_span and e.local_start = o.local_start);
+		perform maintsched.take_back(task, zone);
 	end if;
 
 	delete from maintsched.occurrence o
@@ -281,18 +329,7 @@ begin
 	and maintsched.unopened(o.opens_at, o.simulated)
 	and (o.timezone <> zone or o.local_start <> all (kept));
 
-	insert into maintsched.task_plan as p (task_id, planned_until, replan_at, planned_at, simulated)
-	values (task.task_id, this.planned_until,
-		case
-			when this.planned_until = 'infinity' then 'infinity'
-			when this.planned_until < horizon then at + greatest((this.planned_until - at) / 2, interval '0')
-			else at + interval '12 hours'
-		end, at, maintsched.clock_simulated())
-	on conflict (task_id) do update
-	set planned_until = excluded.planned_until,
-		replan_at = excluded.replan_at,
-		planned_at = excluded.planned_at,
-		simulated = excluded.simulated;
+	perform maintsched.note_plan(task.task_id, planned_until, horizon);
 end
 $$;
 

@@ -117,7 +117,9 @@ select maintsched.add_task('smartmd', 'new-one', 'FREQ=DAILY');
 select maintsched.add_task('smartmed', null, 'FREQ=DAILY');
 select maintsched.add_task('smartmed', 'new-one', 'FREQ=DAILY', starts_on => 'infinity');
 select maintsched.add_task('smartmed', 'new-one', 'FREQ=DAILY', due_within => '-1 day');
+\set VERBOSITY terse
 select maintsched.set_timezone('smartmed', 'EST5');
+\set VERBOSITY default
 select maintsched.set_timezone('smartmed', null);
 select count(*) from maintsched.calendar_history where task = 'access-review';
 

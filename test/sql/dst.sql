@@ -100,9 +100,11 @@ select rule, count(*) from unnest(array['FREQ=HOURLY;UNTIL=20261101T060000Z', 'F
 	'FREQ=HOURLY;UNTIL=20261101']) as rule, maintsched.occurrences(rule, '2026-11-01 00:00', 'America/New_York', null, null)
 group by rule order by rule collate "C";
 
--- Names of zones
+-- Names of zones.  Which legacy names there are, and so the nearest one in a
+-- hint, depends on the packages of the system.
 select name, maintsched.check_timezone(name) from unnest(array['UTC', 'utc', 'europe/dublin', 'AMERICA/new_york', 'Etc/GMT+12',
-	'Etc/GMT-14', 'etc/gmt-1', 'GMT0', 'EST5EDT', 'America/Argentina/Buenos_Aires', 'CET', 'EST']) as name;
+	'Etc/GMT-14', 'etc/gmt-1', 'America/Argentina/Buenos_Aires']) as name;
+\set VERBOSITY terse
 select maintsched.check_timezone('EST5');
 select maintsched.check_timezone('FOO-3');
 select maintsched.check_timezone('X1');
@@ -111,13 +113,14 @@ select maintsched.check_timezone('Etc/GMT+13');
 select maintsched.check_timezone('Etc/GMT-15');
 select maintsched.check_timezone('America/New York');
 select maintsched.check_timezone('New_York');
-select maintsched.check_timezone('Europe/Dublim');
 select maintsched.check_timezone('PDT');
 select maintsched.check_timezone('localtime');
 select maintsched.check_timezone('posix/UTC');
 select maintsched.check_timezone('../../etc/passwd');
 select maintsched.check_timezone('+3');
 select maintsched.check_timezone('');
+\set VERBOSITY default
+select maintsched.check_timezone('Europe/Dublim');
 select maintsched.occurrences('FREQ=DAILY', '2026-01-01', 'Pacific/Aukland', null, null);
 -- every name that the server knows without being POSIX is taken, as written
 select count(*) > 300 as many, count(*) filter (where maintsched.check_timezone(name) <> name) as changed

@@ -28,13 +28,14 @@ const char *const rrule_month_names[13] = {
 void
 rrule_put(RRuleWords *w, const char *format,...)
 {
-	va_list		args;
 	size_t		room = w->n < w->size ? w->size - w->n : 0;
+	va_list		args;
+	int			written;
 
 	va_start(args, format);
-	w->n += (size_t) vsnprintf(room > 0 ? w->out + w->n : NULL, room, format,
-							   args);
+	written = vsnprintf(room > 0 ? w->out + w->n : NULL, room, format, args);
 	va_end(args);
+	w->n += (size_t) written;
 }
 
 static const char *

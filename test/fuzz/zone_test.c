@@ -175,7 +175,7 @@ check_rules(Made *made)
 	{
 		int			near = choose(made->n + 1);
 		int64_t		since = (near < made->n ? made->at[near] : 0) +
-			(choose(300) - 150) * STEP + choose(3) - 1;
+		(choose(300) - 150) * STEP + choose(3) - 1;
 		int64_t		until = since + choose(200) * STEP;
 		int64_t		best = INT64_MAX;
 

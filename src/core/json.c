@@ -277,6 +277,7 @@ json_check_bytes(const char *text, size_t length)
 
 			for (int i = 0; i < valid; i++)
 				line += text[i] == '\n';
+
 			ereport(ERROR,
 					(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
 					 errmsg("document: not valid UTF-8, on line %d", line)));

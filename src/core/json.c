@@ -37,8 +37,9 @@
 typedef struct JsonFrame
 {
 	bool		is_array;
-	int			index;			/* of the element being read */
-	char	  **keys;			/* seen so far; the last is being read */
+	bool		in_value;		/* between the start and the end of one */
+	int			index;			/* of the element read last */
+	char	  **keys;			/* seen so far */
 	int			nkeys;
 	int			max_keys;
 } JsonFrame;
@@ -99,12 +100,11 @@ json_path(const JsonCheck *check)
 	{
 		const JsonFrame *frame = &check->frames[i];
 
+		if (!frame->in_value)
+			break;
 		if (frame->is_array)
-		{
-			if (frame->index >= 0)
-				appendStringInfo(&path, "[%d]", frame->index);
-		}
-		else if (frame->nkeys > 0)
+			appendStringInfo(&path, "[%d]", frame->index);
+		else
 			json_append_key(&path, frame->keys[frame->nkeys - 1]);
 	}
 	return path.len > 0 ? path.data : "document";
@@ -179,6 +179,16 @@ json_array_element_start(void *state, bool isnull)
 	JsonCheck  *check = (JsonCheck *) state;
 
 	check->frames[check->depth - 1].index++;
+	check->frames[check->depth - 1].in_value = true;
+	return compat_json_success;
+}
+
+static compat_json_result
+json_array_element_end(void *state, bool isnull)
+{
+	JsonCheck  *check = (JsonCheck *) state;
+
+	check->frames[check->depth - 1].in_value = false;
 	return compat_json_success;
 }
 
@@ -195,7 +205,6 @@ json_object_field_start(void *state, char *fname, bool isnull)
 	{
 		if (strcmp(frame->keys[i], fname) == 0)
 		{
-			frame->nkeys = 0;	/* the path is that of the object */
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_JSON_OBJECT_KEY_VALUE),
 					 errmsg("%s: duplicate key \"%s\"", json_path(check),
@@ -217,6 +226,16 @@ json_object_field_start(void *state, char *fname, bool isnull)
 			repalloc(frame->keys, frame->max_keys * sizeof(char *));
 	}
 	frame->keys[frame->nkeys++] = fname;
+	frame->in_value = true;
+	return compat_json_success;
+}
+
+static compat_json_result
+json_object_field_end(void *state, char *fname, bool isnull)
+{
+	JsonCheck  *check = (JsonCheck *) state;
+
+	check->frames[check->depth - 1].in_value = false;
 	return compat_json_success;
 }
 
@@ -307,7 +326,9 @@ json_check_syntax(const char *text, size_t length, JsonCheck *check)
 	actions.array_start = json_array_start;
 	actions.array_end = json_object_or_array_end;
 	actions.object_field_start = json_object_field_start;
+	actions.object_field_end = json_object_field_end;
 	actions.array_element_start = json_array_element_start;
+	actions.array_element_end = json_array_element_end;
 	actions.scalar = json_scalar;
 
 	error = pg_parse_json(check->lex, &actions);

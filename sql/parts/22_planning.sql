@@ -45,13 +45,16 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
 	with in_span as materialized (
+		-- two more than are wanted, whatever EXDATE takes away
 		select o.local_start, o.starts_at
 		from (select 1 where (task).rule is not null) has_rule
 		cross join lateral maintsched.instances(
-			(task).rule, (task).starts_on, zone, since, until, max_count + 1) o
+			(task).rule, (task).starts_on, zone, since, until,
+			max_count + cardinality((task).exdate) + 2) o
 	), cut as (
-		-- the rule gave more than was asked for: what follows is not known
-		select case when count(*) > max_count then max(local_start) end as at
+		-- the rule gave all that was asked for: what follows is not known
+		select case when count(*) = max_count + cardinality((task).exdate) + 2
+			then max(local_start) end as at
 		from in_span
 	), candidate as (
 		select local_start, starts_at from in_span
@@ -94,7 +97,7 @@ as $$
 $$;
 
 comment on function maintsched.expand_task(maintsched.task, text, timestamptz, timestamptz, integer) is
-'Internal: The instances of a task that open in [since, until), at most max_count and one, then the next two: RRULE and RDATE without EXDATE, with the due and closing times of each.';
+'Internal: The instances of a task that open in [since, until), at most max_count and a few, then the next two: RRULE and RDATE without EXDATE, with the due and closing times of each.';
 
 create function maintsched.note_version(task maintsched.task) returns integer
 language plpgsql
@@ -278,7 +281,7 @@ begin
 
 	-- Local order keeps a change of zone from asking for a day's duty twice.
 	-- Within a day it would only tear a hole, so there instants decide alone.
-	if task.rule is null or task.rule !~* 'FREQ=(HOURLY|MINUTELY|SECONDLY)' then
+	if task.rule is null or task.rule !~* 'FREQ=(HOURLY|MINUTELY|SECONDLY)|BY(HOUR|MINUTE|SECOND)=\d+,' then
 		select max(o.local_start) into last_opened
 		from maintsched.occurrence o
 		where o.task_id = task.task_id and o.opens_at <= at
@@ -314,7 +317,9 @@ begin
 		ahead := ahead + greatest(taken - behind, 0);
 		kept := kept || array(
 			select e.local_start from unnest(expanded[1:taken]) e where e.opens_at > at);
-		planned_until := coalesce((expanded[taken + 1]).opens_at, 'infinity');
+		-- in local order: in a DST gap a later start may be an earlier instant
+		select coalesce(min(e.opens_at), 'infinity') into planned_until
+		from unnest(expanded[taken + 1:]) e;
 		exit when planned_until >= horizon or ahead >= max_count;
 		since := planned_until;
 	end loop;
@@ -355,6 +360,7 @@ create function maintsched.tick() returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+<<tick>>
 declare
 	server_started constant timestamptz := pg_postmaster_start_time();
 	replan_all boolean;
@@ -365,12 +371,14 @@ begin
 	end if;
 
 	-- time zone data may be newer since the server started
-	insert into maintsched.planning_state as s (server_started_at)
-	values (server_started)
-	on conflict (only_row) do update
-	set server_started_at = excluded.server_started_at
-	where s.server_started_at <> excluded.server_started_at;
-	replan_all := found;
+	replan_all := not exists (
+		select from maintsched.planning_state s where s.server_started_at = server_started);
+	if replan_all then
+		insert into maintsched.planning_state as s (server_started_at)
+		values (server_started)
+		on conflict (only_row) do update
+		set server_started_at = excluded.server_started_at;
+	end if;
 
 	for task_id in
 		select t.task_id
@@ -381,7 +389,14 @@ begin
 		order by t.task_id
 		for no key update of t skip locked
 	loop
-		perform maintsched.plan_task(task_id);
+		-- one task that cannot be planned does not keep the others from it
+		begin
+			perform maintsched.plan_task(task_id);
+		exception when others then
+			raise warning 'task % could not be planned: %', (
+				select format('"%s" of calendar "%s"', t.name, t.calendar)
+				from maintsched.task t where t.task_id = tick.task_id), sqlerrm;
+		end;
 	end loop;
 
 	-- A simulated clock closes nothing: status follows from closes_at, and
@@ -389,8 +404,12 @@ begin
 	if not maintsched.clock_simulated() then
 		update maintsched.occurrence o
 		set closed_at = maintsched.clock()
-		where o.closed_at is null
-		and o.closes_at <= maintsched.clock();
+		where o.occurrence_id in (
+			select c.occurrence_id
+			from maintsched.occurrence c
+			where c.closed_at is null
+			and c.closes_at <= maintsched.clock()
+			for no key update skip locked);
 	end if;
 
 	return 0;

@@ -346,9 +346,17 @@ begin
 	-- The reader of documents has the last word: what can be stored can be
 	-- exported and imported again.  Routine sql never comes from a document.
 	if (task).routine is distinct from 'sql' then
-		perform maintsched.check_document(jsonb_build_object(
-			'format', 'maintsched-calendar/1', 'name', 'check', 'title', 'Check',
-			'tasks', jsonb_build_array(maintsched.task_entry(task)))::text);
+		begin
+			perform maintsched.check_document(jsonb_build_object(
+				'format', 'maintsched-calendar/1', 'name', 'check', 'title', 'Check',
+				'tasks', jsonb_build_array(maintsched.task_entry(task)))::text);
+		exception when data_exception or program_limit_exceeded then
+			get stacked diagnostics problem = pg_exception_hint;
+			raise exception using
+				errcode = sqlstate,
+				message = subject || ': ' || regexp_replace(sqlerrm, '^tasks\[0\][.:] ?', ''),
+				hint = coalesce(nullif(problem, ''), 'The reference of calendar documents says what each field may hold.');
+		end;
 	end if;
 end
 $$;

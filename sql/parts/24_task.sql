@@ -61,15 +61,25 @@ begin
 			perform maintsched.plan_task(task.task_id);
 		end if;
 	end loop;
-	raise exception using
-		errcode = 'object_not_in_prerequisite_state',
-		message = format('task "%s" of calendar "%s" has past occurrences that are not planned yet', task.name, task.calendar),
-		hint = 'Call maintsched.tick() until the task''s status is no longer unknown, then change it.';
+
+	-- It recurs faster than anybody plans it.  That must not keep it from being
+	-- changed, disabled or retired; what is left out is recorded.
+	insert into maintsched.calendar_change (calendar, task_id, task, field, old, new, reason)
+	select task.calendar, task.task_id, task.name, 'not planned',
+		to_char(p.planned_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+		to_char(maintsched.clock() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+		'more occurrences than one planning takes'
+	from maintsched.task_plan p
+	where p.task_id = task.task_id;
+	update maintsched.task_plan p set planned_until = maintsched.clock()
+	where p.task_id = task.task_id;
+	raise warning 'task "%" of calendar "%" recurs faster than it was planned', task.name, task.calendar
+		using detail = 'Not all of its past occurrences were planned; calendar_history says from when to when.';
 end
 $$;
 
 comment on function maintsched.plan_owed(bigint) is
-'Internal: Before a definition changes: plans what should have opened under it. Raises object_not_in_prerequisite_state (55000) where that is more than one planning takes.';
+'Internal: Before a definition changes: plans what should have opened under it; where that is more than one planning takes, records the span that is left out, with a WARNING.';
 
 create function maintsched.task_before_update() returns trigger
 language plpgsql security definer
@@ -88,14 +98,17 @@ begin
 			hint = 'A task is retired by retire_task(), and put back by setting retired_at to NULL.';
 	end if;
 	perform maintsched.check_present(format('task "%s"', old.name), new);
-	if (new.calendar, new.name) is distinct from (old.calendar, old.name) and exists (
-		select from maintsched.task t
-		where t.calendar = new.calendar and t.name = new.name and t.task_id <> new.task_id)
-	then
-		raise exception using
-			errcode = 'duplicate_object',
-			message = format('task "%s" exists in calendar "%s"', new.name, new.calendar),
-			hint = 'Choose another name.';
+	if (new.calendar, new.name) is distinct from (old.calendar, old.name) then
+		perform maintsched.lock_calendars();
+		if exists (
+			select from maintsched.task t
+			where t.calendar = new.calendar and t.name = new.name and t.task_id <> new.task_id)
+		then
+			raise exception using
+				errcode = 'duplicate_object',
+				message = format('task "%s" exists in calendar "%s"', new.name, new.calendar),
+				hint = 'Choose another name.';
+		end if;
 	end if;
 	if new.retired_at is not null and old.retired_at is null then
 		new.retired_at := maintsched.clock();

@@ -124,3 +124,47 @@ select count(*) from maintsched.occurrence o join maintsched.task t using (task_
 set maintsched.now = '2100-05-01 12:00+00';
 update maintsched.task set title = 'Changed in the future' where calendar = 'real' and name = 'architecture-review';
 select bool_and(simulated) from maintsched.task_plan p join maintsched.task t using (task_id) where t.calendar = 'real' and t.name = 'architecture-review';
+
+-- The limit of 1,000 meets an EXDATE, and a DST gap: planning goes on.
+reset maintsched.now;
+set client_min_messages = warning;
+drop extension maintsched;
+create extension maintsched;
+reset client_min_messages;
+set maintsched.now = '2026-03-07 14:51+00';
+select maintsched.import_calendar('{"format": "maintsched-calendar/1", "name": "limits", "title": "Limits", "timezone": "America/New_York", "tasks": []}');
+select maintsched.add_task('limits', 'hourly', 'FREQ=HOURLY', due_within => '1 hour', starts_on => '2026-03-01 00:00') > 0 as added;
+update maintsched.task set exdate = '{2026-03-10 05:00}' where name = 'hourly';
+select count(*) = 1000 as full, p.planned_until = max(o.opens_at) + interval '1 hour' as known, p.replan_at < p.planned_until as again
+from maintsched.occurrence o join maintsched.task t using (task_id) join maintsched.task_plan p using (task_id)
+where t.name = 'hourly' and o.opens_at > maintsched.clock() group by p.planned_until, p.replan_at;
+select maintsched.add_task('limits', 'minutely', 'FREQ=MINUTELY', due_within => '5 minutes') > 0 as added;
+set maintsched.now = '2026-03-09 12:00+00';
+select maintsched.tick();
+select t.name, count(*), count(distinct o.opens_at) from maintsched.occurrence o join maintsched.task t using (task_id)
+where o.opens_at between '2026-03-08 05:00+00' and '2026-03-08 09:00+00' group by 1 order by 1;
+set maintsched.now = '2027-08-01 00:30+00';
+select task, status from maintsched.task_status order by 1;
+select maintsched.tick();
+select count(*) > 0 as upcoming from maintsched.upcoming_tasks where task = 'hourly';
+select count(*) from (
+	select o.local_start - lag(o.local_start) over (order by o.local_start) as step
+	from maintsched.occurrence o join maintsched.task t using (task_id) where t.name = 'hourly') s
+where step > interval '2 hours';
+
+-- What recurs faster than it is planned can be disabled all the same, and
+-- what was left out is in the history.
+select maintsched.add_task('limits', 'beat', 'FREQ=SECONDLY;INTERVAL=2', due_within => '1 minute') > 0 as added;
+set maintsched.now = '2027-08-03 00:30+00';
+select maintsched.tick();
+update maintsched.task set enabled = false where name = 'beat';
+select field, old, new, reason from maintsched.calendar_history where task = 'beat' and field = 'not planned';
+
+-- One task that cannot be planned does not keep the others from it.
+update maintsched.calendar set timezone = 'Mars' where name = 'limits';
+set session_replication_role = replica;
+update maintsched.task set timezone = 'Mars' where name = 'minutely';
+update maintsched.task_plan set replan_at = '-infinity';
+reset session_replication_role;
+select maintsched.tick();
+select t.name, p.replan_at > maintsched.clock() as planned from maintsched.task t join maintsched.task_plan p using (task_id) where t.enabled order by 1;

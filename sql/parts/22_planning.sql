@@ -65,14 +65,18 @@ as $$
 			(task).rule, (task).starts_on, zone, until, null,
 			cardinality((task).exdate) + 2) o
 		union
+		-- the zone is never 26 hours off
 		select r, maintsched.to_instant(r, zone)
 		from unnest((task).rdate) r
-		where maintsched.to_instant(r, zone) >= since
+		where r >= (since at time zone 'UTC') - interval '26 hours'
+		and maintsched.to_instant(r, zone) >= since
 	), kept as (
 		select c.local_start, c.starts_at,
 			c.local_start + (task).due_within as due_local
 		from candidate c, cut
-		where c.local_start <> all ((task).exdate)
+		where not exists (
+			select from unnest((task).exdate) x(local_start)
+			where x.local_start = c.local_start)
 		and (cut.at is null or c.local_start <= cut.at)
 	), due as (
 		-- a gap may swallow the whole of due_within

@@ -195,6 +195,13 @@ begin
 			message = format('%s: a rule needs starts_on', subject),
 			hint = 'starts_on is the local time from which the rule is expanded, such as 2026-01-01 09:00.';
 	end if;
+	-- COUNT is counted from the start each time that the task is planned
+	if substring(upper(rule) from 'COUNT=(\d+)')::bigint > 1000000 then
+		raise exception using
+			errcode = 'program_limit_exceeded',
+			message = format('%s: COUNT of rule "%s" is more than 1,000,000', subject, rule),
+			hint = 'UNTIL ends a rule without being counted to.';
+	end if;
 	if not isfinite(starts_on) then
 		raise exception using
 			errcode = 'invalid_parameter_value',
@@ -216,7 +223,7 @@ end
 $$;
 
 comment on function maintsched.check_rule(text, text, timestamp, text, timestamp[]) is
-'Internal: Raises an error, naming subject, for a rule without a start or one that never occurs; a NOTICE for one that leaves out years or months.';
+'Internal: Raises an error, naming subject, for a rule without a start, one that never occurs, or one whose COUNT is more than 1,000,000; a NOTICE for one that leaves out years or months.';
 
 create function maintsched.canonical_entry(entry jsonb, required text[]) returns jsonb
 language sql immutable parallel safe

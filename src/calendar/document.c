@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
@@ -132,6 +133,7 @@ check_distinct(DocumentReader *reader, const cJSON *array, const char *key)
 		const cJSON *value = key != NULL ? document_member(item, key) : item;
 		int			j = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		for (const cJSON *other = array->child; other != item; other = other->next, j++)
 		{
 			if (!same_value(reader, value, key != NULL ? document_member(other, key) : other))

@@ -168,3 +168,11 @@ update maintsched.task_plan set replan_at = '-infinity';
 reset session_replication_role;
 select maintsched.tick();
 select t.name, p.replan_at > maintsched.clock() as planned from maintsched.task t join maintsched.task_plan p using (task_id) where t.enabled order by 1;
+
+-- Thousands of EXDATEs are no burden; a COUNT that would be counted for ever is refused.
+update maintsched.task set exdate = array(select timestamp '2027-08-10 00:00' + g * interval '1 hour' from generate_series(1, 10000) g)
+where name = 'hourly';
+select count(*) > 0 as planned, count(*) filter (where o.local_start = any (t.exdate)) as excluded
+from maintsched.occurrence o join maintsched.task t using (task_id) where t.name = 'hourly' and o.opens_at > maintsched.clock();
+\set SHOW_CONTEXT never
+select maintsched.add_task('limits', 'walk', 'FREQ=SECONDLY;COUNT=1000001', starts_on => '1960-01-01');

@@ -34,9 +34,18 @@
  *		26_import		import_calendar(), plan_import(), install_calendar()
  *		27_export		export_calendar(), available_calendars
  *		28_entries		one view per kind of entry that is not acted on yet
- *		29_due			due_tasks, today and the other lists of what is due
- *		30_status		task_status, calendar_history, window_schedule
- *		85_health		health
+ *		29_instance		pause(), resume(); whether this database is a copy
+ *		30_fact			tables of facts, which only grow
+ *		31_verdict		what follows from the facts: views over all of history
+ *		32_rollup		the same, kept as figures; which of them hold
+ *		33_completion	doing and proving: complete_task() and its like
+ *		34_waiver		waivers, and evidence from before
+ *		36_due			due_tasks, today and the other lists of what is due
+ *		37_status		task_status, calendar_history, window_schedule
+ *		38_compliance	compliance per control, calendar, month; team_workload
+ *		39_evidence		evidence_for(), and the facts for people
+ *		87_access		grant_access() and its like
+ *		88_health		health
  *		90_access		who may do what: nothing is granted to PUBLIC
  *		95_dump			what pg_dump takes along
  *
@@ -63,8 +72,12 @@ PGDLLEXPORT void _PG_init(void);
 /* maintsched.horizon, in minutes; read by SQL through current_setting() */
 static int	horizon_minutes = 90 * 24 * 60;
 
-/* maintsched.reason; read by SQL likewise */
+/* maintsched.max_backdate, in minutes; read by SQL likewise */
+static int	max_backdate_minutes = 24 * 60;
+
+/* maintsched.reason and maintsched.node; read by SQL likewise */
 static char *change_reason = NULL;
+static char *node_name = NULL;
 
 /*
  * Define the settings.  Each room defines its own; what belongs to no room
@@ -85,6 +98,26 @@ _PG_init(void)
 							PGC_SUSET,
 							GUC_UNIT_MIN,
 							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("maintsched.max_backdate",
+							"How long before its recording a completion may claim to have been carried out.",
+							"A claim further back counts from the recording, and shows as backdated.",
+							&max_backdate_minutes,
+							24 * 60,
+							0,
+							31 * 24 * 60,
+							PGC_SUSET,
+							GUC_UNIT_MIN,
+							NULL, NULL, NULL);
+
+	DefineCustomStringVariable("maintsched.node",
+							   "Name of this server, which tells a failover from a copy.",
+							   "Where it differs from the name at the last resume('all'), nothing runs in the background.",
+							   &node_name,
+							   "",
+							   PGC_SIGHUP,
+							   0,
+							   NULL, NULL, NULL);
 
 	DefineCustomStringVariable("maintsched.reason",
 							   "Why this session changes a calendar; recorded in calendar_history.",

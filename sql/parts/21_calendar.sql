@@ -238,19 +238,22 @@ create table maintsched.occurrence (
 	closed_at timestamptz,
 	withdrawn_at timestamptz,
 	withdrawn_reason text,
+	facts integer not null default 0,
 	simulated boolean not null,
 	unique (task_id, local_start, timezone),
 	check (opens_at < due_at),
 	check (due_at <= closes_at)
-);
+) with (fillfactor = 90);
 
 create index occurrence_task_opens on maintsched.occurrence (task_id, opens_at);
 
+create index occurrence_task_due on maintsched.occurrence (task_id, due_at);
+
 create index occurrence_unclosed on maintsched.occurrence (closes_at) where closed_at is null;
 
-create index occurrence_simulated on maintsched.occurrence (occurrence_id) where simulated;
+create index occurrence_open on maintsched.occurrence (opens_at) where closed_at is null;
 
-create index occurrence_open on maintsched.occurrence (coalesce(closed_at, 'infinity'::timestamptz), opens_at);
+create index occurrence_simulated on maintsched.occurrence (occurrence_id) where simulated;
 
 comment on table maintsched.occurrence is 'One planned instance of a task. Its identity is (task, local start, zone), never the instant. Re-planned until it opens, then frozen.';
 comment on column maintsched.occurrence.occurrence_id is 'Key for the functions that do and prove it.';
@@ -265,6 +268,7 @@ comment on column maintsched.occurrence.planned_at is 'clock() when it was plann
 comment on column maintsched.occurrence.closed_at is 'When tick() noticed, in real time, that closes_at had passed. No status depends on it.';
 comment on column maintsched.occurrence.withdrawn_at is 'When its task was retired or disabled while it was open; it is then outside every count.';
 comment on column maintsched.occurrence.withdrawn_reason is 'Why it was withdrawn.';
+comment on column maintsched.occurrence.facts is 'How many facts were recorded about it: counted up by each of them, which makes them wait for one another.';
 comment on column maintsched.occurrence.simulated is 'True when planned under maintsched.now.';
 
 create table maintsched.maintenance_window (

@@ -199,7 +199,7 @@ as $$
 	update maintsched.occurrence o
 	set withdrawn_at = null, withdrawn_reason = null
 	where o.task_id = (task).task_id
-	and o.withdrawn_at is not null
+	and o.withdrawn_at is not null and o.closed_at is null
 	and o.due_at > (task).effective_from
 	and o.timezone = zone
 	and (task).enabled and (task).retired_at is null
@@ -336,6 +336,14 @@ begin
 	delete from maintsched.occurrence o
 	where o.task_id = task.task_id
 	and maintsched.unopened(o.opens_at, o.simulated)
+	and o.facts = 0
+	and (o.timezone <> zone or o.local_start <> all (kept));
+	-- what somebody recorded about one that is not asked for any more stays
+	update maintsched.occurrence o
+	set withdrawn_at = at, withdrawn_reason = 'no longer planned'
+	where o.task_id = task.task_id
+	and maintsched.unopened(o.opens_at, o.simulated)
+	and o.facts > 0 and o.withdrawn_at is null
 	and (o.timezone <> zone or o.local_start <> all (kept));
 
 	perform maintsched.note_plan(task.task_id, planned_until, horizon);
@@ -346,34 +354,47 @@ comment on function maintsched.plan_task(bigint, boolean) is
 'Internal: Plans the occurrences of a task from clock() to maintsched.horizon ahead: at least the next one, at most 1,000. What has opened stays as it is. fresh: plan all that is due after effective_from, as at the install.';
 
 create function maintsched.withdraw_open(task_id bigint, reason text) returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+declare
+	ids bigint[];
+begin
+	-- locked first, judged in a later statement, which sees what was recorded
+	ids := array(
+		select o.occurrence_id
+		from maintsched.occurrence o
+		where o.task_id = withdraw_open.task_id
+		and o.withdrawn_at is null and o.closed_at is null
+		and o.opens_at <= maintsched.clock()
+		and (o.closes_at is null or o.closes_at > maintsched.clock())
+		order by o.occurrence_id
+		for no key update);
 	update maintsched.occurrence o
 	set withdrawn_at = maintsched.clock(), withdrawn_reason = reason
-	where o.task_id = withdraw_open.task_id
-	and o.withdrawn_at is null
-	and o.opens_at <= maintsched.clock()
-	and (o.closes_at is null or o.closes_at > maintsched.clock())
+	from maintsched.occurrence_fact f
+	where o.occurrence_id = any (ids)
+	and f.occurrence_id = o.occurrence_id and f.with_simulated
+	and (f.status in ('due', 'overdue', 'failed', 'inconclusive')
+		or (f.status = 'waived' and f.due_at > maintsched.clock()));
+end
 $$;
 
 comment on function maintsched.withdraw_open(bigint, text) is
-'Internal: Takes the open occurrences of a task out of every count: its task was retired or disabled.';
+'Internal: Takes the open occurrences of a task out of every count, but those that are done, or waived when they fell due: its task was retired or disabled.';
 
-create function maintsched.tick() returns integer
-language plpgsql security definer
+create function maintsched.plan_due() returns void
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-<<tick>>
+<<plan_due>>
 declare
 	server_started constant timestamptz := pg_postmaster_start_time();
+	paused constant bigint[] := maintsched.paused_tasks();
 	replan_all boolean;
 	task_id bigint;
 begin
-	if pg_is_in_recovery() then
-		return 0;
-	end if;
-
 	-- time zone data may be newer since the server started
 	replan_all := not exists (
 		select from maintsched.planning_state s where s.server_started_at = server_started);
@@ -390,6 +411,7 @@ begin
 		left join maintsched.task_plan p using (task_id)
 		where t.retired_at is null
 		and (replan_all or p.task_id is null or p.replan_at <= maintsched.clock())
+		and t.task_id <> all (paused)
 		order by t.task_id
 		for no key update of t skip locked
 	loop
@@ -399,26 +421,49 @@ begin
 		exception when others then
 			raise warning 'task % could not be planned: %', (
 				select format('"%s" of calendar "%s"', t.name, t.calendar)
-				from maintsched.task t where t.task_id = tick.task_id), sqlerrm;
+				from maintsched.task t where t.task_id = plan_due.task_id), sqlerrm;
 		end;
 	end loop;
+end
+$$;
 
-	-- A simulated clock closes nothing: status follows from closes_at, and
-	-- closed_at is for the work that is done once, in real time.
-	if not maintsched.clock_simulated() then
-		update maintsched.occurrence o
-		set closed_at = maintsched.clock()
-		where o.occurrence_id in (
-			select c.occurrence_id
-			from maintsched.occurrence c
-			where c.closed_at is null
-			and c.closes_at <= maintsched.clock()
-			for no key update skip locked);
+comment on function maintsched.plan_due() is
+'Internal: Plans the tasks whose planning is due, all of them after a server start.';
+
+create function maintsched.tick() returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	problem text;
+begin
+	if pg_is_in_recovery() then
+		return 0;
 	end if;
+	problem := maintsched.instance_problem();
+	if problem is not null then
+		raise notice 'tick() does nothing: %', problem
+			using hint = 'If this is where the calendar is to be kept from now on: select maintsched.resume(''all'');';
+		return 0;
+	end if;
+	if exists (select from maintsched.pauses p where p.calendar is null) then
+		raise notice 'tick() does nothing: all is paused'
+			using hint = 'The view pauses says why. To go on: select maintsched.resume(''all'');';
+		return 0;
+	end if;
+	perform maintsched.need_read_committed('tick()');
 
+	perform maintsched.plan_due();
+	-- A simulated clock closes nothing: status follows from closes_at, and
+	-- closing is for the work that is done once, in real time.
+	if not maintsched.clock_simulated() then
+		perform maintsched.rebuild_rollups(everything => false);
+		perform maintsched.close_occurrences();
+		perform maintsched.roll_up_owed();
+	end if;
 	return 0;
 end
 $$;
 
 comment on function maintsched.tick() is
-'One step: plans what is to be planned, closes what has closed, and returns the number of runs queued. Call it at least once a day, from pg_cron or any cron; on a standby it does nothing.';
+'One step: plans what is to be planned, closes what has closed, rolls up the figures, and returns the number of runs queued. Call it at least once a day, from pg_cron or any cron; on a standby it does nothing, nor while all is paused, nor in a restored or copied database before resume(''all''). Errors: feature_not_supported (0A000) outside read committed.';

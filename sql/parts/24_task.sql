@@ -168,6 +168,7 @@ begin
 	if new.calendar <> old.calendar then
 		insert into maintsched.calendar_change (calendar, task_id, task, field, old, new, reason)
 		values (old.calendar, new.task_id, old.name, 'calendar', old.calendar, new.calendar, why);
+		perform maintsched.move_rollups(new.task_id, old.calendar, new.calendar);
 	end if;
 	-- what the document says of scripts and commands follows the name
 	if (new.calendar, new.name) is distinct from (old.calendar, old.name) then
@@ -217,11 +218,6 @@ begin
 	if maintsched.unopened(old.opens_at, old.simulated) then
 		return case tg_op when 'DELETE' then old else new end;
 	end if;
-	if tg_op = 'UPDATE' and (to_jsonb(new) - array['closed_at', 'withdrawn_at', 'withdrawn_reason'])
-		= (to_jsonb(old) - array['closed_at', 'withdrawn_at', 'withdrawn_reason'])
-	then
-		return new;
-	end if;
 	raise exception using
 		errcode = 'object_not_in_prerequisite_state',
 		message = format('occurrence %s has opened and cannot be changed', old.occurrence_id),
@@ -230,9 +226,12 @@ end
 $$;
 
 comment on function maintsched.occurrence_frozen() is
-'Internal: Trigger: an occurrence that has opened is not deleted, and changes in nothing but closing and withdrawal.';
+'Internal: Trigger: an occurrence that has opened is not deleted, and changes in nothing but closing, withdrawal and the count of its facts.';
 
-create trigger occurrence_frozen before update or delete on maintsched.occurrence
+create trigger occurrence_frozen
+before delete or update of occurrence_id, task_id, version, local_start, timezone,
+	opens_at, due_at, closes_at, planned_at, simulated
+on maintsched.occurrence
 for each row execute function maintsched.occurrence_frozen();
 
 create function maintsched.insert_task(task maintsched.task, reason text) returns bigint
@@ -240,6 +239,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+	if not exists (select from maintsched.task) then
+		perform maintsched.note_instance();
+	end if;
 	task.task_id := nextval(pg_get_serial_sequence('maintsched.task', 'task_id'));
 	insert into maintsched.task (
 		task_id, calendar, name, title, teams, kind, rule, starts_on, timezone,
@@ -255,6 +257,8 @@ begin
 		task.position, task.enabled, task.run_as, task.effective_from;
 	insert into maintsched.calendar_change (calendar, task_id, task, field, new, reason)
 	values (task.calendar, task.task_id, task.name, 'added', task.title, reason);
+	insert into maintsched.task_state (task_id, settled_at)
+	values (task.task_id, maintsched.clock());
 	perform maintsched.plan_task(task.task_id);
 	return task.task_id;
 end

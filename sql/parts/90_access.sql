@@ -16,14 +16,16 @@ revoke all on all sequences in schema maintsched from public;
 
 revoke all on all routines in schema maintsched from public;
 
-revoke all on type maintsched.rrule, maintsched.expansion, maintsched.task_comparison from public;
+revoke all on type maintsched.rrule, maintsched.expansion, maintsched.task_comparison, maintsched.evidence from public;
 
 grant usage on schema maintsched to pg_monitor;
 
 grant select on
 	maintsched.available_calendars, maintsched.frameworks,
 	maintsched.due_tasks, maintsched.today, maintsched.upcoming_tasks,
-	maintsched.task_status, maintsched.window_schedule, maintsched.windows,
+	maintsched.task_status, maintsched.compliance_status, maintsched.compliance_by_calendar,
+	maintsched.compliance_monthly, maintsched.task_monthly, maintsched.control_monthly,
+	maintsched.team_workload, maintsched.window_schedule, maintsched.windows,
 	maintsched.health, maintsched.contacts, maintsched.notifications,
 	maintsched.documentation_steps, maintsched.storage_places,
 	maintsched.monitors, maintsched.incident_procedures,
@@ -48,13 +50,31 @@ grant select (
 	review, reviewed_by, reviewed_at, run_id, controls, status_rank)
 on maintsched.occurrence_status to pg_monitor;
 
+grant select (
+	completion_id, occurrence_id, calendar, task, title, due_at, attempt, outcome,
+	completed_at, effective_at, backdated, performed_by, recorded_at, recorded_by,
+	acting_as, review, reviewed_by, reviewed_at, retracted, retracted_by, retracted_at, simulated)
+on maintsched.completions to pg_monitor;
+
+grant select (
+	waiver_id, calendar, task, occurrence_id, since, expires_at, state, requested_by,
+	requested_at, decided_by, decided_at, revoked_by, revoked_at, simulated)
+on maintsched.waivers to pg_monitor;
+
+grant select (scope, paused_at, until, paused_by) on maintsched.pauses to pg_monitor;
+
 grant execute on function
 	maintsched.clock(),
 	maintsched.clock_simulated(),
 	maintsched.status_rank(text),
 	maintsched.planning_ends(),
 	maintsched.is_planned(timestamptz, timestamptz),
-	maintsched.occurrence_state(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz),
+	maintsched.derive_status(timestamptz, timestamptz, timestamptz, timestamptz, text, boolean, timestamptz, boolean, timestamptz),
+	maintsched.due_month(timestamptz, text),
+	maintsched.missed_since(bigint, timestamptz),
+	maintsched.on_time_rate(numeric, numeric, numeric, numeric, numeric, numeric),
+	maintsched.year_begins(text),
+	maintsched.instance_problem(),
 	maintsched.start_text(timestamptz, text),
 	maintsched.end_text(timestamptz, text),
 	maintsched.fit(text, integer),

@@ -3,7 +3,8 @@
 --
 -- What users enter, and every record, with the counters behind their keys.
 -- Built-in rows (shipped documents, frameworks) come with the extension;
--- planning_state belongs to one server.
+-- planning_state and instance belong to one server; what 32_rollup keeps is
+-- derived anew.
 --
 
 select pg_catalog.pg_extension_config_dump('maintsched.calendar', '');
@@ -33,3 +34,49 @@ select pg_catalog.pg_extension_config_dump('maintsched.framework_setting', '');
 select pg_catalog.pg_extension_config_dump('maintsched.calendar_change', '');
 
 select pg_catalog.pg_extension_config_dump('maintsched.calendar_change_change_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.task_start', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.task_start_start_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.checklist_mark', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.checklist_mark_mark_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.completion', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.completion_completion_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.completion_retraction', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.completion_retraction_retraction_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.completion_review', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.completion_review_review_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.corrective_action', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.corrective_action_action_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.waiver', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.waiver_waiver_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.waiver_decision', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.waiver_decision_decision_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.prior_evidence', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.prior_evidence_prior_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.pause_change', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.pause_change_change_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.access', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.access_change', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.access_change_change_id_seq', '');

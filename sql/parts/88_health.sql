@@ -1,5 +1,5 @@
 --
--- 85_health: whether maintsched itself does its work
+-- 88_health: whether maintsched itself does its work
 --
 
 create view maintsched.health as
@@ -15,7 +15,19 @@ with planning as (
 ), simulated as (
 	select (select count(*) from maintsched.calendar c where c.simulated)
 		+ (select count(*) from maintsched.calendar_change h where h.simulated)
-		+ (select count(*) from maintsched.occurrence o where o.simulated) as records
+		+ (select count(*) from maintsched.occurrence o where o.simulated)
+		+ (select count(*) from maintsched.completion c where c.simulated)
+		+ (select count(*) from maintsched.waiver w where w.simulated)
+		+ (select count(*) from maintsched.waiver_decision d where d.simulated)
+		+ (select count(*) from maintsched.prior_evidence p where p.simulated) as records
+), owed as (
+	select count(distinct (w.task_id, w.month)) as months,
+		min(w.clock_at) as since
+	from maintsched.rollup_owed w
+), gone as (
+	select count(*) as roles, string_agg(a.role, ', ' order by a.role) as names
+	from maintsched.access_grants a
+	where not a.role_exists
 )
 select 'planning' as item,
 	case
@@ -49,7 +61,44 @@ select 'simulated records',
 	case when s.records > 0 then 'A database with simulated records is for tests and demonstrations: do not keep real evidence in it.'
 		when maintsched.clock_simulated() then 'To return to real time: reset maintsched.now;' end,
 	maintsched.clock()
-from simulated s;
+from simulated s
+union all
+select 'instance',
+	case when problem is null then 'OK' else 'CRIT' end,
+	null,
+	coalesce(problem, 'this database keeps the calendar'),
+	case when problem is not null
+		then 'Nothing is planned or closed here. If this is where the calendar is to be kept from now on: select maintsched.resume(''all'');' end,
+	maintsched.clock()
+from maintsched.instance_problem() problem
+union all
+select 'pauses',
+	case when count(*) > 0 then 'WARN' else 'OK' end,
+	count(*)::text,
+	case when count(*) > 0 then 'paused: ' || string_agg(p.scope, ', ' order by p.scope)
+		else 'nothing is paused' end,
+	case when count(*) > 0 then 'The view pauses says why. To go on: select maintsched.resume(scope);' end,
+	maintsched.clock()
+from maintsched.pauses p
+union all
+select 'rollups',
+	case when o.since < maintsched.clock() - interval '24 hours' then 'WARN' else 'OK' end,
+	o.months::text,
+	case when o.months > 0 then format('%s months of tasks are to be rolled up anew', o.months)
+		else 'every month that is over is rolled up' end,
+	case when o.since < maintsched.clock() - interval '24 hours'
+		then 'The figures are right, and slower to read. Call maintsched.tick(), and let pg_cron or any cron call it at least once a day.' end,
+	maintsched.clock()
+from owed o
+union all
+select 'access',
+	case when g.roles > 0 then 'WARN' else 'OK' end,
+	g.roles::text,
+	case when g.roles > 0 then 'roles with access do not exist: ' || g.names
+		else 'every role with access exists' end,
+	case when g.roles > 0 then 'Create them and call maintsched.apply_access(), or take the access away with revoke_access().' end,
+	maintsched.clock()
+from gone g;
 
 comment on view maintsched.health is 'Whether maintsched itself does its work.';
 comment on column maintsched.health.item is 'What is judged.';

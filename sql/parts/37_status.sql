@@ -1,69 +1,25 @@
 --
--- 30_status: how tasks stand, what changed, when windows open
+-- 37_status: how tasks stand, what changed, when windows open
 --
 
 create view maintsched.task_status as
 select t.calendar, t.name as task, t.title, t.cadence,
 	array_to_string(t.teams, '/') as team, t.kind, t.routine, s.status,
-	null::timestamptz as last_done_at,
-	null::text as last_outcome,
-	ahead.next_opens_at, ahead.next_due_at,
+	s.last_done_at, s.last_outcome,
+	s.next_opens_at, s.next_due_at,
 	null::timestamptz as next_run_at,
 	null::text as waits_for,
-	standing.open_count,
-	case when year.fallen_due > 0 then 0::numeric end as on_time_rate,
-	0::bigint as late_12m,
-	year.missed as missed_12m,
+	s.open_count,
+	maintsched.on_time_rate(y.done, y.late, y.failed, y.inconclusive, y.missed, y.overdue) as on_time_rate,
+	coalesce(y.late, 0)::bigint as late_12m,
+	coalesce(y.missed, 0)::bigint as missed_12m,
 	maintsched.status_rank(s.status) as status_rank
 from maintsched.task t
-join maintsched.calendar c on c.name = t.calendar
-left join maintsched.task_plan p using (task_id)
-cross join lateral (
-	select coalesce(t.timezone, c.timezone) as zone, maintsched.clock() as now) z
-cross join lateral (
-	select count(*) as open_count,
-		coalesce(bool_or(o.due_at <= z.now), false) as overdue
-	from maintsched.occurrence o
-	where o.task_id = t.task_id
-	and coalesce(o.closed_at, 'infinity') > z.now
-	and maintsched.occurrence_state(o.opens_at, o.due_at, o.closes_at, o.withdrawn_at, z.now)
-		in ('due', 'overdue')) standing
-cross join lateral (
-	select
-		(select min(o.opens_at) from maintsched.occurrence o
-			where o.task_id = t.task_id and o.opens_at > z.now) as next_opens_at,
-		(select min(o.due_at) from maintsched.occurrence o
-			where o.task_id = t.task_id and o.due_at > z.now
-			and (o.withdrawn_at is null or o.withdrawn_at > z.now)) as next_due_at) ahead
-cross join lateral (
-	-- the current month and the eleven before; a duty due at midnight
-	-- belongs to the day that ends
-	select count(*) as fallen_due,
-		count(*) filter (where o.closes_at <= z.now) as missed
-	from maintsched.occurrence o
-	where o.task_id = t.task_id
-	and o.due_at <= z.now
-	and o.due_at > maintsched.to_instant(
-		date_trunc('month', z.now at time zone z.zone) - interval '11 months', z.zone)
-	and (o.withdrawn_at is null or o.withdrawn_at > z.now)) year
-cross join lateral (
-	select exists (
-		select from maintsched.occurrence o
-		where o.task_id = t.task_id
-		and o.closes_at <= z.now
-		and (o.withdrawn_at is null or o.withdrawn_at > z.now)) as missed) verdict
-cross join lateral (
-	select case
-		when not t.enabled then 'disabled'
-		when not maintsched.is_planned(p.planned_until, c.installed_at) then 'unknown'
-		when verdict.missed then 'failing'
-		when standing.overdue then 'overdue'
-		when standing.open_count > 0 then 'due'
-		else 'not_started'
-	end as status) s
+join maintsched.task_standing s on s.task_id = t.task_id
+left join maintsched.task_year y on y.task_id = t.task_id
 where t.retired_at is null;
 
-comment on view maintsched.task_status is 'How every task in force stands at clock(). Without records of what was done, no task is compliant.';
+comment on view maintsched.task_status is 'How every task in force stands at clock().';
 comment on column maintsched.task_status.calendar is 'The calendar.';
 comment on column maintsched.task_status.task is 'The task''s name.';
 comment on column maintsched.task_status.title is 'The name for people.';

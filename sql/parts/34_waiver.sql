@@ -1,0 +1,247 @@
+--
+-- 34_waiver: approved, expiring exceptions, and evidence from before
+--
+
+create function maintsched.check_expiry(expires_at timestamptz) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if expires_at is null or not isfinite(expires_at) then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = 'a waiver expires: it needs an instant at which it does',
+			hint = 'An exception for good is no exception: change, disable or retire the task.';
+	elsif expires_at <= maintsched.clock() then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('the waiver would have expired at %s', expires_at),
+			hint = 'What is over cannot be waived any more. What was carried out is recorded by complete_task().';
+	end if;
+end
+$$;
+
+comment on function maintsched.check_expiry(timestamptz) is
+'Internal: Raises invalid_parameter_value (22023) unless a waiver would expire, and in future.';
+
+create function maintsched.request_waiver(occurrence_id bigint, reason text, expires_at timestamptz) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	o maintsched.occurrence;
+	done boolean;
+	id bigint;
+begin
+	perform maintsched.need_words('a reason is needed to request a waiver', reason);
+	perform maintsched.check_expiry(expires_at);
+	o := maintsched.take_occurrence(occurrence_id);
+	if o.withdrawn_at <= maintsched.clock() then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('%s was withdrawn', maintsched.occurrence_text(o.occurrence_id)),
+			hint = 'Nothing is asked of anybody here, so nothing is to be waived.';
+	end if;
+	if expires_at <= o.due_at then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('a waiver that expires at %s does not cover %s', expires_at,
+				maintsched.occurrence_text(o.occurrence_id)),
+			hint = 'It has to expire after the occurrence is due.';
+	end if;
+	select f.outcome = 'pass' and not f.rejected into done
+	from maintsched.occurrence_fact f
+	where f.occurrence_id = o.occurrence_id and f.with_simulated;
+	if done then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('%s is done', maintsched.occurrence_text(o.occurrence_id)),
+			hint = 'What is done needs no waiver.';
+	end if;
+
+	insert into maintsched.waiver (task_id, occurrence_id, expires_at, reason)
+	values (o.task_id, o.occurrence_id, expires_at, reason)
+	returning waiver_id into id;
+	raise notice 'requested waiver % for %: another role has to approve it%', id,
+		maintsched.occurrence_text(o.occurrence_id),
+		case when o.due_at <= maintsched.clock() then '; it was due before, so its status will not change' else ' before it is due' end;
+	return id;
+end
+$$;
+
+comment on function maintsched.request_waiver(bigint, text, timestamptz) is
+'Asks for an exception for one occurrence, which expires after it is due; returns the waiver_id. It counts once approve_waiver() says so, before due_at. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';
+
+create function maintsched.request_waiver(calendar text, task text, reason text, since timestamptz, until timestamptz) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	found_task constant bigint := maintsched.find_task(calendar, task);
+	id bigint;
+begin
+	perform maintsched.need_words('a reason is needed to request a waiver', reason);
+	perform maintsched.check_expiry(until);
+	if since is null or not isfinite(since) or since >= until then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = 'a waiver for a range begins before it ends',
+			detail = format('since is %s, until is %s.', coalesce(since::text, 'NULL'), until),
+			hint = 'It covers every occurrence of the task that is due from since on and before until.';
+	end if;
+	insert into maintsched.waiver (task_id, since, expires_at, reason)
+	values (found_task, since, until, reason)
+	returning waiver_id into id;
+	raise notice 'requested waiver % for what % asks for from % until %: another role has to approve it', id,
+		(select format('%s/%s', t.calendar, t.name) from maintsched.task t where t.task_id = found_task), since, until;
+	return id;
+end
+$$;
+
+comment on function maintsched.request_waiver(text, text, text, timestamptz, timestamptz) is
+'Asks for an exception for every occurrence of a task that is due in [since, until); returns the waiver_id. It counts for those that are due after approve_waiver(). Errors: undefined_object, invalid_parameter_value.';
+
+create function maintsched.take_waiver(waiver_id bigint, what text, wanted text) returns maintsched.waiver
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	w maintsched.waiver;
+	state text := 'requested';
+	by_whom text;
+begin
+	select x.* into w from maintsched.waiver x where x.waiver_id = take_waiver.waiver_id for no key update;
+	if not found or w.clock_at > maintsched.clock() then
+		raise exception using
+			errcode = 'undefined_object',
+			message = format('waiver %s does not exist', coalesce(take_waiver.waiver_id::text, 'NULL')),
+			hint = 'The view waivers lists them.';
+	end if;
+	select d.decision, d.recorded_by into state, by_whom
+	from maintsched.waiver_decision d
+	where d.waiver_id = w.waiver_id
+	order by d.decision_id desc limit 1;
+	state := coalesce(state, 'requested');
+	if state <> wanted then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('waiver %s is %s and cannot be %s', w.waiver_id, state, what),
+			detail = 'By ' || by_whom || '.',
+			hint = case state when 'requested' then 'Reject it with reject_waiver().'
+				when 'approved' then 'End it with revoke_waiver().'
+				else 'Request another one.' end;
+	elsif what <> 'rejected' and w.expires_at <= maintsched.clock() then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('waiver %s expired at %s and cannot be %s', w.waiver_id, w.expires_at, what),
+			hint = 'Request another one, if it is still needed.';
+	end if;
+	return w;
+end
+$$;
+
+comment on function maintsched.take_waiver(bigint, text, text) is
+'Internal: A waiver in the wanted state, with its row taken. Errors: undefined_object, object_not_in_prerequisite_state.';
+
+create function maintsched.decide_waiver(w maintsched.waiver, decision text, note text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if w.occurrence_id is not null then
+		perform maintsched.take_occurrence(w.occurrence_id);
+	end if;
+	insert into maintsched.waiver_decision (waiver_id, decision, note)
+	values (w.waiver_id, decision, note);
+	if w.occurrence_id is null then
+		perform maintsched.note_range(w.task_id, w.since, w.expires_at);
+	else
+		perform maintsched.note_range(w.task_id, o.due_at, o.due_at + interval '1 microsecond')
+		from maintsched.occurrence o
+		where o.occurrence_id = w.occurrence_id;
+	end if;
+end
+$$;
+
+comment on function maintsched.decide_waiver(maintsched.waiver, text, text) is
+'Internal: Records a decision about a waiver, after taking the row of its occurrence.';
+
+create function maintsched.approve_waiver(waiver_id bigint, note text default null) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	w constant maintsched.waiver := maintsched.take_waiver(waiver_id, 'approved', 'requested');
+begin
+	perform maintsched.check_another_role('an approval', w.recorded_by, w.recorded_by_oid);
+	perform maintsched.decide_waiver(w, 'approved', note);
+end
+$$;
+
+comment on function maintsched.approve_waiver(bigint, text) is
+'Approves a waiver; it covers what falls due from now on. The approver logs in as another role than who requested it, neither being a granted member of the other. For managers. Errors: undefined_object, object_not_in_prerequisite_state, insufficient_privilege.';
+
+create function maintsched.reject_waiver(waiver_id bigint, reason text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform maintsched.need_words('a reason is needed to reject a waiver', reason);
+	perform maintsched.decide_waiver(maintsched.take_waiver(waiver_id, 'rejected', 'requested'), 'rejected', reason);
+end
+$$;
+
+comment on function maintsched.reject_waiver(bigint, text) is
+'Rejects a requested waiver. For managers. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';
+
+create function maintsched.revoke_waiver(waiver_id bigint, reason text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform maintsched.need_words('a reason is needed to revoke a waiver', reason);
+	perform maintsched.decide_waiver(maintsched.take_waiver(waiver_id, 'revoked', 'approved'), 'revoked', reason);
+end
+$$;
+
+comment on function maintsched.revoke_waiver(bigint, text) is
+'Ends an approved waiver: what falls due from now on is not covered; what was due before stays waived. For managers. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';
+
+create function maintsched.record_prior(calendar text, task text, done_at timestamptz, evidence jsonb) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	found_task constant bigint := maintsched.find_task(calendar, task);
+	installed_at timestamptz;
+	id bigint;
+begin
+	-- the first definition of the task is as old as its record here
+	select v.made_at into strict installed_at
+	from maintsched.task_version v
+	where v.task_id = found_task and v.version = 1;
+	if done_at is null or not isfinite(done_at) or done_at >= installed_at then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('prior evidence is from before %s, when the task was put into the calendar', installed_at),
+			detail = format('done_at is %s.', coalesce(done_at::text, 'NULL')),
+			hint = 'What was carried out since is recorded by complete_task().';
+	elsif evidence is null or evidence = 'null' then
+		raise exception using
+			errcode = 'null_value_not_allowed',
+			message = 'evidence is needed',
+			hint = 'An object that says where the proof is: ''{"file": "audit-2025.pdf"}''.';
+	end if;
+	insert into maintsched.prior_evidence (task_id, done_at, evidence)
+	values (found_task, done_at, evidence)
+	returning prior_id into id;
+	return id;
+end
+$$;
+
+comment on function maintsched.record_prior(text, text, timestamptz, jsonb) is
+'Records that a task was carried out before it was put into the calendar; returns the prior_id. Shown as imported, not counted: it makes nothing compliant. For managers. Errors: undefined_object, invalid_parameter_value, null_value_not_allowed.';

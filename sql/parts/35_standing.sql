@@ -108,7 +108,7 @@ comment on column maintsched.task_standing.missed_before is 'Missed ones that we
 create function maintsched.on_time_rate(done numeric, late numeric, failed numeric, inconclusive numeric, missed numeric, overdue numeric)
 returns numeric
 language sql immutable parallel safe
-return done / nullif(done + late + failed + inconclusive + missed + overdue, 0);
+return trim_scale(done / nullif(done + late + failed + inconclusive + missed + overdue, 0));
 
 comment on function maintsched.on_time_rate(numeric, numeric, numeric, numeric, numeric, numeric) is
 'Done in time / fallen due and not waived, 0 to 1; NULL where nothing was. PM compliance, as SMRP defines it: what was never done stays in the denominator.';

@@ -442,6 +442,8 @@ begin
 	end if;
 
 	months := array(select m from maintsched.months_of(ids) m);
+	delete from maintsched.standing s where s.occurrence_id = any (ids);
+	update maintsched.occurrence o set closed_at = at where o.occurrence_id = any (ids);
 	insert into maintsched.task_month as r
 	select m.* from unnest(months) m
 	order by m.task_id, m.month, m.version
@@ -465,8 +467,6 @@ begin
 	perform maintsched.note_state(months, false);
 	update maintsched.task_state s set settled_at = at where s.task_id = any (tasks);
 
-	delete from maintsched.standing s where s.occurrence_id = any (ids);
-	update maintsched.occurrence o set closed_at = at where o.occurrence_id = any (ids);
 	return cardinality(ids);
 end
 $$;

@@ -148,7 +148,7 @@ begin
 	lock table maintsched.access in share row exclusive mode;
 	select a.access into was from maintsched.access a where a.role = grant_access.role;
 	insert into maintsched.access as a (role, access) values (role, access)
-	on conflict (role) do update set access = excluded.access;
+	on conflict on constraint access_pkey do update set access = excluded.access;
 	insert into maintsched.access_change (role, role_oid, old, new)
 	values (role, maintsched.role_oid(role), was, access);
 	perform maintsched.give_access(role, access);

@@ -9,11 +9,13 @@
 
 create table maintsched.access (
 	role text primary key,
+	role_oid oid,
 	access text not null check (access in ('viewer', 'operator', 'manager'))
 );
 
 comment on table maintsched.access is 'What roles were given by grant_access().';
 comment on column maintsched.access.role is 'Name of the role.';
+comment on column maintsched.access.role_oid is 'Its oid when the access was last given: tells a new role of an old name.';
 comment on column maintsched.access.access is 'viewer, operator (and viewer) or manager (and operator).';
 
 create table maintsched.access_change (
@@ -147,8 +149,10 @@ begin
 	end if;
 	lock table maintsched.access in share row exclusive mode;
 	select a.access into was from maintsched.access a where a.role = grant_access.role;
-	insert into maintsched.access as a (role, access) values (role, access)
-	on conflict on constraint access_pkey do update set access = excluded.access;
+	insert into maintsched.access as a (role, role_oid, access)
+	values (role, maintsched.role_oid(role), access)
+	on conflict on constraint access_pkey do update
+	set role_oid = excluded.role_oid, access = excluded.access;
 	insert into maintsched.access_change (role, role_oid, old, new)
 	values (role, maintsched.role_oid(role), was, access);
 	perform maintsched.give_access(role, access);
@@ -167,7 +171,12 @@ declare
 	was text;
 begin
 	lock table maintsched.access in share row exclusive mode;
-	delete from maintsched.access a where a.role = revoke_access.role returning a.access into was;
+	-- by its oid where it was renamed since
+	delete from maintsched.access a
+	where a.role = coalesce(
+		(select x.role from maintsched.access x where x.role = revoke_access.role),
+		(select x.role from maintsched.access x where x.role_oid = maintsched.role_oid(revoke_access.role)))
+	returning a.access into was;
 	if not found then
 		raise exception using
 			errcode = 'undefined_object',
@@ -191,21 +200,35 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+	-- in a restored database the oids are another cluster's
+	at_home constant boolean := maintsched.instance_problem() is null;
 	a maintsched.access;
 begin
+	lock table maintsched.access in share row exclusive mode;
+	if at_home then
+		update maintsched.access x set role = r.rolname
+		from pg_roles r
+		where r.oid = x.role_oid and r.rolname <> x.role
+		and not exists (select from maintsched.access y where y.role = r.rolname);
+	end if;
 	for a in select * from maintsched.access x order by x.role loop
 		if maintsched.role_oid(a.role) is null then
 			raise warning 'role "%" has access as % and does not exist', a.role, a.access
 				using hint = format('Create it, or take the access away: select maintsched.revoke_access(%L);', a.role);
+		elsif at_home and maintsched.role_oid(a.role) <> a.role_oid then
+			raise warning 'role "%" is not the one that was given access as %', a.role, a.access
+				using hint = format('That one was dropped. Where the new one shall have its access: select maintsched.grant_access(%L, %L);', a.role, a.access);
 		else
 			perform maintsched.give_access(a.role, a.access);
+			update maintsched.access x set role_oid = maintsched.role_oid(a.role)
+			where x.role = a.role and x.role_oid is distinct from maintsched.role_oid(a.role);
 		end if;
 	end loop;
 end
 $$;
 
 comment on function maintsched.apply_access() is
-'Gives every role again what grant_access() recorded: after ALTER EXTENSION UPDATE, which may bring new views; resume(''all'') does it after a restore. For managers. A role that does not exist is a WARNING.';
+'Gives every role again what grant_access() recorded: after ALTER EXTENSION UPDATE, which may bring new views; resume(''all'') does it after a restore. For managers. A role that is gone, or another one of the same name, is a WARNING.';
 
 create view maintsched.access_grants as
 select a.role, a.access, c.clock_at as granted_at, c.recorded_by as granted_by,

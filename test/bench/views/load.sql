@@ -8,18 +8,6 @@
 -- the time of day.
 --
 
-create schema bench;
-
-create table bench.result (
-	result_id integer generated always as identity,
-	what text,
-	bound numeric,
-	ms numeric,
-	raw_ms numeric,
-	equal boolean,
-	note text
-);
-
 select setseed(0.5);
 
 -- how many days make :n closed occurrences

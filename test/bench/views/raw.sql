@@ -65,7 +65,10 @@ select v.task_id, v.version,
 	bool_or(v.status = 'due') as is_due,
 	count(*) filter (where is_open and v.status in ('due', 'overdue', 'failed', 'inconclusive')) as open_count,
 	min(v.due_at) filter (where v.due_at > maintsched.clock() and v.status in ('due', 'failed', 'inconclusive')) as open_due,
-	max(row(v.effective_at, v.occurrence_id)::text collate "C" || v.outcome) filter (where v.outcome is not null) as newest,
+	max(v.effective_at) filter (where v.outcome = 'pass') as done_pass,
+	max(v.effective_at) filter (where v.outcome = 'fail') as done_fail,
+	max(v.effective_at) filter (where v.outcome = 'partial') as done_partial,
+	max(v.effective_at) filter (where v.outcome = 'inconclusive') as done_inconclusive,
 	max(v.effective_at) as done_at,
 	count(*) filter (where in_year and v.status = 'done') as done,
 	count(*) filter (where in_year and v.status = 'late') as late,
@@ -111,7 +114,9 @@ with newest as (
 	select y.task_id,
 		max(y.passed_at) as passed_at, max(y.failed_at) as failed_at, max(y.inconclusive_at) as inconclusive_at,
 		max(y.waived_due) as waived_due, bool_or(y.is_waived) as is_waived, bool_or(y.is_overdue) as is_overdue,
-		bool_or(y.is_due) as is_due, sum(y.open_count) as open_count, min(y.open_due) as open_due, max(y.newest) as newest,
+		bool_or(y.is_due) as is_due, sum(y.open_count) as open_count, min(y.open_due) as open_due,
+		max(y.done_pass) as done_pass, max(y.done_fail) as done_fail, max(y.done_partial) as done_partial,
+		max(y.done_inconclusive) as done_inconclusive,
 		max(y.done_at) as done_at, sum(y.done) as done, sum(y.late) as late, sum(y.missed) as missed,
 		sum(y.done + y.late + y.failed + y.inconclusive + y.missed + y.overdue) as fallen_due
 	from bench.tally y
@@ -120,7 +125,8 @@ with newest as (
 select t.task_id, t.calendar, t.name as task, t.enabled, t.controls,
 	bench.task_word(t.enabled, p.planned_until > maintsched.clock(), n.passed_at, n.failed_at, n.inconclusive_at,
 		n.waived_due, n.is_waived, n.is_overdue, n.is_due) as status,
-	n.done_at as last_done_at, substring(n.newest from '\)(.*)$') as last_outcome,
+	n.done_at as last_done_at, case n.done_at when n.done_pass then 'pass' when n.done_fail then 'fail' when n.done_partial then 'partial'
+		when n.done_inconclusive then 'inconclusive' end as last_outcome,
 	least(n.open_due, u.due_at) as next_due_at, coalesce(n.open_count, 0)::bigint as open_count,
 	n.done::numeric / nullif(n.fallen_due, 0) as on_time_rate,
 	coalesce(n.late, 0)::bigint as late_12m, coalesce(n.missed, 0)::bigint as missed_12m

@@ -230,7 +230,7 @@ begin
 			message = format('prior evidence is from before %s, when the task was put into the calendar', installed_at),
 			detail = format('done_at is %s.', coalesce(done_at::text, 'NULL')),
 			hint = 'What was carried out since is recorded by complete_task().';
-	elsif evidence is null or evidence = 'null' then
+	elsif evidence is null or evidence in ('null', '{}', '[]', '""') then
 		raise exception using
 			errcode = 'null_value_not_allowed',
 			message = 'evidence is needed',

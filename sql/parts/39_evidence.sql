@@ -150,7 +150,7 @@ begin
 			errcode = 'undefined_object',
 			message = format('framework "%s" has no control %s', framework_name, coalesce('"' || control || '"', 'NULL')),
 			hint = coalesce((
-				select format('It has %s.', string_agg(k.control, ', ' order by k.position))
+				select 'It has ' || string_agg(k.control, ', ' order by k.position) || '.'
 				from maintsched.control k
 				where k.framework = framework_name and starts_with(k.control, control)),
 				maintsched.perhaps(coalesce(control, ''),
@@ -207,6 +207,8 @@ returns setof maintsched.evidence
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+	behind record;
 begin
 	if since >= until then
 		raise exception using
@@ -217,6 +219,15 @@ begin
 		raise exception using
 			errcode = 'null_value_not_allowed',
 			message = 'include_simulated must be true or false';
+	end if;
+	select count(*) as tasks, min(p.planned_until) as planned_until into behind
+	from maintsched.task t
+	join maintsched.task_plan p using (task_id)
+	where t.task_id = any (tasks) and t.enabled and t.retired_at is null
+	and p.planned_until < least(until, maintsched.clock());
+	if behind.tasks > 0 then
+		raise warning 'the population is not whole: nothing is planned for % tasks from % on', behind.tasks, behind.planned_until
+			using hint = 'Call maintsched.tick(), and ask again.';
 	end if;
 	return query
 		select e.*

@@ -102,7 +102,7 @@ select * from pg_temp.bad_clauses;
 select task, status, missed_before from maintsched.due_tasks where task = 'backup-verification';
 -- that and the next two Fridays likewise
 call pg_temp.at('2026-05-15 10:00+00');
-call pg_temp.work_until('2026-06-04 10:00+00', 'backup-verification', '2026-06-04');
+call pg_temp.work_until('2026-06-05 09:00+00', 'backup-verification', '2026-06-04');
 call pg_temp.at('2026-06-05 09:59+00');
 select * from pg_temp.bad_tasks;
 select task, status, missed_before from maintsched.due_tasks where task = 'backup-verification';

@@ -377,7 +377,8 @@ begin
 	where o.occurrence_id = any (ids)
 	and f.occurrence_id = o.occurrence_id and f.with_simulated
 	and (f.status in ('due', 'overdue', 'failed', 'inconclusive')
-		or (f.status = 'waived' and f.due_at > maintsched.clock()));
+		or (f.status = 'waived' and f.due_at > maintsched.clock()))
+	and (maintsched.pass_of(o.occurrence_id)).completion_id is null;
 end
 $$;
 

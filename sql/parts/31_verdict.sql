@@ -177,7 +177,7 @@ left join lateral (
 		from maintsched.completion_retraction x
 		where x.completion_id = c.completion_id
 		and x.clock_at <= maintsched.clock() and (s.with_simulated or not x.simulated))
-	order by c.clock_at desc, c.completion_id desc
+	order by c.completion_id desc
 	limit 1) last on true
 cross join lateral (
 	select bool_or(w.waived) as waived, bool_or(w.accepted) as accepted
@@ -223,7 +223,7 @@ select distinct on (m.occurrence_id, m.item)
 	m.occurrence_id, m.item, m.passed, m.note, m.clock_at, m.recorded_by, m.acting_as
 from maintsched.checklist_mark m
 where m.clock_at <= maintsched.clock()
-order by m.occurrence_id, m.item, m.clock_at desc, m.mark_id desc;
+order by m.occurrence_id, m.item, m.mark_id desc;
 
 comment on view maintsched.checklist_standing is 'Internal: The latest mark of each checklist item at clock().';
 comment on column maintsched.checklist_standing.occurrence_id is 'The occurrence.';

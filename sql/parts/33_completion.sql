@@ -64,6 +64,36 @@ $$;
 comment on function maintsched.take_occurrence(bigint) is
 'Internal: Takes the row of an occurrence for a fact that is about to be recorded, and returns it. Errors: undefined_object (42704).';
 
+create function maintsched.recorded_by_now() returns timestamptz
+language sql volatile
+return case when maintsched.clock_simulated() then maintsched.clock() else clock_timestamp() end;
+
+comment on function maintsched.recorded_by_now() is
+'Internal: What was recorded up to here counts for who has just taken an occurrence: not clock(), since a statement that began later may have taken it earlier.';
+
+create function maintsched.pass_of(occurrence_id bigint) returns maintsched.completion
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+	select c.*
+	from maintsched.completion c
+	where c.occurrence_id = pass_of.occurrence_id
+	and c.outcome = 'pass'
+	and c.clock_at <= maintsched.recorded_by_now()
+	and not exists (
+		select from maintsched.completion_retraction x
+		where x.completion_id = c.completion_id and x.clock_at <= maintsched.recorded_by_now())
+	and not exists (
+		select from maintsched.completion_review r
+		where r.completion_id = c.completion_id and r.decision = 'rejected'
+		and r.clock_at <= maintsched.recorded_by_now())
+	order by c.completion_id desc
+	limit 1
+$$;
+
+comment on function maintsched.pass_of(bigint) is
+'Internal: The completion by which an occurrence that was taken is passed; NULL: it is not.';
+
 create function maintsched.take_open(occurrence_id bigint) returns maintsched.occurrence
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -71,9 +101,9 @@ as $$
 #variable_conflict use_column
 declare
 	o constant maintsched.occurrence := maintsched.take_occurrence(take_open.occurrence_id);
-	done record;
+	done maintsched.completion;
 begin
-	if o.withdrawn_at <= maintsched.clock() then
+	if o.withdrawn_at <= maintsched.recorded_by_now() then
 		raise exception using
 			errcode = 'object_not_in_prerequisite_state',
 			message = format('%s was withdrawn', maintsched.occurrence_text(o.occurrence_id)),
@@ -87,11 +117,8 @@ begin
 			hint = 'Work before that is not evidence for it: record it from then on.';
 	end if;
 
-	select f.completion_id, f.performed_by, f.completed_at into done
-	from maintsched.occurrence_fact f
-	where f.occurrence_id = o.occurrence_id and f.with_simulated
-	and f.outcome = 'pass' and not f.rejected;
-	if found then
+	done := maintsched.pass_of(o.occurrence_id);
+	if done.completion_id is not null then
 		raise exception using
 			errcode = 'object_not_in_prerequisite_state',
 			message = format('%s is done', maintsched.occurrence_text(o.occurrence_id)),
@@ -353,7 +380,7 @@ declare
 	retracted maintsched.completion_retraction;
 begin
 	select c.* into taken from maintsched.completion c where c.completion_id = take_completion.completion_id;
-	if not found or taken.clock_at > maintsched.clock() then
+	if not found or taken.clock_at > maintsched.recorded_by_now() then
 		raise exception using
 			errcode = 'undefined_object',
 			message = format('completion %s does not exist', coalesce(take_completion.completion_id::text, 'NULL')),

@@ -31,13 +31,12 @@ as $$
 #variable_conflict use_variable
 declare
 	o maintsched.occurrence;
-	done boolean;
 	id bigint;
 begin
 	perform maintsched.need_words('a reason is needed to request a waiver', reason);
 	perform maintsched.check_expiry(expires_at);
 	o := maintsched.take_occurrence(occurrence_id);
-	if o.withdrawn_at <= maintsched.clock() then
+	if o.withdrawn_at <= maintsched.recorded_by_now() then
 		raise exception using
 			errcode = 'object_not_in_prerequisite_state',
 			message = format('%s was withdrawn', maintsched.occurrence_text(o.occurrence_id)),
@@ -50,10 +49,7 @@ begin
 				maintsched.occurrence_text(o.occurrence_id)),
 			hint = 'It has to expire after the occurrence is due.';
 	end if;
-	select f.outcome = 'pass' and not f.rejected into done
-	from maintsched.occurrence_fact f
-	where f.occurrence_id = o.occurrence_id and f.with_simulated;
-	if done then
+	if (maintsched.pass_of(o.occurrence_id)).completion_id is not null then
 		raise exception using
 			errcode = 'object_not_in_prerequisite_state',
 			message = format('%s is done', maintsched.occurrence_text(o.occurrence_id)),
@@ -114,7 +110,7 @@ declare
 	by_whom text;
 begin
 	select x.* into w from maintsched.waiver x where x.waiver_id = take_waiver.waiver_id for no key update;
-	if not found or w.clock_at > maintsched.clock() then
+	if not found or w.clock_at > maintsched.recorded_by_now() then
 		raise exception using
 			errcode = 'undefined_object',
 			message = format('waiver %s does not exist', coalesce(take_waiver.waiver_id::text, 'NULL')),

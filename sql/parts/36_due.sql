@@ -102,7 +102,7 @@ select d.occurrence_id as id,
 	maintsched.fit(d.title, 33) as what,
 	maintsched.fit(d.team, 14) as team,
 	case
-		when d.status = 'unknown' then 'unknown'
+		when d.status in ('unknown', 'failed', 'inconclusive') then d.status
 		when d.overdue_seconds is not null then 'late ' || maintsched.time_span(d.overdue_seconds)
 		when d.due_at <= maintsched.clock() + interval '6 days'
 			then split_part(d.due_local, ' ', 1) || ' ' || split_part(d.due_local, ' ', 3)
@@ -117,7 +117,7 @@ comment on view maintsched.today is 'due_tasks for people, the most urgent first
 comment on column maintsched.today.id is 'occurrence_id.';
 comment on column maintsched.today.what is 'Title.';
 comment on column maintsched.today.team is 'Owners.';
-comment on column maintsched.today.due is 'Weekday and local time, or local date, by which it is due; late and for how long; or unknown.';
+comment on column maintsched.today.due is 'Weekday and local time, or local date, by which it is due; late and for how long; or failed, inconclusive, unknown.';
 comment on column maintsched.today.checklist is 'Items ticked / all.';
 comment on column maintsched.today.waits_for is 'What it waits for.';
 

@@ -38,10 +38,11 @@
  *		30_fact			tables of facts, which only grow
  *		31_verdict		what follows from the facts: views over all of history
  *		32_rollup		the same, kept as figures; which of them hold
- *		33_completion	doing and proving: complete_task() and its like
- *		34_waiver		waivers, and evidence from before
- *		36_due			due_tasks, today and the other lists of what is due
- *		37_status		task_status, calendar_history, window_schedule
+ *		33_rolling		keeping them: closing, rolling up, making anew
+ *		34_completion	doing and proving: complete_task() and its like
+ *		35_decision		retraction, review, waivers; evidence from before
+ *		36_status		task_status, calendar_history, window_schedule
+ *		37_due			due_tasks, today and the other lists of what is due
  *		38_compliance	compliance per control, calendar, month; team_workload
  *		39_evidence		evidence_for(), and the facts for people
  *		87_access		grant_access() and its like

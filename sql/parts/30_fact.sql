@@ -2,12 +2,12 @@
 -- 30_fact: the tables of facts
 --
 -- Facts are only appended.  No role but the owner may insert into them: the
--- functions of 33_completion, 34_waiver and 87_access do, and they stamp what
+-- functions of 34_completion and 35_decision do, and they stamp what
 -- they record.  There is no trigger on INSERT, which a restore would fire, and
 -- no foreign key, which a parallel restore would break.
 --
 -- A fact counts from its clock_at on.  What follows from the facts, statuses
--- and rollups, is derived in 31_verdict and 32_rollup.
+-- and rollups, is derived in 31_verdict.
 --
 
 create function maintsched.role_oid(role text) returns oid

@@ -1,6 +1,169 @@
 --
--- 34_waiver: approved, expiring exceptions, and evidence from before
+-- 35_decision: what others say about it: retraction, review, corrective action,
+-- waivers; and evidence from before
 --
+
+create function maintsched.take_completion(completion_id bigint, what text) returns maintsched.completion
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	taken maintsched.completion;
+	retracted maintsched.completion_retraction;
+begin
+	select c.* into taken from maintsched.completion c where c.completion_id = take_completion.completion_id;
+	if not found or taken.clock_at > maintsched.recorded_by_now() then
+		raise exception using
+			errcode = 'undefined_object',
+			message = format('completion %s does not exist', coalesce(take_completion.completion_id::text, 'NULL')),
+			hint = 'The view completions lists them.';
+	end if;
+	perform maintsched.take_occurrence(taken.occurrence_id);
+	select x.* into retracted
+	from maintsched.completion_retraction x
+	where x.completion_id = taken.completion_id;
+	if found then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('completion %s was retracted and cannot be %s', taken.completion_id, what),
+			detail = format('By %s: %s', retracted.recorded_by, retracted.reason),
+			hint = 'The view completions shows whether another one was recorded since.';
+	end if;
+	return taken;
+end
+$$;
+
+comment on function maintsched.take_completion(bigint, text) is
+'Internal: A completion that is not retracted, with the row of its occurrence taken. Errors: undefined_object, object_not_in_prerequisite_state.';
+
+create function maintsched.retract_completion(completion_id bigint, reason text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	c maintsched.completion;
+begin
+	perform maintsched.need_words('a reason is needed to retract a completion', reason);
+	c := maintsched.take_completion(completion_id, 'retracted');
+	insert into maintsched.completion_retraction (completion_id, reason)
+	values (c.completion_id, reason);
+	perform maintsched.note_standing(c.occurrence_id);
+	raise notice 'retracted completion % of %', c.completion_id, maintsched.occurrence_text(c.occurrence_id);
+end
+$$;
+
+comment on function maintsched.retract_completion(bigint, text) is
+'Says that a completion was recorded by mistake: from now on it does not count, and is still shown. For managers. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';
+
+create function maintsched.is_member_of(member oid, role oid) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	with recursive held as (
+		select is_member_of.member as oid
+		union
+		select m.roleid
+		from pg_auth_members m
+		join held h on h.oid = m.member
+	)
+	select exists (select from held h where h.oid = is_member_of.role)
+$$;
+
+comment on function maintsched.is_member_of(oid, oid) is
+'Internal: Whether a role was granted another one, directly or through others. That a superuser counts as a member of every role does not count here.';
+
+create function maintsched.check_another_role(what text, recorded_by text, recorded_by_oid oid) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	mine constant oid := maintsched.role_oid(session_user);
+	other oid;
+begin
+	-- by name and by oid: neither a renamed role nor a new one of an old name is another
+	foreach other in array array[recorded_by_oid, maintsched.role_oid(recorded_by)] loop
+		if session_user = recorded_by or mine = other
+			or maintsched.is_member_of(mine, other) or maintsched.is_member_of(other, mine)
+		then
+			raise exception using
+				errcode = 'insufficient_privilege',
+				message = format('%s needs another role', what),
+				detail = format('It was recorded by "%s", and this session is "%s"%s.', recorded_by, session_user,
+					case when session_user = recorded_by then ''
+						when mine = other then ', the same role under another name'
+						else ', of which one is a member of the other' end),
+				hint = 'Somebody else has to do it, with a login of their own: SET ROLE does not make another person.';
+		end if;
+	end loop;
+end
+$$;
+
+comment on function maintsched.check_another_role(text, text, oid) is
+'Internal: Raises insufficient_privilege (42501) unless the session user is another one than the recorder, and neither is a granted member of the other.';
+
+create function maintsched.review_completion(completion_id bigint, decision text, note text default null) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	c maintsched.completion;
+	reviewed maintsched.completion_review;
+	id bigint;
+begin
+	perform maintsched.check_word('decision', decision, array['accepted', 'rejected']);
+	if decision = 'rejected' then
+		perform maintsched.need_words('a note is needed to reject a completion', note);
+	end if;
+	c := maintsched.take_completion(completion_id, 'reviewed');
+	select r.* into reviewed from maintsched.completion_review r where r.completion_id = c.completion_id;
+	if found then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('completion %s was %s by %s', c.completion_id, reviewed.decision, reviewed.recorded_by),
+			hint = case reviewed.decision
+				when 'accepted' then format('Were that a mistake, a manager retracts the completion: select maintsched.retract_completion(%s, reason);', c.completion_id)
+				else 'Who carried it out completes the occurrence again.' end;
+	end if;
+	perform maintsched.check_another_role('a review', c.recorded_by, c.recorded_by_oid);
+	if maintsched.role_oid(c.performed_by) is not null then
+		perform maintsched.check_another_role('a review', c.performed_by, maintsched.role_oid(c.performed_by));
+	end if;
+
+	insert into maintsched.completion_review (completion_id, decision, note)
+	values (c.completion_id, decision, note)
+	returning review_id into id;
+	perform maintsched.note_standing(c.occurrence_id);
+	raise notice '% completion % of %', decision, c.completion_id, maintsched.occurrence_text(c.occurrence_id);
+	return id;
+end
+$$;
+
+comment on function maintsched.review_completion(bigint, text, text) is
+'Accepts or rejects a completion, once; returns the review_id. The reviewer logs in as another role than who recorded and who performed it, neither being a granted member of the other. A rejected completion counts as failed, until another one is recorded. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state, insufficient_privilege.';
+
+create function maintsched.record_corrective_action(completion_id bigint, text text, evidence jsonb default null) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	c maintsched.completion;
+	id bigint;
+begin
+	perform maintsched.need_words('the corrective action is needed, in words', text);
+	c := maintsched.take_completion(completion_id, 'corrected');
+	insert into maintsched.corrective_action (completion_id, action, evidence)
+	values (c.completion_id, text, evidence)
+	returning action_id into id;
+	return id;
+end
+$$;
+
+comment on function maintsched.record_corrective_action(bigint, text, jsonb) is
+'Records what was done about what a completion found; returns the action_id. It changes no status: a later completion does. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';
 
 create function maintsched.check_expiry(expires_at timestamptz) returns void
 language plpgsql stable

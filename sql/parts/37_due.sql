@@ -1,5 +1,5 @@
 --
--- 36_due: what is due
+-- 37_due: what is due
 --
 -- Whatever is not known shows as unknown, never as good.  Columns that only
 -- runs of routines can fill are there and empty.

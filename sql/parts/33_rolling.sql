@@ -1,0 +1,440 @@
+--
+-- 33_rolling: keeping the tables of 32_rollup
+--
+
+create function maintsched.months_of(occurrence_ids bigint[]) returns setof maintsched.task_month
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select w.task_id, maintsched.due_month(w.due_at, w.timezone), w.version,
+		count(*) filter (where w.status = 'done'),
+		count(*) filter (where w.status = 'late'),
+		count(*) filter (where w.status = 'failed'),
+		count(*) filter (where w.status = 'inconclusive'),
+		count(*) filter (where w.status = 'missed'),
+		count(*) filter (where w.status = 'waived'),
+		count(*) filter (where w.backdated),
+		max(w.judged_at) filter (where w.status in ('done', 'late')),
+		max(case when w.status = 'missed' then w.closes_at else w.judged_at end)
+			filter (where w.status in ('failed', 'missed')),
+		max(w.judged_at) filter (where w.status = 'inconclusive'),
+		max(w.due_at) filter (where w.status = 'waived'),
+		max(w.due_at) filter (where w.status = 'missed'),
+		max(w.effective_at),
+		(array_agg(w.outcome order by w.effective_at desc, w.occurrence_id desc)
+			filter (where w.outcome is not null))[1]
+	from maintsched.occurrence_work w
+	where w.occurrence_id = any (occurrence_ids)
+	and w.status <> 'withdrawn'
+	group by 1, 2, 3
+$$;
+
+comment on function maintsched.months_of(bigint[]) is
+'Internal: What became of these occurrences, per task, month and version; withdrawn ones are outside every count.';
+
+create function maintsched.add_months(months maintsched.task_month[], sign integer, of_calendar text default null) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	-- in the order of the keys, so that two that add do not wait in a circle
+	insert into maintsched.calendar_month as r (
+		calendar, month, done, late, failed, inconclusive, missed, waived, backdated)
+	select coalesce(of_calendar, t.calendar), m.month,
+		sign * sum(m.done), sign * sum(m.late), sign * sum(m.failed), sign * sum(m.inconclusive), sign * sum(m.missed), sign * sum(m.waived), sign * sum(m.backdated)
+	from unnest(months) m
+	join maintsched.task t using (task_id)
+	group by 1, 2
+	order by 1, 2
+	on conflict (calendar, month) do update
+	set done = r.done + excluded.done,
+		late = r.late + excluded.late,
+		failed = r.failed + excluded.failed,
+		inconclusive = r.inconclusive + excluded.inconclusive,
+		missed = r.missed + excluded.missed,
+		waived = r.waived + excluded.waived,
+		backdated = r.backdated + excluded.backdated;
+
+	insert into maintsched.control_month as r (
+		framework, control, calendar, month, done, late, failed, inconclusive, missed, waived, backdated)
+	select split_part(c, ' ', 1), substr(c, strpos(c, ' ') + 1), coalesce(of_calendar, t.calendar), m.month,
+		sign * sum(m.done), sign * sum(m.late), sign * sum(m.failed), sign * sum(m.inconclusive), sign * sum(m.missed), sign * sum(m.waived), sign * sum(m.backdated)
+	from unnest(months) m
+	join maintsched.task t using (task_id)
+	join maintsched.task_version v on v.task_id = m.task_id and v.version = m.version
+	cross join lateral unnest(v.controls) c
+	group by 1, 2, 3, 4
+	order by 1, 2, 3, 4
+	on conflict (framework, control, calendar, month) do update
+	set done = r.done + excluded.done,
+		late = r.late + excluded.late,
+		failed = r.failed + excluded.failed,
+		inconclusive = r.inconclusive + excluded.inconclusive,
+		missed = r.missed + excluded.missed,
+		waived = r.waived + excluded.waived,
+		backdated = r.backdated + excluded.backdated;
+end
+$$;
+
+comment on function maintsched.add_months(maintsched.task_month[], integer, text) is
+'Internal: Adds months of tasks to those of calendars and controls; sign -1 takes them away. of_calendar: instead of the calendar that the task is in.';
+
+create function maintsched.missed_since(task_id bigint, passed_at timestamptz) returns bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+	select count(*)
+	from maintsched.occurrence_work w
+	where w.task_id = missed_since.task_id
+	and w.due_at > coalesce(missed_since.passed_at, '-infinity')
+	and w.closed_at is not null
+	and w.status = 'missed'
+$$;
+
+comment on function maintsched.missed_since(bigint, timestamptz) is
+'Internal: How many closed occurrences of a task that were due after an instant were missed, from the facts.';
+
+create function maintsched.count_missed(task_id bigint, passed_at timestamptz, zone text) returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select coalesce(sum(m.missed) filter (where m.month > b.month), 0)
+		+ case when bool_or(m.missed > 0 and m.month <= b.month) then (
+			select count(*)
+			from maintsched.occurrence_work w
+			where w.task_id = count_missed.task_id
+			and w.due_at > count_missed.passed_at
+			and w.due_at < count_missed.passed_at + interval '70 days'
+			and maintsched.due_month(w.due_at, w.timezone) <= b.month
+			and w.closed_at is not null
+			and w.status = 'missed') else 0 end
+	from maintsched.task_month m
+	cross join (select coalesce(maintsched.due_month(passed_at, zone), '-infinity') as month) b
+	where m.task_id = count_missed.task_id
+	and (m.month > b.month or m.month >= b.month - 31)
+	group by b.month
+$$;
+
+comment on function maintsched.count_missed(bigint, timestamptz, text) is
+'Internal: missed_since() from the rolled up months, with a look at the facts of the month of passed_at alone.';
+
+create function maintsched.note_state(months maintsched.task_month[], afresh boolean) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	at constant timestamptz := maintsched.clock();
+begin
+	with newest as (
+		select m.task_id,
+			max(m.passed_at) as passed_at, max(m.failed_at) as failed_at, max(m.inconclusive_at) as inconclusive_at, max(m.waived_at) as waived_at, max(m.missed_due_at) as missed_due_at,
+			max(m.done_at) as done_at,
+			(array_agg(m.outcome order by m.done_at desc nulls last))[1] as outcome
+		from unnest(months) m
+		group by m.task_id
+	)
+	update maintsched.task_state s
+	set settled_at = at,
+		passed_at = case when afresh then n.passed_at else greatest(s.passed_at, n.passed_at) end,
+		failed_at = case when afresh then n.failed_at else greatest(s.failed_at, n.failed_at) end,
+		inconclusive_at = case when afresh then n.inconclusive_at else greatest(s.inconclusive_at, n.inconclusive_at) end,
+		waived_at = case when afresh then n.waived_at else greatest(s.waived_at, n.waived_at) end,
+		missed_due_at = case when afresh then n.missed_due_at else greatest(s.missed_due_at, n.missed_due_at) end,
+		done_at = case when afresh then n.done_at else greatest(s.done_at, n.done_at) end,
+		outcome = case when afresh or s.done_at is null or n.done_at >= s.done_at then n.outcome else s.outcome end
+	from newest n
+	where s.task_id = n.task_id;
+
+	update maintsched.task_state s
+	set missed_run = coalesce(maintsched.count_missed(s.task_id, s.passed_at, t_zone.zone), 0)
+	from maintsched.task t
+	cross join lateral (select maintsched.task_zone(t) as zone) t_zone
+	where t.task_id = s.task_id
+	and s.task_id in (select m.task_id from unnest(months) m)
+	and (s.missed_due_at > coalesce(s.passed_at, '-infinity') or s.missed_run > 0);
+end
+$$;
+
+comment on function maintsched.note_state(maintsched.task_month[], boolean) is
+'Internal: Brings task_state up to date with these months; afresh: they are all that the tasks have.';
+
+create function maintsched.note_standing(occurrence_id bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	insert into maintsched.rollup_owed (task_id, month, clock_at)
+	select o.task_id, maintsched.due_month(o.due_at, o.timezone), maintsched.clock()
+	from maintsched.occurrence o
+	where o.occurrence_id = note_standing.occurrence_id and o.closed_at is not null;
+	if found then
+		return;
+	end if;
+
+	insert into maintsched.standing as s (
+		occurrence_id, settled_at, outcome, rejected, effective_at, judged_at,
+		backdated, checklist_done, started_at, started_by)
+	select w.occurrence_id,
+		case when exists (
+			select from maintsched.completion c
+			left join maintsched.completion_review r using (completion_id)
+			left join maintsched.completion_retraction x using (completion_id)
+			where c.occurrence_id = w.occurrence_id
+			and greatest(c.clock_at, r.clock_at, x.clock_at) > maintsched.clock()
+			union all
+			select from maintsched.checklist_mark m
+			where m.occurrence_id = w.occurrence_id and m.clock_at > maintsched.clock()
+			union all
+			select from maintsched.task_start b
+			where b.occurrence_id = w.occurrence_id and b.clock_at > maintsched.clock())
+		then 'infinity' else maintsched.clock() end,
+		w.outcome, w.rejected, w.effective_at, w.judged_at, w.backdated,
+		w.checklist_done, w.started_at, w.started_by
+	from maintsched.occurrence_work w
+	where w.occurrence_id = note_standing.occurrence_id
+	on conflict (occurrence_id) do update
+	set settled_at = excluded.settled_at, outcome = excluded.outcome,
+		rejected = excluded.rejected, effective_at = excluded.effective_at,
+		judged_at = excluded.judged_at, backdated = excluded.backdated,
+		checklist_done = excluded.checklist_done, started_at = excluded.started_at,
+		started_by = excluded.started_by;
+end
+$$;
+
+comment on function maintsched.note_standing(bigint) is
+'Internal: After a fact about an occurrence: derives its standing anew or, where it is closed, notes that its month is owed.';
+
+create function maintsched.note_range(task_id bigint, since timestamptz, until timestamptz) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	insert into maintsched.rollup_owed (task_id, month, clock_at)
+	select distinct o.task_id, maintsched.due_month(o.due_at, o.timezone), maintsched.clock()
+	from maintsched.occurrence o
+	where o.task_id = note_range.task_id
+	and o.due_at >= since and o.due_at < until
+	and o.due_at > maintsched.clock()
+	and o.closed_at is not null
+$$;
+
+comment on function maintsched.note_range(bigint, timestamptz, timestamptz) is
+'Internal: After a decision about a waiver: notes the months owed, of which there are some only where the clock is set back.';
+
+create function maintsched.close_occurrences() returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	at constant timestamptz := maintsched.clock();
+	paused constant bigint[] := maintsched.paused_tasks();
+	ids bigint[];
+	tasks bigint[];
+	months maintsched.task_month[];
+begin
+	-- Locked first, judged in a later statement, which sees every fact that
+	-- was recorded before the lock.
+	ids := array(
+		select o.occurrence_id
+		from maintsched.occurrence o
+		where o.closed_at is null and o.closes_at <= at
+		and o.task_id <> all (paused)
+		for no key update of o skip locked);
+	tasks := array(
+		select s.task_id
+		from maintsched.task_state s
+		where s.task_id in (
+			select o.task_id from maintsched.occurrence o where o.occurrence_id = any (ids))
+		order by s.task_id
+		for no key update skip locked);
+	-- what a simulated clock has put ahead of real time is not over yet
+	ids := array(
+		select o.occurrence_id
+		from maintsched.occurrence o
+		left join maintsched.standing s using (occurrence_id)
+		where o.occurrence_id = any (ids)
+		and o.task_id = any (tasks)
+		and (o.withdrawn_at is null or o.withdrawn_at <= at)
+		and (s.settled_at is null or s.settled_at <= at));
+	if cardinality(ids) = 0 then
+		return 0;
+	end if;
+
+	months := array(select m from maintsched.months_of(ids) m);
+	delete from maintsched.standing s where s.occurrence_id = any (ids);
+	update maintsched.occurrence o set closed_at = at where o.occurrence_id = any (ids);
+	insert into maintsched.task_month as r
+	select m.* from unnest(months) m
+	order by m.task_id, m.month, m.version
+	on conflict (task_id, month, version) do update
+	set done = r.done + excluded.done,
+		late = r.late + excluded.late,
+		failed = r.failed + excluded.failed,
+		inconclusive = r.inconclusive + excluded.inconclusive,
+		missed = r.missed + excluded.missed,
+		waived = r.waived + excluded.waived,
+		backdated = r.backdated + excluded.backdated,
+		passed_at = greatest(r.passed_at, excluded.passed_at),
+		failed_at = greatest(r.failed_at, excluded.failed_at),
+		inconclusive_at = greatest(r.inconclusive_at, excluded.inconclusive_at),
+		waived_at = greatest(r.waived_at, excluded.waived_at),
+		missed_due_at = greatest(r.missed_due_at, excluded.missed_due_at),
+		done_at = greatest(r.done_at, excluded.done_at),
+		outcome = case when r.done_at is null or excluded.done_at >= r.done_at
+			then excluded.outcome else r.outcome end;
+	perform maintsched.add_months(months, 1);
+	perform maintsched.note_state(months, false);
+	update maintsched.task_state s set settled_at = at where s.task_id = any (tasks);
+
+	return cardinality(ids);
+end
+$$;
+
+comment on function maintsched.close_occurrences() is
+'Internal: Closes what has closed by real time and rolls it up; returns how many. Passes over what somebody is working on.';
+
+create function maintsched.roll_up_owed() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	paused constant bigint[] := maintsched.paused_tasks();
+	tasks bigint[];
+	months maintsched.task_month[];
+	owed maintsched.task_month[];
+begin
+	tasks := array(
+		select s.task_id
+		from maintsched.task_state s
+		where s.task_id in (
+			select w.task_id from maintsched.rollup_owed w where w.clock_at <= maintsched.clock())
+		and s.task_id <> all (paused)
+		order by s.task_id
+		for no key update skip locked);
+	if cardinality(tasks) = 0 then
+		return;
+	end if;
+
+	-- The notes go first: a fact that is recorded from now on leaves its own.
+	with gone as (
+		delete from maintsched.rollup_owed w
+		where w.task_id = any (tasks) and w.clock_at <= maintsched.clock()
+		returning w.task_id, w.month
+	)
+	select array_agg(distinct row(g.task_id, g.month, 0, 0, 0, 0, 0, 0, 0, 0,
+		null, null, null, null, null, null, null)::maintsched.task_month) into owed
+	from gone g;
+
+	months := array(
+		select m
+		from maintsched.task_month m
+		where (m.task_id, m.month) in (select w.task_id, w.month from unnest(owed) w));
+	perform maintsched.add_months(months, -1);
+	delete from maintsched.task_month m
+	where (m.task_id, m.month) in (select w.task_id, w.month from unnest(owed) w);
+
+	months := array(
+		select m
+		from maintsched.months_of(array(
+			select o.occurrence_id
+			from unnest(owed) w
+			join maintsched.occurrence o on o.task_id = w.task_id
+				and o.due_at > w.month - interval '2 days' and o.due_at < w.month + interval '34 days'
+			where o.closed_at is not null
+			and maintsched.due_month(o.due_at, o.timezone) = w.month)) m);
+	insert into maintsched.task_month
+	select m.* from unnest(months) m;
+	perform maintsched.add_months(months, 1);
+
+	perform maintsched.note_state(array(
+		select m from maintsched.task_month m where m.task_id = any (tasks)), true);
+end
+$$;
+
+comment on function maintsched.roll_up_owed() is
+'Internal: Rolls up anew what is owed: the months of tasks about which a fact was recorded after the closing.';
+
+create function maintsched.move_rollups(task_id bigint, was text, becomes text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	months maintsched.task_month[];
+begin
+	perform from maintsched.task_state s where s.task_id = move_rollups.task_id for no key update;
+	months := array(
+		select m from maintsched.task_month m where m.task_id = move_rollups.task_id);
+	perform maintsched.add_months(months, -1, was);
+	perform maintsched.add_months(months, 1, becomes);
+end
+$$;
+
+comment on function maintsched.move_rollups(bigint, text, text) is
+'Internal: A task went to another calendar: so do its months.';
+
+create function maintsched.rebuild_rollups(everything boolean default true) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	task bigint;
+	months maintsched.task_month[];
+begin
+	perform maintsched.need_read_committed('rebuild_rollups()');
+	if everything then
+		lock table maintsched.task_state in exclusive mode;
+		delete from maintsched.standing;
+		delete from maintsched.task_state;
+		delete from maintsched.task_month;
+		delete from maintsched.calendar_month;
+		delete from maintsched.control_month;
+		delete from maintsched.rollup_owed w where w.clock_at <= maintsched.clock();
+	end if;
+
+	for task in
+		select t.task_id
+		from maintsched.task t
+		where not exists (select from maintsched.task_state s where s.task_id = t.task_id)
+		order by t.task_id
+	loop
+		insert into maintsched.task_state (task_id, settled_at)
+		values (task, maintsched.clock())
+		on conflict do nothing;
+		continue when not found;
+		months := array(
+			select m
+			from maintsched.months_of(array(
+				select o.occurrence_id from maintsched.occurrence o
+				where o.task_id = task and o.closed_at is not null)) m);
+		insert into maintsched.task_month
+		select m.* from unnest(months) m;
+		perform maintsched.add_months(months, 1);
+		perform maintsched.note_state(months, true);
+		perform maintsched.note_standing(o.occurrence_id)
+		from maintsched.occurrence o
+		where o.task_id = task and o.closed_at is null and o.facts > 0;
+	end loop;
+end
+$$;
+
+comment on function maintsched.rebuild_rollups(boolean) is
+'Derives all figures that the views read anew from the facts; everything => false only what is missing, as after a restore. The views say the same before and after, and are slower in between. Errors: feature_not_supported (0A000) outside read committed.';
+
+create function maintsched.need_read_committed(what text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+		raise exception using
+			errcode = 'feature_not_supported',
+			message = format('%s needs isolation level read committed', what),
+			detail = format('This transaction is %s, and would not see what others record while it runs.',
+				current_setting('transaction_isolation')),
+			hint = 'Call it by itself after: set transaction isolation level read committed;';
+	end if;
+end
+$$;
+
+comment on function maintsched.need_read_committed(text) is
+'Internal: Raises feature_not_supported (0A000) in a transaction that would not see what others record meanwhile.';

@@ -251,7 +251,15 @@ create index occurrence_task_due on maintsched.occurrence (task_id, due_at);
 
 create index occurrence_unclosed on maintsched.occurrence (closes_at) where closed_at is null;
 
-create index occurrence_open on maintsched.occurrence (opens_at) where closed_at is null;
+-- those that have opened and are not closed are few among many of both kinds:
+-- the planner knows by the statistics, and finds them by the index
+create index occurrence_open on maintsched.occurrence ((case when closed_at is null then opens_at end))
+where (case when closed_at is null then opens_at end) is not null;
+
+create statistics maintsched.occurrence_open_few on (case when closed_at is null then opens_at end)
+from maintsched.occurrence;
+
+comment on statistics maintsched.occurrence_open_few is 'How many occurrences are open.';
 
 create index occurrence_simulated on maintsched.occurrence (occurrence_id) where simulated;
 

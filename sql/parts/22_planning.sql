@@ -333,11 +333,16 @@ begin
 		perform maintsched.take_back(task, zone);
 	end if;
 
-	delete from maintsched.occurrence o
-	where o.task_id = task.task_id
-	and maintsched.unopened(o.opens_at, o.simulated)
-	and o.facts = 0
-	and (o.timezone <> zone or o.local_start <> all (kept));
+	with gone as (
+		delete from maintsched.occurrence o
+		where o.task_id = task.task_id
+		and maintsched.unopened(o.opens_at, o.simulated)
+		and o.facts = 0
+		and (o.timezone <> zone or o.local_start <> all (kept))
+		returning o.occurrence_id
+	)
+	delete from maintsched.standing s
+	where s.occurrence_id in (select g.occurrence_id from gone g);
 	-- what somebody recorded about one that is not asked for any more stays
 	update maintsched.occurrence o
 	set withdrawn_at = at, withdrawn_reason = 'no longer planned'
@@ -345,6 +350,11 @@ begin
 	and maintsched.unopened(o.opens_at, o.simulated)
 	and o.facts > 0 and o.withdrawn_at is null
 	and (o.timezone <> zone or o.local_start <> all (kept));
+
+	-- a waiver for a range covers what is planned later
+	perform maintsched.note_waivers(w.task_id, w.since, w.expires_at)
+	from maintsched.waiver w
+	where w.task_id = task.task_id and w.since is not null and w.expires_at > at;
 
 	perform maintsched.note_plan(task.task_id, planned_until, horizon);
 end

@@ -42,7 +42,7 @@ create table maintsched.task_start (
 	like maintsched.stamp including defaults including comments
 );
 
-create index task_start_occurrence on maintsched.task_start (occurrence_id);
+create index task_start_occurrence on maintsched.task_start (occurrence_id, start_id);
 
 comment on table maintsched.task_start is 'That somebody began an occurrence: begin_task(). Only grows.';
 comment on column maintsched.task_start.start_id is 'Key, in order of recording.';

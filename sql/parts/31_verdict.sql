@@ -177,7 +177,7 @@ left join lateral (
 		from maintsched.completion_retraction x
 		where x.completion_id = c.completion_id
 		and x.clock_at <= maintsched.clock() and (s.with_simulated or not x.simulated))
-	order by c.completion_id desc
+	order by c.attempt desc
 	limit 1) last on true
 cross join lateral (
 	select bool_or(w.waived) as waived, bool_or(w.accepted) as accepted
@@ -236,7 +236,7 @@ comment on column maintsched.checklist_standing.acting_as is 'Role that the sess
 
 create view maintsched.occurrence_work as
 select f.occurrence_id, f.task_id, f.version, f.timezone, f.opens_at, f.due_at, f.closes_at,
-	f.closed_at, f.status, f.outcome, f.rejected, f.effective_at,
+	f.closed_at, f.status, f.outcome, f.rejected, f.waived, f.effective_at,
 	coalesce(f.backdated, false) as backdated,
 	case when f.rejected then f.reviewed_at else f.effective_at end as judged_at,
 	(
@@ -251,7 +251,7 @@ left join lateral (
 	where s.occurrence_id = f.occurrence_id and f.facts > 0
 	and s.clock_at <= maintsched.clock()
 	and (f.completed_clock_at is null or s.clock_at > f.completed_clock_at)
-	order by s.clock_at desc, s.start_id desc
+	order by s.start_id desc
 	limit 1) begun on true
 where f.with_simulated;
 
@@ -267,6 +267,7 @@ comment on column maintsched.occurrence_work.closed_at is 'When tick() closed it
 comment on column maintsched.occurrence_work.status is 'Status at clock().';
 comment on column maintsched.occurrence_work.outcome is 'Outcome of the last completion that counts.';
 comment on column maintsched.occurrence_work.rejected is 'Whether its review rejected it.';
+comment on column maintsched.occurrence_work.waived is 'Whether a waiver was in force at due_at.';
 comment on column maintsched.occurrence_work.effective_at is 'From when it counts.';
 comment on column maintsched.occurrence_work.backdated is 'Whether its claim was too far back.';
 comment on column maintsched.occurrence_work.judged_at is 'From when its verdict stands: of its rejection, else from when it counts.';

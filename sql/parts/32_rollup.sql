@@ -4,8 +4,8 @@
 -- Derived from the facts, by the views of 31_verdict; nothing here is dumped,
 -- and all of it can be made anew by rebuild_rollups().
 --
---   standing		one row per occurrence that is not closed and has facts:
---					written with each fact
+--   standing		one row per occurrence that is not closed and has facts or
+--					a waiver: written with each fact
 --   task_month		per task, local month and version, what became of its closed
 --					occurrences; calendar_month and control_month sum it up.
 --					Written by tick() when it closes, in real time
@@ -30,6 +30,7 @@ create table maintsched.standing (
 	effective_at timestamptz,
 	judged_at timestamptz,
 	backdated boolean not null,
+	waived boolean not null,
 	checklist_done integer not null,
 	started_at timestamptz,
 	started_by text
@@ -37,7 +38,7 @@ create table maintsched.standing (
 
 create index standing_ahead on maintsched.standing (settled_at);
 
-comment on table maintsched.standing is 'Derived: what the facts say of an occurrence that is not closed. An occurrence without facts has no row.';
+comment on table maintsched.standing is 'Derived: what the facts say of an occurrence that is not closed. One without facts, which no waiver covers, has no row.';
 comment on column maintsched.standing.occurrence_id is 'The occurrence.';
 comment on column maintsched.standing.settled_at is 'From this clock() on it holds; infinity: a fact lies ahead of clock(), so it never does.';
 comment on column maintsched.standing.outcome is 'Outcome of the last completion that counts.';
@@ -45,6 +46,7 @@ comment on column maintsched.standing.rejected is 'Whether its review rejected i
 comment on column maintsched.standing.effective_at is 'From when it counts.';
 comment on column maintsched.standing.judged_at is 'From when its verdict stands.';
 comment on column maintsched.standing.backdated is 'Whether its claim was too far back.';
+comment on column maintsched.standing.waived is 'Whether a waiver was in force at due_at.';
 comment on column maintsched.standing.checklist_done is 'Checklist items ticked.';
 comment on column maintsched.standing.started_at is 'When somebody began.';
 comment on column maintsched.standing.started_by is 'Who began.';
@@ -183,46 +185,92 @@ comment on column maintsched.rollup_owed.month is 'The local month.';
 comment on column maintsched.rollup_owed.clock_at is 'clock() of the fact: before it, tick() leaves the month owed.';
 comment on column maintsched.rollup_owed.noted_at is 'Real time of the note.';
 
+create function maintsched.unsettled_occurrences() returns table (
+	occurrence_id bigint,
+	task_id bigint,
+	version integer,
+	timezone text,
+	opens_at timestamptz,
+	due_at timestamptz,
+	closes_at timestamptz,
+	status text,
+	outcome text,
+	effective_at timestamptz,
+	judged_at timestamptz,
+	backdated boolean,
+	checklist_done integer,
+	started_at timestamptz,
+	started_by text,
+	closed boolean)
+language plpgsql stable security definer rows 10
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	at constant timestamptz := maintsched.clock();
+begin
+	-- Each of these is rare, and its query large: looked for first.
+	if exists (select from maintsched.standing s where s.settled_at > at) then
+		-- facts that lie ahead of this clock
+		return query
+			select w.occurrence_id, w.task_id, w.version, w.timezone, w.opens_at, w.due_at, w.closes_at, w.status,
+			w.outcome, w.effective_at, w.judged_at, w.backdated, w.checklist_done, w.started_at, w.started_by,
+			w.closed_at is not null
+			from maintsched.standing s
+			join maintsched.occurrence_work w on w.occurrence_id = s.occurrence_id
+			join maintsched.task_state ts on ts.task_id = w.task_id and ts.settled_at <= at
+			where s.settled_at > at
+			and w.closed_at is null and w.opens_at <= at;
+	end if;
+	if exists (select from maintsched.rollup_owed) then
+		-- facts that came after the closing
+		return query
+			select w.occurrence_id, w.task_id, w.version, w.timezone, w.opens_at, w.due_at, w.closes_at, w.status,
+			w.outcome, w.effective_at, w.judged_at, w.backdated, w.checklist_done, w.started_at, w.started_by,
+			w.closed_at is not null
+			from (select distinct r.task_id, r.month from maintsched.rollup_owed r) owed
+			join maintsched.task_state ts on ts.task_id = owed.task_id and ts.settled_at <= at
+			join maintsched.occurrence_work w on w.task_id = owed.task_id
+				and w.due_at > owed.month - interval '2 days' and w.due_at < owed.month + interval '34 days'
+				and maintsched.due_month(w.due_at, w.timezone) = owed.month
+			where w.closed_at is not null;
+	end if;
+	if exists (
+		select from maintsched.task t
+		left join maintsched.task_state ts using (task_id)
+		where ts.task_id is null or ts.settled_at > at)
+	then
+		-- tasks that are not rolled up, or later than this clock
+		return query
+			select w.occurrence_id, w.task_id, w.version, w.timezone, w.opens_at, w.due_at, w.closes_at, w.status,
+			w.outcome, w.effective_at, w.judged_at, w.backdated, w.checklist_done, w.started_at, w.started_by,
+			w.closed_at is not null
+			from maintsched.task t
+			left join maintsched.task_state ts on ts.task_id = t.task_id
+			join maintsched.occurrence_work w on w.task_id = t.task_id
+			where (ts.task_id is null or ts.settled_at > at)
+			and w.opens_at <= at;
+	end if;
+end
+$$;
+
+comment on function maintsched.unsettled_occurrences() is
+'Internal: The occurrences that have opened and for which neither the rollups nor table standing answer at clock(): derived from the facts.';
+
 create view maintsched.live_occurrence as
 select o.occurrence_id, o.task_id, o.version, o.timezone, o.opens_at, o.due_at, o.closes_at,
 	maintsched.derive_status(o.opens_at, o.due_at, o.closes_at, o.withdrawn_at, s.outcome,
-		coalesce(s.rejected, false), s.effective_at, cover.occurrence_id is not null, maintsched.clock()) as status,
+		coalesce(s.rejected, false), s.effective_at, s.waived, maintsched.clock()) as status,
 	s.outcome, s.effective_at, s.judged_at, coalesce(s.backdated, false) as backdated,
 	coalesce(s.checklist_done, 0) as checklist_done, s.started_at, s.started_by, false as closed
 from maintsched.occurrence o
 join maintsched.task_state ts on ts.task_id = o.task_id and ts.settled_at <= maintsched.clock()
 left join maintsched.standing s on s.occurrence_id = o.occurrence_id
-left join (
-	select distinct c.occurrence_id
-	from maintsched.waiver_cover c
-	where c.with_simulated and c.waived and c.closed_at is null) cover on cover.occurrence_id = o.occurrence_id
-where o.closed_at is null and o.opens_at <= maintsched.clock()
+where (case when o.closed_at is null then o.opens_at end) <= maintsched.clock()
 and (s.settled_at is null or s.settled_at <= maintsched.clock())
 union all
--- facts that lie ahead of this clock
-select w.occurrence_id, w.task_id, w.version, w.timezone, w.opens_at, w.due_at, w.closes_at, w.status, w.outcome, w.effective_at, w.judged_at, w.backdated, w.checklist_done, w.started_at, w.started_by, w.closed_at is not null
-from maintsched.standing s
-join maintsched.occurrence_work w on w.occurrence_id = s.occurrence_id
-join maintsched.task_state ts on ts.task_id = w.task_id and ts.settled_at <= maintsched.clock()
-where s.settled_at > maintsched.clock()
-and w.closed_at is null and w.opens_at <= maintsched.clock()
-union all
--- facts that came after the closing
-select w.occurrence_id, w.task_id, w.version, w.timezone, w.opens_at, w.due_at, w.closes_at, w.status, w.outcome, w.effective_at, w.judged_at, w.backdated, w.checklist_done, w.started_at, w.started_by, w.closed_at is not null
-from (select distinct r.task_id, r.month from maintsched.rollup_owed r) owed
-join maintsched.task_state ts on ts.task_id = owed.task_id and ts.settled_at <= maintsched.clock()
-join maintsched.occurrence_work w on w.task_id = owed.task_id
-	and w.due_at > owed.month - interval '2 days' and w.due_at < owed.month + interval '34 days'
-	and maintsched.due_month(w.due_at, w.timezone) = owed.month
-where w.closed_at is not null
-union all
--- tasks that are not rolled up, or later than this clock
-select w.occurrence_id, w.task_id, w.version, w.timezone, w.opens_at, w.due_at, w.closes_at, w.status, w.outcome, w.effective_at, w.judged_at, w.backdated, w.checklist_done, w.started_at, w.started_by, w.closed_at is not null
-from maintsched.task t
-left join maintsched.task_state ts on ts.task_id = t.task_id
-join maintsched.occurrence_work w on w.task_id = t.task_id
-where (ts.task_id is null or ts.settled_at > maintsched.clock())
-and w.opens_at <= maintsched.clock();
+select u.*
+from maintsched.unsettled_occurrences() u;
 
 comment on view maintsched.live_occurrence is 'Internal: Every occurrence that has opened and that the rollups do not answer for at clock(), with its status.';
 comment on column maintsched.live_occurrence.occurrence_id is 'The occurrence.';

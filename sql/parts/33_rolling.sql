@@ -174,7 +174,7 @@ begin
 
 	insert into maintsched.standing as s (
 		occurrence_id, settled_at, outcome, rejected, effective_at, judged_at,
-		backdated, checklist_done, started_at, started_by)
+		backdated, waived, checklist_done, started_at, started_by)
 	select w.occurrence_id,
 		case when exists (
 			select from maintsched.completion c
@@ -183,15 +183,21 @@ begin
 			where c.occurrence_id = w.occurrence_id
 			and greatest(c.clock_at, r.clock_at, x.clock_at) > maintsched.clock()
 			union all
+			select from maintsched.waiver w
+			join maintsched.waiver_decision d using (waiver_id)
+			where w.task_id = o.task_id and d.clock_at > maintsched.clock()
+			and w.expires_at > o.due_at and (w.occurrence_id = o.occurrence_id or w.since <= o.due_at)
+			union all
 			select from maintsched.checklist_mark m
 			where m.occurrence_id = w.occurrence_id and m.clock_at > maintsched.clock()
 			union all
 			select from maintsched.task_start b
 			where b.occurrence_id = w.occurrence_id and b.clock_at > maintsched.clock())
 		then 'infinity' else maintsched.clock() end,
-		w.outcome, w.rejected, w.effective_at, w.judged_at, w.backdated,
+		w.outcome, w.rejected, w.effective_at, w.judged_at, w.backdated, w.waived,
 		w.checklist_done, w.started_at, w.started_by
 	from maintsched.occurrence_work w
+	join maintsched.occurrence o on o.occurrence_id = w.occurrence_id
 	where w.occurrence_id = note_standing.occurrence_id
 	on conflict (occurrence_id) do update
 	set settled_at = excluded.settled_at, outcome = excluded.outcome,
@@ -205,21 +211,19 @@ $$;
 comment on function maintsched.note_standing(bigint) is
 'Internal: After a fact about an occurrence: derives its standing anew or, where it is closed, notes that its month is owed.';
 
-create function maintsched.note_range(task_id bigint, since timestamptz, until timestamptz) returns void
+create function maintsched.note_waivers(task_id bigint, since timestamptz, until timestamptz) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-	insert into maintsched.rollup_owed (task_id, month, clock_at)
-	select distinct o.task_id, maintsched.due_month(o.due_at, o.timezone), maintsched.clock()
+	select maintsched.note_standing(o.occurrence_id)
 	from maintsched.occurrence o
-	where o.task_id = note_range.task_id
+	where o.task_id = note_waivers.task_id
 	and o.due_at >= since and o.due_at < until
-	and o.due_at > maintsched.clock()
-	and o.closed_at is not null
+	and (o.closed_at is null or o.due_at > maintsched.clock())
 $$;
 
-comment on function maintsched.note_range(bigint, timestamptz, timestamptz) is
-'Internal: After a decision about a waiver: notes the months owed, of which there are some only where the clock is set back.';
+comment on function maintsched.note_waivers(bigint, timestamptz, timestamptz) is
+'Internal: After a decision about a waiver, and after planning where there are waivers: derives the standing of the occurrences anew that are due in [since, until). Closed ones are among them only where the clock is set back.';
 
 create function maintsched.close_occurrences() returns bigint
 language plpgsql
@@ -412,7 +416,10 @@ begin
 		perform maintsched.note_state(months, true);
 		perform maintsched.note_standing(o.occurrence_id)
 		from maintsched.occurrence o
-		where o.task_id = task and o.closed_at is null and o.facts > 0;
+		where o.task_id = task and o.closed_at is null
+		and (o.facts > 0 or exists (
+			select from maintsched.waiver w
+			where w.task_id = task and w.since <= o.due_at and w.expires_at > o.due_at));
 	end loop;
 end
 $$;

@@ -316,9 +316,9 @@ begin
 	insert into maintsched.waiver_decision (waiver_id, decision, note)
 	values (w.waiver_id, decision, note);
 	if w.occurrence_id is null then
-		perform maintsched.note_range(w.task_id, w.since, w.expires_at);
+		perform maintsched.note_waivers(w.task_id, w.since, w.expires_at);
 	else
-		perform maintsched.note_range(w.task_id, o.due_at, o.due_at + interval '1 microsecond')
+		perform maintsched.note_waivers(w.task_id, o.due_at, o.due_at + interval '1 microsecond')
 		from maintsched.occurrence o
 		where o.occurrence_id = w.occurrence_id;
 	end if;

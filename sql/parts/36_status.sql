@@ -2,6 +2,52 @@
 -- 36_status: how tasks stand, what changed, when windows open
 --
 
+create function maintsched.owed_states() returns setof maintsched.task_state
+language plpgsql stable security definer rows 10
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if exists (select from maintsched.rollup_owed) then
+		return query
+			select owed.task_id, s.settled_at, max(m.passed_at), max(m.failed_at), max(m.inconclusive_at),
+				max(m.waived_at), max(m.missed_due_at), max(m.done_at),
+				(array_agg(m.outcome order by m.done_at desc nulls last))[1], null::bigint
+			from (select distinct w.task_id from maintsched.rollup_owed w) owed
+			join maintsched.task_state s on s.task_id = owed.task_id
+			left join maintsched.task_month m on m.task_id = owed.task_id
+				and not exists (
+					select from maintsched.rollup_owed w
+					where w.task_id = m.task_id and w.month = m.month)
+			group by owed.task_id, s.settled_at;
+	end if;
+end
+$$;
+
+comment on function maintsched.owed_states() is
+'Internal: task_state of the tasks of which a month is owed, from the months that hold.';
+
+create view maintsched.closed_state as
+select s.*
+from maintsched.task_state s
+where s.settled_at <= maintsched.clock()
+and not exists (select from maintsched.rollup_owed w where w.task_id = s.task_id)
+union all
+select s.*
+from maintsched.owed_states() s
+where s.settled_at <= maintsched.clock();
+
+comment on view maintsched.closed_state is 'Internal: The newest verdicts among the closed occurrences of each task that live_occurrence does not hold.';
+comment on column maintsched.closed_state.task_id is 'The task.';
+comment on column maintsched.closed_state.settled_at is 'From this clock() on it holds.';
+comment on column maintsched.closed_state.passed_at is 'Newest pass.';
+comment on column maintsched.closed_state.failed_at is 'Newest failure or miss.';
+comment on column maintsched.closed_state.inconclusive_at is 'Newest inconclusive one.';
+comment on column maintsched.closed_state.waived_at is 'due_at of the newest waived one.';
+comment on column maintsched.closed_state.missed_due_at is 'due_at of the newest missed one.';
+comment on column maintsched.closed_state.done_at is 'Newest completion that counts.';
+comment on column maintsched.closed_state.outcome is 'Its outcome.';
+comment on column maintsched.closed_state.missed_run is 'Missed ones that were due after passed_at; NULL: not known.';
+
 create view maintsched.task_standing as
 with live as (
 	select l.task_id,
@@ -23,23 +69,6 @@ with live as (
 	cross join lateral (select l.closes_at is null or l.closes_at > maintsched.clock()) o(is_open)
 	where l.status <> 'withdrawn'
 	group by l.task_id
-), closed as (
-	select s.task_id, s.passed_at, s.failed_at, s.inconclusive_at, s.waived_at, s.missed_due_at,
-		s.done_at, s.outcome, s.missed_run
-	from maintsched.task_state s
-	where s.settled_at <= maintsched.clock()
-	and not exists (select from maintsched.rollup_owed w where w.task_id = s.task_id)
-	union all
-	-- a month of it is owed: from those that hold
-	select m.task_id, max(m.passed_at), max(m.failed_at), max(m.inconclusive_at), max(m.waived_at), null,
-		max(m.done_at), (array_agg(m.outcome order by m.done_at desc nulls last))[1], null
-	from (select distinct w.task_id from maintsched.rollup_owed w) owed
-	join maintsched.task_state s on s.task_id = owed.task_id and s.settled_at <= maintsched.clock()
-	join maintsched.task_month m on m.task_id = owed.task_id
-	where not exists (
-		select from maintsched.rollup_owed w
-		where w.task_id = m.task_id and w.month = m.month)
-	group by m.task_id
 )
 select t.task_id, t.calendar, t.name as task,
 	coalesce(t.timezone, c.timezone) as zone,
@@ -72,7 +101,7 @@ from maintsched.task t
 join maintsched.calendar c on c.name = t.calendar
 left join maintsched.task_plan plan on plan.task_id = t.task_id
 left join live on live.task_id = t.task_id
-left join closed on closed.task_id = t.task_id
+left join maintsched.closed_state closed on closed.task_id = t.task_id
 cross join lateral (
 	select maintsched.is_planned(plan.planned_until, c.installed_at) as is_planned) p
 cross join lateral (

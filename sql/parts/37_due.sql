@@ -6,14 +6,35 @@
 --
 
 create view maintsched.due_tasks as
-with open_occurrence as (
-	select l.occurrence_id, s.calendar, s.task, v.title, v.cadence,
-		array_to_string(v.teams, '/') as team, v.kind, l.status,
-		l.opens_at, l.due_at, l.timezone as zone, v.effort, v.checklist, v.routine,
-		v.controls, s.missed_before, l.checklist_done, l.started_at, l.started_by
+with live as materialized (
+	select *
 	from maintsched.live_occurrence l
+	where l.status <> 'withdrawn'
+), live_task as (
+	select l.task_id,
+		max(l.judged_at) filter (where l.status in ('done', 'late')) as passed_at,
+		array_agg(l.due_at) filter (where l.status = 'missed' and not l.closed) as missed_due
+	from live l
+	group by l.task_id
+), open_occurrence as (
+	select l.occurrence_id, t.calendar, t.name as task, v.title, v.cadence,
+		array_to_string(v.teams, '/') as team, v.kind, l.status,
+		l.opens_at, l.due_at, l.timezone as zone, v.effort, v.checklist, v.routine, v.controls,
+		coalesce((
+			select count(*) from unnest(n.missed_due) m(due_at)
+			where m.due_at > coalesce(newest.passed_at, '-infinity')), 0)
+		+ case
+			when s.missed_run is null then maintsched.missed_since(l.task_id, newest.passed_at)
+			when newest.passed_at is not distinct from s.passed_at then s.missed_run
+			when s.missed_due_at is null or s.missed_due_at <= newest.passed_at then 0
+			else maintsched.missed_since(l.task_id, newest.passed_at)
+		end as missed_before,
+		l.checklist_done, l.started_at, l.started_by
+	from live l
 	join maintsched.task t on t.task_id = l.task_id and t.enabled and t.retired_at is null
-	join maintsched.task_standing s on s.task_id = l.task_id
+	join live_task n on n.task_id = l.task_id
+	left join maintsched.closed_state s on s.task_id = l.task_id
+	cross join lateral (select greatest(n.passed_at, s.passed_at) as passed_at) newest
 	join maintsched.task_version v on v.task_id = l.task_id and v.version = l.version
 	where l.status in ('due', 'overdue', 'failed', 'inconclusive')
 	and (l.closes_at is null or l.closes_at > maintsched.clock())
@@ -47,11 +68,10 @@ select l.occurrence_id, l.calendar, l.task, l.title, l.cadence, l.team, l.kind, 
 	null::timestamptz as next_run_at,
 	null::text as waits_for,
 	l.missed_before,
-	(
-		select array_agg(c.control order by c.ordinality)
-		from unnest(l.controls) with ordinality c(control, ordinality)
-		join maintsched.frameworks f on f.name = split_part(c.control, ' ', 1)
-		where f.enabled) as controls,
+	array(
+		select c
+		from unnest(l.controls) c
+		where split_part(c, ' ', 1) = any (array(select f.name from maintsched.frameworks f where f.enabled))) as controls,
 	maintsched.status_rank(l.status) as status_rank
 from listed l
 where (select maintsched.planning_ends());

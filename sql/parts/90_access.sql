@@ -72,6 +72,8 @@ grant execute on function
 	maintsched.derive_status(timestamptz, timestamptz, timestamptz, timestamptz, text, boolean, timestamptz, boolean, timestamptz),
 	maintsched.due_month(timestamptz, text),
 	maintsched.missed_since(bigint, timestamptz),
+	maintsched.unsettled_occurrences(),
+	maintsched.owed_states(),
 	maintsched.on_time_rate(numeric, numeric, numeric, numeric, numeric, numeric),
 	maintsched.year_begins(text),
 	maintsched.instance_problem(),

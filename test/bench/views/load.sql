@@ -8,7 +8,7 @@
 -- the time of day.
 --
 
-select setseed(0.5);
+select setseed(0.5) \g /dev/null
 
 -- how many days make :n closed occurrences
 create table bench.span as
@@ -203,6 +203,11 @@ from (
 	where l.r > 0.95 and l.due_at < (select loaded_at - interval '6 hours' from bench.span)
 	order by l.u
 	limit 300) w;
+
+update maintsched.occurrence o
+set facts = o.facts + 1
+from maintsched.waiver w
+where w.occurrence_id = o.occurrence_id;
 
 insert into maintsched.waiver (waiver_id, task_id, occurrence_id, since, expires_at, reason, recorded_at, clock_at, recorded_by, acting_as)
 select 300 + row_number() over (), t.task_id, null, x.since, x.since + interval '21 days', 'moving house',

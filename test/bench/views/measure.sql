@@ -15,6 +15,7 @@ create table bench.result (
 	ms numeric,
 	raw_ms numeric,
 	equal boolean,
+	per numeric,
 	note text
 );
 
@@ -87,7 +88,7 @@ comment on procedure bench.measure(text, numeric, text, text, text) is
 create function bench.note(what text, began timestamptz, per numeric) returns void
 language sql
 as $$
-	insert into bench.result (what, ms, note)
-	values (what, extract(epoch from clock_timestamp() - began) * 1000,
+	insert into bench.result (what, ms, per, note)
+	values (what, extract(epoch from clock_timestamp() - began) * 1000, per,
 		round(extract(epoch from clock_timestamp() - began) * 1e6 / per) || ' us each of ' || per)
 $$;

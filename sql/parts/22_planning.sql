@@ -91,7 +91,11 @@ as $$
 	select d.local_start, d.starts_at, d.due_at,
 		case when (task).grace is not null
 			then greatest(d.due_at,
-				maintsched.to_instant(d.due_local + (task).grace, zone))
+				maintsched.to_instant(d.due_local + (task).grace, zone),
+				-- where due_at was moved, grace follows it
+				case when maintsched.to_instant(d.due_local, zone) <> d.due_at
+					then d.due_at + make_interval(secs => extract(epoch from (task).grace)::double precision)
+				end)
 			when d.next_opens_at is not null
 			then greatest(d.due_at, d.next_opens_at)
 		end,
@@ -236,6 +240,26 @@ $$;
 comment on function maintsched.note_plan(bigint, timestamptz, timestamptz) is
 'Internal: Records how far a task is planned, and when to plan it again.';
 
+create function maintsched.note_next(task_ids bigint[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	update maintsched.task_plan p
+	set next_opens_at = n.opens_at, next_due_at = n.due_at, next_known_at = maintsched.clock()
+	from unnest(task_ids) i(task_id)
+	left join lateral (
+		select o.opens_at, o.due_at
+		from maintsched.occurrence o
+		where o.task_id = i.task_id and o.opens_at > maintsched.clock()
+		and (o.withdrawn_at is null or o.withdrawn_at > maintsched.clock())
+		order by o.opens_at
+		limit 1) n on true
+	where p.task_id = i.task_id
+$$;
+
+comment on function maintsched.note_next(bigint[]) is
+'Internal: Notes the next occurrence of each of these tasks, so that the views need not look for it.';
+
 create function maintsched.plan_task(task_id bigint, fresh boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -357,6 +381,7 @@ begin
 	where w.task_id = task.task_id and w.since is not null and w.expires_at > at;
 
 	perform maintsched.note_plan(task.task_id, planned_until, horizon);
+	perform maintsched.note_next(array[task.task_id]);
 end
 $$;
 
@@ -468,9 +493,23 @@ begin
 	-- A simulated clock closes nothing: status follows from closes_at, and
 	-- closing is for the work that is done once, in real time.
 	if not maintsched.clock_simulated() then
+		perform maintsched.note_next(array(
+			select p.task_id
+			from maintsched.task_plan p
+			where p.next_opens_at <= maintsched.clock()
+			for no key update of p skip locked));
 		perform maintsched.rebuild_rollups(everything => false);
 		perform maintsched.close_occurrences();
 		perform maintsched.roll_up_owed();
+		-- a month has begun, or a task has another zone
+		perform maintsched.note_years(array(
+			select s.task_id
+			from maintsched.task_state s
+			join maintsched.task t on t.task_id = s.task_id
+			join maintsched.calendar c on c.name = t.calendar
+			join maintsched.zone_year z on z.zone = coalesce(t.timezone, c.timezone)
+			where s.year_since is distinct from z.since
+			for no key update of s skip locked));
 	end if;
 	return 0;
 end

@@ -237,6 +237,7 @@ comment on column maintsched.checklist_standing.acting_as is 'Role that the sess
 create view maintsched.occurrence_work as
 select f.occurrence_id, f.task_id, f.version, f.timezone, f.opens_at, f.due_at, f.closes_at,
 	f.closed_at, f.status, f.outcome, f.rejected, f.waived, f.effective_at,
+	coalesce(f.outcome = 'pass' and not f.rejected, false) as passed,
 	coalesce(f.backdated, false) as backdated,
 	case when f.rejected then f.reviewed_at else f.effective_at end as judged_at,
 	(
@@ -269,6 +270,7 @@ comment on column maintsched.occurrence_work.outcome is 'Outcome of the last com
 comment on column maintsched.occurrence_work.rejected is 'Whether its review rejected it.';
 comment on column maintsched.occurrence_work.waived is 'Whether a waiver was in force at due_at.';
 comment on column maintsched.occurrence_work.effective_at is 'From when it counts.';
+comment on column maintsched.occurrence_work.passed is 'Whether that completion is a pass that is not rejected, however late.';
 comment on column maintsched.occurrence_work.backdated is 'Whether its claim was too far back.';
 comment on column maintsched.occurrence_work.judged_at is 'From when its verdict stands: of its rejection, else from when it counts.';
 comment on column maintsched.occurrence_work.checklist_done is 'Checklist items ticked.';

@@ -61,7 +61,13 @@ create table maintsched.task_state (
 	missed_due_at timestamptz,
 	done_at timestamptz,
 	outcome text,
-	missed_run bigint not null default 0
+	missed_run bigint not null default 0,
+	year_since date,
+	year_done integer,
+	year_late integer,
+	year_failed integer,
+	year_inconclusive integer,
+	year_missed integer
 );
 
 comment on table maintsched.task_state is 'Derived: the newest verdicts among the closed occurrences of a task. A task without a row is derived from the facts.';
@@ -75,18 +81,24 @@ comment on column maintsched.task_state.missed_due_at is 'due_at of the newest m
 comment on column maintsched.task_state.done_at is 'Newest completion that counts, of any outcome.';
 comment on column maintsched.task_state.outcome is 'Its outcome.';
 comment on column maintsched.task_state.missed_run is 'Missed ones that were due after passed_at.';
+comment on column maintsched.task_state.year_since is 'First of the twelve months that the following sum up; NULL: they do not.';
+comment on column maintsched.task_state.year_done is 'Done in time in these months.';
+comment on column maintsched.task_state.year_late is 'Done late in these months.';
+comment on column maintsched.task_state.year_failed is 'Failed in these months.';
+comment on column maintsched.task_state.year_inconclusive is 'Inconclusive in these months.';
+comment on column maintsched.task_state.year_missed is 'Missed in these months.';
 
 create table maintsched.task_month (
 	task_id bigint not null,
 	month date not null,
 	version integer not null,
-	done bigint not null default 0,
-	late bigint not null default 0,
-	failed bigint not null default 0,
-	inconclusive bigint not null default 0,
-	missed bigint not null default 0,
-	waived bigint not null default 0,
-	backdated bigint not null default 0,
+	done integer not null default 0,
+	late integer not null default 0,
+	failed integer not null default 0,
+	inconclusive integer not null default 0,
+	missed integer not null default 0,
+	waived integer not null default 0,
+	backdated integer not null default 0,
 	passed_at timestamptz,
 	failed_at timestamptz,
 	inconclusive_at timestamptz,
@@ -121,13 +133,13 @@ comment on column maintsched.task_month.outcome is 'Its outcome.';
 create table maintsched.calendar_month (
 	calendar text not null,
 	month date not null,
-	done bigint not null default 0,
-	late bigint not null default 0,
-	failed bigint not null default 0,
-	inconclusive bigint not null default 0,
-	missed bigint not null default 0,
-	waived bigint not null default 0,
-	backdated bigint not null default 0,
+	done integer not null default 0,
+	late integer not null default 0,
+	failed integer not null default 0,
+	inconclusive integer not null default 0,
+	missed integer not null default 0,
+	waived integer not null default 0,
+	backdated integer not null default 0,
 	primary key (calendar, month)
 );
 
@@ -147,13 +159,13 @@ create table maintsched.control_month (
 	control text not null,
 	calendar text not null,
 	month date not null,
-	done bigint not null default 0,
-	late bigint not null default 0,
-	failed bigint not null default 0,
-	inconclusive bigint not null default 0,
-	missed bigint not null default 0,
-	waived bigint not null default 0,
-	backdated bigint not null default 0,
+	done integer not null default 0,
+	late integer not null default 0,
+	failed integer not null default 0,
+	inconclusive integer not null default 0,
+	missed integer not null default 0,
+	waived integer not null default 0,
+	backdated integer not null default 0,
 	primary key (framework, control, calendar, month)
 );
 
@@ -185,6 +197,36 @@ comment on column maintsched.rollup_owed.month is 'The local month.';
 comment on column maintsched.rollup_owed.clock_at is 'clock() of the fact: before it, tick() leaves the month owed.';
 comment on column maintsched.rollup_owed.noted_at is 'Real time of the note.';
 
+create function maintsched.on_time_rate(done bigint, late bigint, failed bigint, inconclusive bigint, missed bigint, overdue bigint)
+returns numeric
+language sql immutable parallel safe
+return case late + failed + inconclusive + missed + overdue
+	when 0 then case when done > 0 then 1::numeric end
+	else trim_scale(done::numeric / (done + late + failed + inconclusive + missed + overdue))
+end;
+
+comment on function maintsched.on_time_rate(bigint, bigint, bigint, bigint, bigint, bigint) is
+'Done in time / fallen due and not waived, 0 to 1; NULL where nothing was. PM compliance, as SMRP defines it: what was never done stays in the denominator.';
+
+create function maintsched.year_begins(zone text) returns date
+language sql stable parallel safe
+return (date_trunc('month', maintsched.clock() at time zone zone) - interval '11 months')::date;
+
+comment on function maintsched.year_begins(text) is
+'Internal: The first day of the eleventh month before the current one, in local time: where a figure without a period begins.';
+
+create view maintsched.zone_year as
+select z.zone, maintsched.year_begins(z.zone) as since
+from (
+	select c.timezone as zone from maintsched.calendar c
+	union
+	select t.timezone from maintsched.task t where t.timezone is not null) z
+offset 0;
+
+comment on view maintsched.zone_year is 'Internal: The zones in use, and the first day of the eleventh month before the current one in each; once per zone.';
+comment on column maintsched.zone_year.zone is 'The zone.';
+comment on column maintsched.zone_year.since is 'Where a figure without a period begins there.';
+
 create function maintsched.unsettled_occurrences() returns table (
 	occurrence_id bigint,
 	task_id bigint,
@@ -201,6 +243,7 @@ create function maintsched.unsettled_occurrences() returns table (
 	checklist_done integer,
 	started_at timestamptz,
 	started_by text,
+	passed boolean,
 	closed boolean)
 language plpgsql stable security definer rows 10
 set search_path = pg_catalog, pg_temp
@@ -215,7 +258,7 @@ begin
 		return query
 			select w.occurrence_id, w.task_id, w.version, w.timezone, w.opens_at, w.due_at, w.closes_at, w.status,
 			w.outcome, w.effective_at, w.judged_at, w.backdated, w.checklist_done, w.started_at, w.started_by,
-			w.closed_at is not null
+			w.passed, w.closed_at is not null
 			from maintsched.standing s
 			join maintsched.occurrence_work w on w.occurrence_id = s.occurrence_id
 			join maintsched.task_state ts on ts.task_id = w.task_id and ts.settled_at <= at
@@ -227,7 +270,7 @@ begin
 		return query
 			select w.occurrence_id, w.task_id, w.version, w.timezone, w.opens_at, w.due_at, w.closes_at, w.status,
 			w.outcome, w.effective_at, w.judged_at, w.backdated, w.checklist_done, w.started_at, w.started_by,
-			w.closed_at is not null
+			w.passed, w.closed_at is not null
 			from (select distinct r.task_id, r.month from maintsched.rollup_owed r) owed
 			join maintsched.task_state ts on ts.task_id = owed.task_id and ts.settled_at <= at
 			join maintsched.occurrence_work w on w.task_id = owed.task_id
@@ -235,16 +278,14 @@ begin
 				and maintsched.due_month(w.due_at, w.timezone) = owed.month
 			where w.closed_at is not null;
 	end if;
-	if exists (
-		select from maintsched.task t
-		left join maintsched.task_state ts using (task_id)
-		where ts.task_id is null or ts.settled_at > at)
+	if exists (select from maintsched.task_state ts where ts.settled_at > at)
+		or (select count(*) from maintsched.task) > (select count(*) from maintsched.task_state)
 	then
 		-- tasks that are not rolled up, or later than this clock
 		return query
 			select w.occurrence_id, w.task_id, w.version, w.timezone, w.opens_at, w.due_at, w.closes_at, w.status,
 			w.outcome, w.effective_at, w.judged_at, w.backdated, w.checklist_done, w.started_at, w.started_by,
-			w.closed_at is not null
+			w.passed, w.closed_at is not null
 			from maintsched.task t
 			left join maintsched.task_state ts on ts.task_id = t.task_id
 			join maintsched.occurrence_work w on w.task_id = t.task_id
@@ -262,7 +303,8 @@ select o.occurrence_id, o.task_id, o.version, o.timezone, o.opens_at, o.due_at, 
 	maintsched.derive_status(o.opens_at, o.due_at, o.closes_at, o.withdrawn_at, s.outcome,
 		coalesce(s.rejected, false), s.effective_at, s.waived, maintsched.clock()) as status,
 	s.outcome, s.effective_at, s.judged_at, coalesce(s.backdated, false) as backdated,
-	coalesce(s.checklist_done, 0) as checklist_done, s.started_at, s.started_by, false as closed
+	coalesce(s.checklist_done, 0) as checklist_done, s.started_at, s.started_by,
+	coalesce(s.outcome = 'pass' and not s.rejected, false) as passed, false as closed
 from maintsched.occurrence o
 join maintsched.task_state ts on ts.task_id = o.task_id and ts.settled_at <= maintsched.clock()
 left join maintsched.standing s on s.occurrence_id = o.occurrence_id
@@ -288,34 +330,32 @@ comment on column maintsched.live_occurrence.backdated is 'Whether its claim was
 comment on column maintsched.live_occurrence.checklist_done is 'Checklist items ticked.';
 comment on column maintsched.live_occurrence.started_at is 'When somebody began.';
 comment on column maintsched.live_occurrence.started_by is 'Who began.';
+comment on column maintsched.live_occurrence.passed is 'Whether the last completion is a pass that is not rejected, however late.';
 comment on column maintsched.live_occurrence.closed is 'Whether tick() has closed it.';
 
-create view maintsched.void_month as
-select m.*
-from maintsched.task_state ts
-join maintsched.task_month m on m.task_id = ts.task_id
-where ts.settled_at > maintsched.clock()
-union all
-select m.*
-from (select distinct r.task_id, r.month from maintsched.rollup_owed r) owed
-join maintsched.task_state ts on ts.task_id = owed.task_id and ts.settled_at <= maintsched.clock()
-join maintsched.task_month m on m.task_id = owed.task_id and m.month = owed.month;
+create function maintsched.void_months() returns setof maintsched.task_month
+language plpgsql stable security definer rows 10
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	at constant timestamptz := maintsched.clock();
+begin
+	if exists (select from maintsched.task_state s where s.settled_at > at) then
+		return query
+			select m.*
+			from maintsched.task_state s
+			join maintsched.task_month m on m.task_id = s.task_id
+			where s.settled_at > at;
+	end if;
+	if exists (select from maintsched.rollup_owed) then
+		return query
+			select m.*
+			from (select distinct r.task_id, r.month from maintsched.rollup_owed r) owed
+			join maintsched.task_state s on s.task_id = owed.task_id and s.settled_at <= at
+			join maintsched.task_month m on m.task_id = owed.task_id and m.month = owed.month;
+	end if;
+end
+$$;
 
-comment on view maintsched.void_month is 'Internal: The rolled up months that do not hold at clock(): live_occurrence has their occurrences.';
-comment on column maintsched.void_month.task_id is 'The task.';
-comment on column maintsched.void_month.month is 'The local month.';
-comment on column maintsched.void_month.version is 'Version of the definition.';
-comment on column maintsched.void_month.done is 'Done in time.';
-comment on column maintsched.void_month.late is 'Done late.';
-comment on column maintsched.void_month.failed is 'Failed.';
-comment on column maintsched.void_month.inconclusive is 'Inconclusive.';
-comment on column maintsched.void_month.missed is 'Missed.';
-comment on column maintsched.void_month.waived is 'Waived.';
-comment on column maintsched.void_month.backdated is 'Of all these, whose claim was too far back.';
-comment on column maintsched.void_month.passed_at is 'Newest pass: from when it counts.';
-comment on column maintsched.void_month.failed_at is 'Newest failure: from when it counts, or of its rejection, or when the newest missed one closed.';
-comment on column maintsched.void_month.inconclusive_at is 'Newest inconclusive one: from when it counts.';
-comment on column maintsched.void_month.waived_at is 'due_at of the newest waived one.';
-comment on column maintsched.void_month.missed_due_at is 'due_at of the newest missed one.';
-comment on column maintsched.void_month.done_at is 'Newest completion that counts, of any outcome.';
-comment on column maintsched.void_month.outcome is 'Its outcome.';
+comment on function maintsched.void_months() is
+'Internal: The rolled up months that do not hold at clock(): live_occurrence has their occurrences.';

@@ -7,16 +7,16 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
 	select w.task_id, maintsched.due_month(w.due_at, w.timezone), w.version,
-		count(*) filter (where w.status = 'done'),
-		count(*) filter (where w.status = 'late'),
-		count(*) filter (where w.status = 'failed'),
-		count(*) filter (where w.status = 'inconclusive'),
-		count(*) filter (where w.status = 'missed'),
-		count(*) filter (where w.status = 'waived'),
-		count(*) filter (where w.backdated),
-		max(w.judged_at) filter (where w.status in ('done', 'late')),
+		count(*) filter (where w.status = 'done')::integer,
+		count(*) filter (where w.status = 'late')::integer,
+		count(*) filter (where w.status = 'failed')::integer,
+		count(*) filter (where w.status = 'inconclusive')::integer,
+		count(*) filter (where w.status = 'missed')::integer,
+		count(*) filter (where w.status = 'waived')::integer,
+		count(*) filter (where w.backdated)::integer,
+		max(w.effective_at) filter (where w.passed and w.status <> 'waived'),
 		max(case when w.status = 'missed' then w.closes_at else w.judged_at end)
-			filter (where w.status in ('failed', 'missed')),
+			filter (where w.status = 'failed' or (w.status = 'missed' and not w.passed)),
 		max(w.judged_at) filter (where w.status = 'inconclusive'),
 		max(w.due_at) filter (where w.status = 'waived'),
 		max(w.due_at) filter (where w.status = 'missed'),
@@ -152,11 +152,39 @@ begin
 	where t.task_id = s.task_id
 	and s.task_id in (select m.task_id from unnest(months) m)
 	and (s.missed_due_at > coalesce(s.passed_at, '-infinity') or s.missed_run > 0);
+
+	perform maintsched.note_years(array(select m.task_id from unnest(months) m));
 end
 $$;
 
 comment on function maintsched.note_state(maintsched.task_month[], boolean) is
 'Internal: Brings task_state up to date with these months; afresh: they are all that the tasks have.';
+
+create function maintsched.note_years(task_ids bigint[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	update maintsched.task_state s
+	set year_since = z.since,
+		year_done = m.done,
+		year_late = m.late,
+		year_failed = m.failed,
+		year_inconclusive = m.inconclusive,
+		year_missed = m.missed
+	from maintsched.task t
+	join maintsched.calendar k on k.name = t.calendar
+	join maintsched.zone_year z on z.zone = coalesce(t.timezone, k.timezone)
+	cross join lateral (
+		select coalesce(sum(r.done), 0) as done, coalesce(sum(r.late), 0) as late, coalesce(sum(r.failed), 0) as failed,
+			coalesce(sum(r.inconclusive), 0) as inconclusive, coalesce(sum(r.missed), 0) as missed
+		from maintsched.task_month r
+		where r.task_id = t.task_id and r.month >= z.since) m
+	where t.task_id = any (task_ids)
+	and s.task_id = t.task_id
+$$;
+
+comment on function maintsched.note_years(bigint[]) is
+'Internal: Sums up the current local month and the eleven before for these tasks, so that the views need not.';
 
 create function maintsched.note_standing(occurrence_id bigint) returns void
 language plpgsql
@@ -202,7 +230,7 @@ begin
 	on conflict (occurrence_id) do update
 	set settled_at = excluded.settled_at, outcome = excluded.outcome,
 		rejected = excluded.rejected, effective_at = excluded.effective_at,
-		judged_at = excluded.judged_at, backdated = excluded.backdated,
+		judged_at = excluded.judged_at, backdated = excluded.backdated, waived = excluded.waived,
 		checklist_done = excluded.checklist_done, started_at = excluded.started_at,
 		started_by = excluded.started_by;
 end
@@ -212,14 +240,17 @@ comment on function maintsched.note_standing(bigint) is
 'Internal: After a fact about an occurrence: derives its standing anew or, where it is closed, notes that its month is owed.';
 
 create function maintsched.note_waivers(task_id bigint, since timestamptz, until timestamptz) returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-	select maintsched.note_standing(o.occurrence_id)
+#variable_conflict use_column
+begin
+	perform maintsched.note_standing(o.occurrence_id)
 	from maintsched.occurrence o
 	where o.task_id = note_waivers.task_id
 	and o.due_at >= since and o.due_at < until
-	and (o.closed_at is null or o.due_at > maintsched.clock())
+	and (o.closed_at is null or o.due_at > maintsched.clock());
+end
 $$;
 
 comment on function maintsched.note_waivers(bigint, timestamptz, timestamptz) is

@@ -288,7 +288,7 @@ begin
 		raise exception using
 			errcode = 'object_not_in_prerequisite_state',
 			message = format('waiver %s is %s and cannot be %s', w.waiver_id, state, what),
-			detail = 'By ' || by_whom || '.',
+			detail = coalesce('By ' || by_whom || '.', 'Nobody has decided about it.'),
 			hint = case state when 'requested' then 'Reject it with reject_waiver().'
 				when 'approved' then 'End it with revoke_waiver().'
 				else 'Request another one.' end;

@@ -11,7 +11,8 @@ begin
 		return query
 			select owed.task_id, s.settled_at, max(m.passed_at), max(m.failed_at), max(m.inconclusive_at),
 				max(m.waived_at), max(m.missed_due_at), max(m.done_at),
-				(array_agg(m.outcome order by m.done_at desc nulls last))[1], null::bigint
+				(array_agg(m.outcome order by m.done_at desc nulls last))[1], null::bigint, null::date,
+				null::integer, null::integer, null::integer, null::integer, null::integer
 			from (select distinct w.task_id from maintsched.rollup_owed w) owed
 			join maintsched.task_state s on s.task_id = owed.task_id
 			left join maintsched.task_month m on m.task_id = owed.task_id
@@ -47,13 +48,19 @@ comment on column maintsched.closed_state.missed_due_at is 'due_at of the newest
 comment on column maintsched.closed_state.done_at is 'Newest completion that counts.';
 comment on column maintsched.closed_state.outcome is 'Its outcome.';
 comment on column maintsched.closed_state.missed_run is 'Missed ones that were due after passed_at; NULL: not known.';
+comment on column maintsched.closed_state.year_since is 'First of the twelve months that the following sum up; NULL: not known.';
+comment on column maintsched.closed_state.year_done is 'Done in time in these months.';
+comment on column maintsched.closed_state.year_late is 'Done late in these months.';
+comment on column maintsched.closed_state.year_failed is 'Failed in these months.';
+comment on column maintsched.closed_state.year_inconclusive is 'Inconclusive in these months.';
+comment on column maintsched.closed_state.year_missed is 'Missed in these months.';
 
 create view maintsched.task_standing as
 with live as (
 	select l.task_id,
-		max(l.judged_at) filter (where l.status in ('done', 'late')) as passed_at,
+		max(l.effective_at) filter (where l.passed and l.status <> 'waived') as passed_at,
 		max(case when l.status = 'missed' then l.closes_at else l.judged_at end)
-			filter (where l.status in ('failed', 'missed')) as failed_at,
+			filter (where l.status = 'failed' or (l.status = 'missed' and not l.passed)) as failed_at,
 		max(l.judged_at) filter (where l.status = 'inconclusive') as inconclusive_at,
 		max(l.due_at) filter (where l.status = 'waived') as waived_at,
 		bool_or(l.status = 'waived') filter (where is_open) as is_waived,
@@ -86,8 +93,8 @@ select t.task_id, t.calendar, t.name as task,
 	n.done_at as last_done_at,
 	case when live.done_at = n.done_at then live.outcome else closed.outcome end as last_outcome,
 	coalesce(live.open_count, 0) as open_count,
-	least(live.next_due_at, next.due_at) as next_due_at,
-	next.opens_at as next_opens_at,
+	least(live.next_due_at, case when known.holds then plan.next_due_at else next.due_at end) as next_due_at,
+	case when known.holds then plan.next_opens_at else next.opens_at end as next_opens_at,
 	coalesce((
 		select count(*) from unnest(live.missed_due) m(due_at)
 		where m.due_at > coalesce(n.passed_at, '-infinity')), 0)
@@ -112,10 +119,13 @@ cross join lateral (
 		greatest(live.done_at, closed.done_at) as done_at) n
 cross join lateral (
 	select greatest(n.passed_at, n.failed_at, n.inconclusive_at) as at) newest
+cross join lateral (
+	select coalesce(plan.next_known_at <= maintsched.clock() and plan.next_opens_at > maintsched.clock(), false) as holds) known
 left join lateral (
 	select o.opens_at, o.due_at
 	from maintsched.occurrence o
-	where o.task_id = t.task_id and o.opens_at > maintsched.clock()
+	where not known.holds
+	and o.task_id = t.task_id and o.opens_at > maintsched.clock()
 	and (o.withdrawn_at is null or o.withdrawn_at > maintsched.clock())
 	order by o.opens_at
 	limit 1) next on true;
@@ -134,29 +144,13 @@ comment on column maintsched.task_standing.next_due_at is 'The next time at whic
 comment on column maintsched.task_standing.next_opens_at is 'When the next one opens.';
 comment on column maintsched.task_standing.missed_before is 'Missed ones that were due after the newest pass.';
 
-create function maintsched.on_time_rate(done numeric, late numeric, failed numeric, inconclusive numeric, missed numeric, overdue numeric)
-returns numeric
-language sql immutable parallel safe
-return trim_scale(done / nullif(done + late + failed + inconclusive + missed + overdue, 0));
-
-comment on function maintsched.on_time_rate(numeric, numeric, numeric, numeric, numeric, numeric) is
-'Done in time / fallen due and not waived, 0 to 1; NULL where nothing was. PM compliance, as SMRP defines it: what was never done stays in the denominator.';
-
-create function maintsched.year_begins(zone text) returns date
-language sql stable parallel safe
-return (date_trunc('month', maintsched.clock() at time zone zone) - interval '11 months')::date;
-
-comment on function maintsched.year_begins(text) is
-'Internal: The first day of the eleventh month before the current one, in local time: where a figure without a period begins.';
-
 create view maintsched.task_figure as
 select r.task_id, r.month, r.version,
-	r.done as done, r.late as late, r.failed as failed, r.inconclusive as inconclusive, r.missed as missed, 0::bigint as overdue, r.waived as waived, r.backdated as backdated
+	r.done, r.late, r.failed, r.inconclusive, r.missed, 0 as overdue, r.waived, r.backdated
 from maintsched.task_month r
-join maintsched.task_state ts on ts.task_id = r.task_id and ts.settled_at <= maintsched.clock()
 where not exists (
-	select from maintsched.rollup_owed w
-	where w.task_id = r.task_id and w.month = r.month)
+	select from maintsched.void_months() v
+	where v.task_id = r.task_id and v.month = r.month)
 union all
 select l.task_id, maintsched.due_month(l.due_at, l.timezone), l.version,
 	(l.status = 'done')::integer,
@@ -183,13 +177,68 @@ comment on column maintsched.task_figure.overdue is 'Not passed, and not closed 
 comment on column maintsched.task_figure.waived is 'Covered by a waiver that was approved in time; outside the rate.';
 comment on column maintsched.task_figure.backdated is 'Of all these, whose completion claimed a time too far back.';
 
+create function maintsched.other_years() returns table (
+	task_id bigint, since date, done bigint, late bigint, failed bigint, inconclusive bigint, missed bigint)
+language plpgsql stable security definer rows 10
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	others constant bigint[] := array(
+		select t.task_id
+		from maintsched.task t
+		join maintsched.calendar c on c.name = t.calendar
+		join maintsched.zone_year z on z.zone = coalesce(t.timezone, c.timezone)
+		left join maintsched.closed_state s on s.task_id = t.task_id and s.year_since = z.since
+		where s.task_id is null);
+begin
+	if cardinality(others) > 0 then
+		return query
+			select t.task_id, z.since, sum(r.done), sum(r.late), sum(r.failed), sum(r.inconclusive), sum(r.missed)
+			from maintsched.task t
+			join maintsched.calendar c on c.name = t.calendar
+			join maintsched.zone_year z on z.zone = coalesce(t.timezone, c.timezone)
+			join maintsched.task_month r on r.task_id = t.task_id and r.month >= z.since
+			where t.task_id = any (others)
+			and not exists (
+				select from maintsched.void_months() v
+				where v.task_id = r.task_id and v.month = r.month)
+			group by t.task_id, z.since;
+	end if;
+end
+$$;
+
+comment on function maintsched.other_years() is
+'Internal: The sums of the current local month and the eleven before of the tasks for which task_state has none that hold.';
+
 create view maintsched.task_year as
-select f.task_id, sum(f.done) as done, sum(f.late) as late, sum(f.failed) as failed, sum(f.inconclusive) as inconclusive, sum(f.missed) as missed, sum(f.overdue) as overdue
-from maintsched.task_figure f
-join maintsched.task t on t.task_id = f.task_id
+select t.task_id,
+	coalesce(s.year_done, o.done, 0) + coalesce(l.done, 0) as done,
+	coalesce(s.year_late, o.late, 0) + coalesce(l.late, 0) as late,
+	coalesce(s.year_failed, o.failed, 0) + coalesce(l.failed, 0) as failed,
+	coalesce(s.year_inconclusive, o.inconclusive, 0) + coalesce(l.inconclusive, 0) as inconclusive,
+	coalesce(s.year_missed, o.missed, 0) + coalesce(l.missed, 0) as missed,
+	coalesce(l.overdue, 0) as overdue
+from maintsched.task t
 join maintsched.calendar c on c.name = t.calendar
-where f.month >= maintsched.year_begins(coalesce(t.timezone, c.timezone))
-group by f.task_id;
+join maintsched.zone_year z on z.zone = coalesce(t.timezone, c.timezone)
+left join maintsched.closed_state s on s.task_id = t.task_id and s.year_since = z.since
+left join maintsched.other_years() o on o.task_id = t.task_id
+left join (
+	select w.task_id,
+		count(*) filter (where w.status = 'done') as done,
+		count(*) filter (where w.status = 'late') as late,
+		count(*) filter (where w.status = 'failed') as failed,
+		count(*) filter (where w.status = 'inconclusive') as inconclusive,
+		count(*) filter (where w.status = 'missed') as missed,
+		count(*) filter (where w.status = 'overdue') as overdue
+	from maintsched.live_occurrence w
+	join maintsched.task k on k.task_id = w.task_id
+	join maintsched.calendar c on c.name = k.calendar
+	join maintsched.zone_year y on y.zone = coalesce(k.timezone, c.timezone)
+	where w.due_at <= maintsched.clock()
+	and maintsched.due_month(w.due_at, w.timezone) >= y.since
+	group by w.task_id) l on l.task_id = t.task_id;
 
 comment on view maintsched.task_year is 'Internal: task_figure of the current local month and the eleven before, per task.';
 comment on column maintsched.task_year.task_id is 'The task.';

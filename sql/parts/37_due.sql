@@ -12,7 +12,7 @@ with live as materialized (
 	where l.status <> 'withdrawn'
 ), live_task as (
 	select l.task_id,
-		max(l.judged_at) filter (where l.status in ('done', 'late')) as passed_at,
+		max(l.effective_at) filter (where l.passed and l.status <> 'waived') as passed_at,
 		array_agg(l.due_at) filter (where l.status = 'missed' and not l.closed) as missed_due
 	from live l
 	group by l.task_id
@@ -68,10 +68,10 @@ select l.occurrence_id, l.calendar, l.task, l.title, l.cadence, l.team, l.kind, 
 	null::timestamptz as next_run_at,
 	null::text as waits_for,
 	l.missed_before,
-	array(
+	nullif(array(
 		select c
 		from unnest(l.controls) c
-		where split_part(c, ' ', 1) = any (array(select f.name from maintsched.frameworks f where f.enabled))) as controls,
+		where split_part(c, ' ', 1) = any (array(select f.name from maintsched.frameworks f where f.enabled))), '{}') as controls,
 	maintsched.status_rank(l.status) as status_rank
 from listed l
 where (select maintsched.planning_ends());

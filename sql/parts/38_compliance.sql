@@ -11,29 +11,38 @@ select s.calendar, s.month,
 	s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue, s.waived, s.backdated,
 	maintsched.on_time_rate(s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue) as on_time_rate
 from (
-	select f.calendar, f.month,
-		sum(f.done)::bigint as done, sum(f.late)::bigint as late, sum(f.failed)::bigint as failed, sum(f.inconclusive)::bigint as inconclusive, sum(f.missed)::bigint as missed, sum(f.overdue)::bigint as overdue, sum(f.waived)::bigint as waived, sum(f.backdated)::bigint as backdated
-	from (
-		select r.calendar, r.month, r.done as done, r.late as late, r.failed as failed, r.inconclusive as inconclusive, r.missed as missed, 0::bigint as overdue, r.waived as waived, r.backdated as backdated
-		from maintsched.calendar_month r
-		union all
-		select t.calendar, r.month, -r.done, -r.late, -r.failed, -r.inconclusive, -r.missed, 0, -r.waived, -r.backdated
-		from maintsched.void_month r
-		join maintsched.task t using (task_id)
-		union all
-		select t.calendar, maintsched.due_month(l.due_at, l.timezone),
-			(l.status = 'done')::integer,
-			(l.status = 'late')::integer,
-			(l.status = 'failed')::integer,
-			(l.status = 'inconclusive')::integer,
-			(l.status = 'missed')::integer,
-			(l.status = 'overdue')::integer,
-			(l.status = 'waived')::integer,
-			l.backdated::integer
-		from maintsched.live_occurrence l
-		join maintsched.task t using (task_id)
-		where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
-	group by f.calendar, f.month) s
+	select calendar, month,
+		coalesce(r.done, 0) + coalesce(p.done, 0) as done,
+		coalesce(r.late, 0) + coalesce(p.late, 0) as late,
+		coalesce(r.failed, 0) + coalesce(p.failed, 0) as failed,
+		coalesce(r.inconclusive, 0) + coalesce(p.inconclusive, 0) as inconclusive,
+		coalesce(r.missed, 0) + coalesce(p.missed, 0) as missed,
+		coalesce(p.overdue, 0) as overdue,
+		coalesce(r.waived, 0) + coalesce(p.waived, 0) as waived,
+		coalesce(r.backdated, 0) + coalesce(p.backdated, 0) as backdated
+	from maintsched.calendar_month r
+	full join (
+		select f.calendar, f.month, sum(f.done) as done, sum(f.late) as late, sum(f.failed) as failed, sum(f.inconclusive) as inconclusive,
+			sum(f.missed) as missed, sum(f.overdue) as overdue, sum(f.waived) as waived, sum(f.backdated) as backdated
+		from (
+			select t.calendar, v.month, -v.done as done, -v.late as late, -v.failed as failed,
+				-v.inconclusive as inconclusive, -v.missed as missed, 0 as overdue, -v.waived as waived, -v.backdated as backdated
+			from maintsched.void_months() v
+			join maintsched.task t using (task_id)
+			union all
+			select t.calendar, maintsched.due_month(l.due_at, l.timezone),
+				(l.status = 'done')::integer,
+				(l.status = 'late')::integer,
+				(l.status = 'failed')::integer,
+				(l.status = 'inconclusive')::integer,
+				(l.status = 'missed')::integer,
+				(l.status = 'overdue')::integer,
+				(l.status = 'waived')::integer,
+				l.backdated::integer
+			from maintsched.live_occurrence l
+			join maintsched.task t using (task_id)
+			where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
+		group by f.calendar, f.month) p using (calendar, month)) s
 where s.done + s.late + s.failed + s.inconclusive + s.missed + s.overdue + s.waived > 0;
 
 comment on view maintsched.compliance_monthly is 'What became of the occurrences that fell due, per calendar and local month.';
@@ -86,35 +95,45 @@ select s.framework, s.control, s.calendar, s.month,
 	s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue, s.waived, s.backdated,
 	maintsched.on_time_rate(s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue) as on_time_rate
 from (
-	select f.framework, f.control, f.calendar, f.month,
-		sum(f.done)::bigint as done, sum(f.late)::bigint as late, sum(f.failed)::bigint as failed, sum(f.inconclusive)::bigint as inconclusive, sum(f.missed)::bigint as missed, sum(f.overdue)::bigint as overdue, sum(f.waived)::bigint as waived, sum(f.backdated)::bigint as backdated
-	from (
-		select r.framework, r.control, r.calendar, r.month, r.done as done, r.late as late, r.failed as failed, r.inconclusive as inconclusive, r.missed as missed, 0::bigint as overdue, r.waived as waived, r.backdated as backdated
-		from maintsched.control_month r
-		union all
-		select split_part(c, ' ', 1), substr(c, strpos(c, ' ') + 1), t.calendar, r.month, -r.done, -r.late, -r.failed, -r.inconclusive, -r.missed, 0, -r.waived, -r.backdated
-		from maintsched.void_month r
-		join maintsched.task t using (task_id)
-		join maintsched.task_version v on v.task_id = r.task_id and v.version = r.version
-		cross join lateral unnest(v.controls) c
-		union all
-		select split_part(c, ' ', 1), substr(c, strpos(c, ' ') + 1), t.calendar, maintsched.due_month(l.due_at, l.timezone),
-			(l.status = 'done')::integer,
-			(l.status = 'late')::integer,
-			(l.status = 'failed')::integer,
-			(l.status = 'inconclusive')::integer,
-			(l.status = 'missed')::integer,
-			(l.status = 'overdue')::integer,
-			(l.status = 'waived')::integer,
-			l.backdated::integer
-		from maintsched.live_occurrence l
-		join maintsched.task t using (task_id)
-		join maintsched.task_version v on v.task_id = l.task_id and v.version = l.version
-		cross join lateral unnest(v.controls) c
-		where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
-	join maintsched.frameworks k on k.name = f.framework and k.enabled
-	group by f.framework, f.control, f.calendar, f.month) s
-where s.done + s.late + s.failed + s.inconclusive + s.missed + s.overdue + s.waived > 0;
+	select framework, control, calendar, month,
+		coalesce(r.done, 0) + coalesce(p.done, 0) as done,
+		coalesce(r.late, 0) + coalesce(p.late, 0) as late,
+		coalesce(r.failed, 0) + coalesce(p.failed, 0) as failed,
+		coalesce(r.inconclusive, 0) + coalesce(p.inconclusive, 0) as inconclusive,
+		coalesce(r.missed, 0) + coalesce(p.missed, 0) as missed,
+		coalesce(p.overdue, 0) as overdue,
+		coalesce(r.waived, 0) + coalesce(p.waived, 0) as waived,
+		coalesce(r.backdated, 0) + coalesce(p.backdated, 0) as backdated
+	from maintsched.control_month r
+	full join (
+		select f.framework, f.control, f.calendar, f.month, sum(f.done) as done, sum(f.late) as late, sum(f.failed) as failed, sum(f.inconclusive) as inconclusive,
+			sum(f.missed) as missed, sum(f.overdue) as overdue, sum(f.waived) as waived, sum(f.backdated) as backdated
+		from (
+			select split_part(c, ' ', 1) as framework, substr(c, strpos(c, ' ') + 1) as control, t.calendar, v.month,
+				-v.done as done, -v.late as late, -v.failed as failed,
+				-v.inconclusive as inconclusive, -v.missed as missed, 0 as overdue, -v.waived as waived, -v.backdated as backdated
+			from maintsched.void_months() v
+			join maintsched.task t using (task_id)
+			join maintsched.task_version d on d.task_id = v.task_id and d.version = v.version
+			cross join lateral unnest(d.controls) c
+			union all
+			select split_part(c, ' ', 1), substr(c, strpos(c, ' ') + 1), t.calendar, maintsched.due_month(l.due_at, l.timezone),
+				(l.status = 'done')::integer,
+				(l.status = 'late')::integer,
+				(l.status = 'failed')::integer,
+				(l.status = 'inconclusive')::integer,
+				(l.status = 'missed')::integer,
+				(l.status = 'overdue')::integer,
+				(l.status = 'waived')::integer,
+				l.backdated::integer
+			from maintsched.live_occurrence l
+			join maintsched.task t using (task_id)
+			join maintsched.task_version d on d.task_id = l.task_id and d.version = l.version
+			cross join lateral unnest(d.controls) c
+			where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
+		group by f.framework, f.control, f.calendar, f.month) p using (framework, control, calendar, month)) s
+where s.framework = any (array(select k.name from maintsched.frameworks k where k.enabled))
+and s.done + s.late + s.failed + s.inconclusive + s.missed + s.overdue + s.waived > 0;
 
 comment on view maintsched.control_monthly is 'What became of the occurrences that fell due, per control that they were evidence for, calendar and local month. A task that serves several controls counts in each.';
 comment on column maintsched.control_monthly.framework is 'The framework.';
@@ -131,6 +150,57 @@ comment on column maintsched.control_monthly.overdue is 'Not passed, and not clo
 comment on column maintsched.control_monthly.waived is 'Covered by a waiver that was approved in time; outside the rate.';
 comment on column maintsched.control_monthly.backdated is 'Of all these, whose completion claimed a time too far back.';
 comment on column maintsched.control_monthly.on_time_rate is 'done / (done + late + failed + inconclusive + missed + overdue), 0 to 1; NULL: all are waived.';
+
+create view maintsched.control_year as
+with figure as (
+	select r.framework, r.control, r.calendar,
+		r.done, r.late, r.failed, r.inconclusive, r.missed, 0 as overdue
+	from maintsched.control_month r
+	join maintsched.calendar c on c.name = r.calendar
+	join maintsched.zone_year z on z.zone = c.timezone
+	where r.month >= z.since
+	union all
+	select split_part(x, ' ', 1), substr(x, strpos(x, ' ') + 1), t.calendar,
+		-v.done, -v.late, -v.failed, -v.inconclusive, -v.missed, 0
+	from maintsched.void_months() v
+	join maintsched.task t using (task_id)
+	join maintsched.calendar c on c.name = t.calendar
+	join maintsched.zone_year z on z.zone = c.timezone
+	join maintsched.task_version d on d.task_id = v.task_id and d.version = v.version
+	cross join lateral unnest(d.controls) x
+	where v.month >= z.since
+	union all
+	select split_part(x, ' ', 1), substr(x, strpos(x, ' ') + 1), t.calendar,
+		(l.status = 'done')::integer,
+		(l.status = 'late')::integer,
+		(l.status = 'failed')::integer,
+		(l.status = 'inconclusive')::integer,
+		(l.status = 'missed')::integer,
+		(l.status = 'overdue')::integer
+	from maintsched.live_occurrence l
+	join maintsched.task t using (task_id)
+	join maintsched.calendar c on c.name = t.calendar
+	join maintsched.zone_year z on z.zone = c.timezone
+	join maintsched.task_version d on d.task_id = l.task_id and d.version = l.version
+	cross join lateral unnest(d.controls) x
+	where l.due_at <= maintsched.clock()
+	and maintsched.due_month(l.due_at, l.timezone) >= z.since
+)
+select f.framework, f.control, f.calendar,
+	sum(f.done) as done, sum(f.late) as late, sum(f.failed) as failed, sum(f.inconclusive) as inconclusive, sum(f.missed) as missed, sum(f.overdue) as overdue
+from figure f
+group by f.framework, f.control, f.calendar;
+
+comment on view maintsched.control_year is 'Internal: control_monthly of the current local month and the eleven before, of all frameworks.';
+comment on column maintsched.control_year.framework is 'The framework.';
+comment on column maintsched.control_year.control is 'The control.';
+comment on column maintsched.control_year.calendar is 'The calendar.';
+comment on column maintsched.control_year.done is 'Done in time in these months.';
+comment on column maintsched.control_year.late is 'Done late in these months.';
+comment on column maintsched.control_year.failed is 'Failed in these months.';
+comment on column maintsched.control_year.inconclusive is 'Inconclusive in these months.';
+comment on column maintsched.control_year.missed is 'Missed in these months.';
+comment on column maintsched.control_year.overdue is 'Overdue in these months.';
 
 create view maintsched.control_standing as
 select k.framework, k.control, k.title, k."position", t.calendar, s.status, t.enabled, s.last_done_at,
@@ -180,10 +250,9 @@ left join (
 	group by s.framework, s.control) s on s.framework = k.framework and s.control = k.control
 left join (
 	select m.framework, m.control,
-		maintsched.on_time_rate(sum(m.done), sum(m.late), sum(m.failed), sum(m.inconclusive), sum(m.missed), sum(m.overdue)) as on_time_rate
-	from maintsched.control_monthly m
-	join maintsched.calendar c on c.name = m.calendar
-	where m.month >= maintsched.year_begins(c.timezone)
+		maintsched.on_time_rate(sum(m.done)::bigint, sum(m.late)::bigint, sum(m.failed)::bigint,
+			sum(m.inconclusive)::bigint, sum(m.missed)::bigint, sum(m.overdue)::bigint) as on_time_rate
+	from maintsched.control_year m
 	group by m.framework, m.control) r on r.framework = k.framework and r.control = k.control
 cross join lateral (
 	select case
@@ -247,10 +316,9 @@ left join (
 	group by s.framework, s.control, s.calendar) s on s.framework = k.framework and s.control = k.control and s.calendar = c.name
 left join (
 	select m.framework, m.control, m.calendar,
-		maintsched.on_time_rate(sum(m.done), sum(m.late), sum(m.failed), sum(m.inconclusive), sum(m.missed), sum(m.overdue)) as on_time_rate
-	from maintsched.control_monthly m
-	join maintsched.calendar c on c.name = m.calendar
-	where m.month >= maintsched.year_begins(c.timezone)
+		maintsched.on_time_rate(sum(m.done)::bigint, sum(m.late)::bigint, sum(m.failed)::bigint,
+			sum(m.inconclusive)::bigint, sum(m.missed)::bigint, sum(m.overdue)::bigint) as on_time_rate
+	from maintsched.control_year m
 	group by m.framework, m.control, m.calendar) r on r.framework = k.framework and r.control = k.control and r.calendar = c.name
 cross join lateral (
 	select case

@@ -19,10 +19,10 @@ select f.occurrence_id, t.calendar, t.name as task, v.title,
 		when f.completion_id is not null then 'pending'
 	end as review,
 	f.reviewed_by, f.reviewed_at, f.evidence, f.run_id,
-	array(
+	nullif(array(
 		select c
 		from unnest(v.controls) c
-		where split_part(c, ' ', 1) = any (array(select f.name from maintsched.frameworks f where f.enabled))) as controls,
+		where split_part(c, ' ', 1) = any (array(select f.name from maintsched.frameworks f where f.enabled))), '{}') as controls,
 	maintsched.status_rank(f.status) as status_rank,
 	w.waiver_id, w.waived_by, w.waiver_reason,
 	f.task_id, f.simulated as occurrence_simulated, f.with_simulated

@@ -57,7 +57,7 @@ as $$
 		-- functions that the views call run with the reader's rights
 		('viewer', 'execute', array['clock', 'clock_simulated', 'status_rank', 'derive_status', 'due_month',
 			'is_planned', 'planning_ends', 'start_text', 'end_text', 'fit', 'time_span', 'window_close',
-			'missed_since', 'unsettled_occurrences', 'owed_states', 'on_time_rate', 'year_begins', 'instances', 'to_instant', 'instance_problem',
+			'missed_since', 'unsettled_occurrences', 'owed_states', 'void_months', 'other_years', 'on_time_rate', 'year_begins', 'instances', 'to_instant', 'instance_problem',
 			'occurrences', 'next_occurrence', 'describe_rule', 'evidence_for', 'evidence_for_task',
 			'export_calendar', 'shipped_document', 'acting_role']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',

@@ -62,7 +62,7 @@ create function pg_temp.rolled() returns text language sql as $$
 	select format('%s closed, %s in the rollups, %s not holding, %s owed',
 		(select count(*) from maintsched.occurrence where closed_at is not null and (withdrawn_at is null)),
 		(select coalesce(sum(done + late + failed + inconclusive + missed + waived), 0) from maintsched.task_month),
-		(select coalesce(sum(done + late + failed + inconclusive + missed + waived), 0) from maintsched.void_month),
+		(select coalesce(sum(done + late + failed + inconclusive + missed + waived), 0) from maintsched.void_months()),
 		(select count(distinct (task_id, month)) from maintsched.rollup_owed))
 $$;
 

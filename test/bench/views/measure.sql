@@ -92,3 +92,33 @@ as $$
 	values (what, extract(epoch from clock_timestamp() - began) * 1000, per,
 		round(extract(epoch from clock_timestamp() - began) * 1e6 / per) || ' us each of ' || per)
 $$;
+
+create table bench.view (
+	name text,
+	bound numeric,
+	columns text
+);
+
+insert into bench.view
+values ('due_tasks', 50, 'occurrence_id, calendar, task, status, due_at, missed_before'),
+	('task_status', 50, 'calendar, task, status, last_done_at, last_outcome, next_due_at, open_count, on_time_rate, late_12m, missed_12m'),
+	('compliance_status', 50, 'framework, control, status, ok, tasks, compliant, due, overdue, failing, unknown,
+		waived, not_started, disabled, last_evidence_at, next_due_at, on_time_rate'),
+	('compliance_by_calendar', 50, 'calendar, framework, control, status, ok, tasks, compliant, due, overdue, failing, unknown,
+		waived, not_started, disabled, last_evidence_at, next_due_at, on_time_rate'),
+	('compliance_monthly', 50, '*'),
+	('control_monthly', 50, '*'),
+	('task_monthly', null, '*');
+
+create procedure bench.measure_views(suffix text)
+language plpgsql
+as $$
+declare
+	v bench.view;
+begin
+	for v in select * from bench.view loop
+		call bench.measure(v.name || suffix, v.bound, 'select * from maintsched.' || v.name,
+			v.columns, 'select * from bench.raw_' || v.name);
+	end loop;
+end
+$$;

@@ -241,9 +241,10 @@ comment on function maintsched.note_plan(bigint, timestamptz, timestamptz) is
 'Internal: Records how far a task is planned, and when to plan it again.';
 
 create function maintsched.note_next(task_ids bigint[]) returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+begin
 	update maintsched.task_plan p
 	set next_opens_at = n.opens_at, next_due_at = n.due_at, next_known_at = maintsched.clock()
 	from unnest(task_ids) i(task_id)
@@ -254,7 +255,8 @@ as $$
 		and (o.withdrawn_at is null or o.withdrawn_at > maintsched.clock())
 		order by o.opens_at
 		limit 1) n on true
-	where p.task_id = i.task_id
+	where p.task_id = i.task_id;
+end
 $$;
 
 comment on function maintsched.note_next(bigint[]) is

@@ -3,9 +3,11 @@
 --
 
 create function maintsched.months_of(occurrence_ids bigint[]) returns setof maintsched.task_month
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+	return query
 	select w.task_id, maintsched.due_month(w.due_at, w.timezone), w.version,
 		count(*) filter (where w.status = 'done')::integer,
 		count(*) filter (where w.status = 'late')::integer,
@@ -26,7 +28,8 @@ as $$
 	from maintsched.occurrence_work w
 	where w.occurrence_id = any (occurrence_ids)
 	and w.status <> 'withdrawn'
-	group by 1, 2, 3
+	group by 1, 2, 3;
+end
 $$;
 
 comment on function maintsched.months_of(bigint[]) is
@@ -412,7 +415,9 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	task bigint;
+	batch constant integer := 100;
+	missing bigint[];
+	tasks bigint[];
 	months maintsched.task_month[];
 begin
 	perform maintsched.need_read_committed('rebuild_rollups()');
@@ -426,31 +431,35 @@ begin
 		delete from maintsched.rollup_owed w where w.clock_at <= maintsched.clock();
 	end if;
 
-	for task in
+	missing := array(
 		select t.task_id
 		from maintsched.task t
 		where not exists (select from maintsched.task_state s where s.task_id = t.task_id)
-		order by t.task_id
-	loop
-		insert into maintsched.task_state (task_id, settled_at)
-		values (task, maintsched.clock())
-		on conflict do nothing;
-		continue when not found;
+		order by t.task_id);
+	for i in 1 .. cardinality(missing) by batch loop
+		with added as (
+			insert into maintsched.task_state (task_id, settled_at)
+			select m, maintsched.clock()
+			from unnest(missing[i : i + batch - 1]) m
+			on conflict do nothing
+			returning task_id
+		)
+		select array_agg(a.task_id) into tasks from added a;
 		months := array(
 			select m
 			from maintsched.months_of(array(
 				select o.occurrence_id from maintsched.occurrence o
-				where o.task_id = task and o.closed_at is not null)) m);
+				where o.task_id = any (tasks) and o.closed_at is not null)) m);
 		insert into maintsched.task_month
 		select m.* from unnest(months) m;
 		perform maintsched.add_months(months, 1);
 		perform maintsched.note_state(months, true);
 		perform maintsched.note_standing(o.occurrence_id)
 		from maintsched.occurrence o
-		where o.task_id = task and o.closed_at is null
+		where o.task_id = any (tasks) and o.closed_at is null
 		and (o.facts > 0 or exists (
 			select from maintsched.waiver w
-			where w.task_id = task and w.since <= o.due_at and w.expires_at > o.due_at));
+			where w.task_id = o.task_id and w.since <= o.due_at and w.expires_at > o.due_at));
 	end loop;
 end
 $$;

@@ -167,7 +167,7 @@ sub restored
 	equal($node, $database, "$how, after tick()", sort keys %figures);
 	kept_is_right($node, $database, "$how, after tick()");
 	cmp_ok($node->safe_psql($database, q{select maintsched.complete_task(
-				(select min(occurrence_id) from maintsched.due_tasks where task = 'renamed-task'), 'fail')}),
+				(select min(occurrence_id) from maintsched.due_tasks where task = 'reviewed-task'), 'fail')}),
 		'>', 0, "$how: a duty is completed");
 	$node->safe_psql($database, q{
 		select maintsched.add_task('smartmed', 'after-restore', 'FREQ=DAILY', title => 'After the restore',

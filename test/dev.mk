@@ -11,7 +11,7 @@ help: ## list these goals
 check: ## build and run every test on servers of its own; TESTS="a b" runs these alone
 	@test/check plain
 
-demo: ## start a server with both calendars, and show what is due; test/demo stop ends it
+demo: ## start a server with both calendars and half a year of simulated facts; test/demo stop ends it
 	@test/demo
 
 lint: ## warnings of gcc and clang, analyzers, indentation, the rules of the house

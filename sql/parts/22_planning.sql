@@ -312,10 +312,15 @@ begin
 	-- Local order keeps a change of zone from asking for a day's duty twice.
 	-- Within a day it would only tear a hole, so there instants decide alone.
 	if task.rule is null or task.rule !~* 'FREQ=(HOURLY|MINUTELY|SECONDLY)|BY(HOUR|MINUTE|SECOND)=\d+,' then
+		-- local order and that of instants differ by a zone's change at the most
 		select max(o.local_start) into last_opened
-		from maintsched.occurrence o
-		where o.task_id = task.task_id and o.opens_at <= at
-		and not (fresh and o.withdrawn_at is not null and o.due_at > task.effective_from);
+		from (
+			select o.local_start
+			from maintsched.occurrence o
+			where o.task_id = task.task_id and o.opens_at <= at
+			and not (fresh and o.withdrawn_at is not null and o.due_at > task.effective_from)
+			order by o.opens_at desc
+			limit 50) o;
 	end if;
 
 	-- Where to begin: at what may still be due after effective_from, else

@@ -131,12 +131,13 @@ $$;
 comment on function maintsched.instance_problem() is
 'Why nothing in the background writes here until resume(''all''); NULL: it does.';
 
-create function maintsched.find_scope(scope text, out calendar text, out task_id bigint)
+create function maintsched.find_scope(inout scope text, out calendar text, out task_id bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
 	if lower(scope) = 'all' then
+		scope := 'all';
 		return;
 	elsif coalesce(btrim(scope), '') = '' then
 		raise exception using
@@ -148,11 +149,13 @@ begin
 	if strpos(scope, '/') > 0 then
 		task_id := maintsched.find_task(calendar, substr(scope, strpos(scope, '/') + 1));
 	end if;
+	scope := concat_ws('/', calendar, (
+		select t.name from maintsched.task t where t.task_id = find_scope.task_id));
 end
 $$;
 
 comment on function maintsched.find_scope(text) is
-'Internal: What a scope means: all (both NULL), a calendar, or calendar/task. Errors: undefined_object, invalid_parameter_value.';
+'Internal: What a scope means, by its names: all (both NULL), a calendar, or calendar/task. Errors: undefined_object, invalid_parameter_value.';
 
 create function maintsched.pause(scope text, reason text, until timestamptz default null) returns void
 language plpgsql security definer
@@ -162,7 +165,7 @@ as $$
 declare
 	what record;
 begin
-	select f.calendar, f.task_id into what from maintsched.find_scope(scope) f;
+	select * into what from maintsched.find_scope(scope);
 	perform maintsched.need_words('a reason is needed to pause', reason);
 	if until <= maintsched.clock() or not isfinite(until) then
 		raise exception using
@@ -171,7 +174,7 @@ begin
 			hint = 'Leave until out for a pause that ends with resume().';
 	end if;
 	insert into maintsched.pause_change (scope, calendar, task_id, action, reason, until)
-	values (lower(scope), what.calendar, what.task_id, 'pause', reason, until);
+	values (what.scope, what.calendar, what.task_id, 'pause', reason, until);
 end
 $$;
 
@@ -187,14 +190,14 @@ declare
 	what record;
 	paused boolean;
 begin
-	select f.calendar, f.task_id into what from maintsched.find_scope(scope) f;
+	select * into what from maintsched.find_scope(scope);
 	paused := exists (
 		select from maintsched.pauses p
 		where p.calendar is not distinct from what.calendar
 		and p.task_id is not distinct from what.task_id);
 	if paused then
 		insert into maintsched.pause_change (scope, calendar, task_id, action)
-		values (lower(scope), what.calendar, what.task_id, 'resume');
+		values (what.scope, what.calendar, what.task_id, 'resume');
 	elsif what.calendar is not null then
 		raise exception using
 			errcode = 'object_not_in_prerequisite_state',

@@ -315,6 +315,7 @@ begin
 	where f.occurrence_id = o.occurrence_id and f.with_simulated;
 	raise notice 'completed %: %', maintsched.occurrence_text(o.occurrence_id),
 		concat_ws(', ', status,
+			case when status = 'missed' then 'it had closed before, at ' || maintsched.start_text(o.closes_at, o.timezone) end,
 			case when backdated then 'claimed too far back, so it counts from now' end,
 			case when needs_review then 'awaits review' end);
 	return id;
@@ -348,7 +349,8 @@ begin
 			errcode = 'cardinality_violation',
 			message = format('task "%s" has %s open occurrences', task, cardinality(open_ids)),
 			detail = (
-				select string_agg(format('%s: due %s', o.occurrence_id, maintsched.end_text(o.due_at, o.timezone)), '; ' order by o.opens_at)
+				select format('They are %s.', string_agg(
+					format('%s, due %s', o.occurrence_id, maintsched.end_text(o.due_at, o.timezone)), '; ' order by o.opens_at))
 				from maintsched.occurrence o where o.occurrence_id = any (open_ids)),
 			hint = 'Complete the one that is meant: select maintsched.complete_task(id);';
 	elsif cardinality(open_ids) = 0 then

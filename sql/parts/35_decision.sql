@@ -128,7 +128,8 @@ begin
 				else 'Who carried it out completes the occurrence again.' end;
 	end if;
 	perform maintsched.check_another_role('a review', c.recorded_by, c.recorded_by_oid);
-	if maintsched.role_oid(c.performed_by) is not null then
+	-- a group that the session acted as is nobody: its members review each other
+	if exists (select from pg_roles r where r.rolname = c.performed_by and r.rolcanlogin) then
 		perform maintsched.check_another_role('a review', c.performed_by, maintsched.role_oid(c.performed_by));
 	end if;
 
@@ -142,7 +143,7 @@ end
 $$;
 
 comment on function maintsched.review_completion(bigint, text, text) is
-'Accepts or rejects a completion, once; returns the review_id. The reviewer logs in as another role than who recorded and who performed it, neither being a granted member of the other. A rejected completion counts as failed, until another one is recorded. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state, insufficient_privilege.';
+'Accepts or rejects a completion, once; returns the review_id. The reviewer logs in as another role than who recorded and who performed it, neither being a granted member of the other (performed_by counts where it is a role that can log in). A rejected completion counts as failed, until another one is recorded. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state, insufficient_privilege.';
 
 create function maintsched.record_corrective_action(completion_id bigint, text text, evidence jsonb default null) returns bigint
 language plpgsql security definer
@@ -158,6 +159,8 @@ begin
 	insert into maintsched.corrective_action (completion_id, action, evidence)
 	values (c.completion_id, text, evidence)
 	returning action_id into id;
+	raise notice 'recorded corrective action % for completion % (%) of %', id, c.completion_id, c.outcome,
+		maintsched.occurrence_text(c.occurrence_id);
 	return id;
 end
 $$;
@@ -322,6 +325,12 @@ begin
 		from maintsched.occurrence o
 		where o.occurrence_id = w.occurrence_id;
 	end if;
+	raise notice '% waiver % for %', decision, w.waiver_id, case
+		when w.occurrence_id is not null then maintsched.occurrence_text(w.occurrence_id)
+		else (
+			select format('what %s/%s asks for from %s until %s', t.calendar, t.name, w.since, w.expires_at)
+			from maintsched.task t where t.task_id = w.task_id)
+		end;
 end
 $$;
 

@@ -260,7 +260,11 @@ select t.calendar, t.name as task, t.title, t.cadence,
 	maintsched.on_time_rate(y.done, y.late, y.failed, y.inconclusive, y.missed, y.overdue) as on_time_rate,
 	coalesce(y.late, 0)::bigint as late_12m,
 	coalesce(y.missed, 0)::bigint as missed_12m,
-	maintsched.status_rank(s.status) as status_rank
+	maintsched.status_rank(s.status) as status_rank,
+	nullif(array(
+		select c
+		from unnest(t.controls) c
+		where split_part(c, ' ', 1) = any (array(select f.name from maintsched.frameworks f where f.enabled))), '{}') as controls
 from maintsched.task t
 join maintsched.task_standing s on s.task_id = t.task_id
 left join maintsched.task_year y on y.task_id = t.task_id
@@ -286,6 +290,7 @@ comment on column maintsched.task_status.on_time_rate is 'Done in time / fallen 
 comment on column maintsched.task_status.late_12m is 'Done late in the same time.';
 comment on column maintsched.task_status.missed_12m is 'Missed in the same time.';
 comment on column maintsched.task_status.status_rank is 'For sorting, the worst first.';
+comment on column maintsched.task_status.controls is 'The controls that it is evidence for.';
 
 create view maintsched.calendar_history as
 select h.calendar, coalesce(t.name, h.task) as task, h.changed_at, h.changed_by,

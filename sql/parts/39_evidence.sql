@@ -314,7 +314,7 @@ select c.completion_id, c.occurrence_id, t.calendar, t.name as task, v.title, o.
 	c.note, c.evidence,
 	case
 		when r.decision is not null then r.decision
-		when not v.review then 'not_required'
+		when not v.review or later.attempt is not null then 'not_required'
 		else 'pending'
 	end as review,
 	r.recorded_by as reviewed_by, r.clock_at as reviewed_at, r.note as review_note,
@@ -327,6 +327,11 @@ join maintsched.task t using (task_id)
 join maintsched.task_version v on v.task_id = o.task_id and v.version = o.version
 left join maintsched.completion_review r on r.completion_id = c.completion_id and r.clock_at <= maintsched.clock()
 left join maintsched.completion_retraction x on x.completion_id = c.completion_id and x.clock_at <= maintsched.clock()
+left join lateral (
+	select n.attempt
+	from maintsched.completion n
+	where n.occurrence_id = c.occurrence_id and n.attempt > c.attempt and n.clock_at <= maintsched.clock()
+	limit 1) later on true
 where c.clock_at <= maintsched.clock();
 
 comment on view maintsched.completions is 'Every completion ever recorded, with its review and retraction. To find what awaits review: where review = ''pending'' and not retracted.';
@@ -347,7 +352,7 @@ comment on column maintsched.completions.recorded_by is 'Session user of the rec
 comment on column maintsched.completions.acting_as is 'Role that the session acted as.';
 comment on column maintsched.completions.note is 'What was seen.';
 comment on column maintsched.completions.evidence is 'Evidence.';
-comment on column maintsched.completions.review is 'not_required, pending, accepted or rejected.';
+comment on column maintsched.completions.review is 'not_required (also where another one has replaced it), pending, accepted or rejected.';
 comment on column maintsched.completions.reviewed_by is 'Who reviewed it.';
 comment on column maintsched.completions.reviewed_at is 'When it was reviewed.';
 comment on column maintsched.completions.review_note is 'What the reviewer says.';
@@ -362,8 +367,8 @@ select w.waiver_id, t.calendar, t.name as task, w.occurrence_id, w.since, w.expi
 	case
 		when e.waiver_id is not null then 'revoked'
 		when d.decision = 'rejected' then 'rejected'
-		when w.expires_at <= maintsched.clock() then 'expired'
-		when d.decision = 'approved' then 'approved'
+		when d.decision = 'approved' then case when w.expires_at <= maintsched.clock() then 'expired' else 'approved' end
+		when w.expires_at <= maintsched.clock() then 'lapsed'
 		else 'requested'
 	end as state,
 	w.recorded_by as requested_by, w.clock_at as requested_at,
@@ -384,7 +389,7 @@ comment on column maintsched.waivers.occurrence_id is 'The occurrence; NULL: wha
 comment on column maintsched.waivers.since is 'Beginning of the range; NULL for one occurrence.';
 comment on column maintsched.waivers.expires_at is 'From here it covers nothing.';
 comment on column maintsched.waivers.reason is 'Why it was asked for.';
-comment on column maintsched.waivers.state is 'requested, approved, rejected, revoked or expired.';
+comment on column maintsched.waivers.state is 'requested, approved, rejected, revoked, expired (was approved) or lapsed (nobody decided in time).';
 comment on column maintsched.waivers.requested_by is 'Who asked for it.';
 comment on column maintsched.waivers.requested_at is 'When.';
 comment on column maintsched.waivers.decided_by is 'Who approved or rejected it.';

@@ -66,7 +66,7 @@ as $$
 			'record_prior', 'install_calendar', 'import_calendar', 'plan_import', 'add_task', 'rename_task',
 			'retire_task', 'set_timezone', 'set_framework', 'assign_team', 'unassign_team', 'add_window',
 			'pause', 'resume', 'tick', 'rebuild_rollups', 'grant_access', 'revoke_access', 'apply_access',
-			'valid_rule', 'rule_cadence']),
+			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact'])
 	), held as (
 		select a.*

@@ -160,7 +160,8 @@ sub restored
 	is($node->safe_psql($database, $privileges), $access, "$how: access is there after resume('all')");
 	# of a role, its oid here is taken down
 	equal($node, $database, "$how, resumed", grep { $_ ne 'maintsched.access' } @tables, @views);
-	kept_is_right($node, $database, $how);
+	# a copy has the figures, and what is owed of them; after a restore they are new
+	kept_is_right($node, $database, $how) if $why eq $restored;
 
 	my ($code, $out, $err) = $node->psql($database, 'select maintsched.tick()');
 	is("$code $out$err", '0 0', "$how: tick");

@@ -261,7 +261,7 @@ create index occurrence_unclosed on maintsched.occurrence (closes_at) where clos
 
 -- those that have opened and are not closed are few among many of both kinds:
 -- the planner knows by the statistics, and finds them by the index
-create index occurrence_open on maintsched.occurrence ((case when closed_at is null then opens_at end))
+create index occurrence_open on maintsched.occurrence ((case when closed_at is null then opens_at end), task_id)
 where (case when closed_at is null then opens_at end) is not null;
 
 create statistics maintsched.occurrence_open_few on (case when closed_at is null then opens_at end)

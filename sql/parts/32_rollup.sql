@@ -70,6 +70,8 @@ create table maintsched.task_state (
 	year_missed integer
 );
 
+create index task_state_settled on maintsched.task_state (settled_at);
+
 comment on table maintsched.task_state is 'Derived: the newest verdicts among the closed occurrences of a task. A task without a row is derived from the facts.';
 comment on column maintsched.task_state.task_id is 'The task.';
 comment on column maintsched.task_state.settled_at is 'From this clock() on the rollups of the task hold.';
@@ -298,7 +300,7 @@ $$;
 comment on function maintsched.unsettled_occurrences() is
 'Internal: The occurrences that have opened and for which neither the rollups nor table standing answer at clock(): derived from the facts.';
 
-create view maintsched.live_occurrence as
+create view maintsched.standing_occurrence as
 select o.occurrence_id, o.task_id, o.version, o.timezone, o.opens_at, o.due_at, o.closes_at,
 	maintsched.derive_status(o.opens_at, o.due_at, o.closes_at, o.withdrawn_at, s.outcome,
 		coalesce(s.rejected, false), s.effective_at, s.waived, maintsched.clock()) as status,
@@ -309,7 +311,30 @@ from maintsched.occurrence o
 join maintsched.task_state ts on ts.task_id = o.task_id and ts.settled_at <= maintsched.clock()
 left join maintsched.standing s on s.occurrence_id = o.occurrence_id
 where (case when o.closed_at is null then o.opens_at end) <= maintsched.clock()
-and (s.settled_at is null or s.settled_at <= maintsched.clock())
+and (s.settled_at is null or s.settled_at <= maintsched.clock());
+
+comment on view maintsched.standing_occurrence is 'Internal: Every occurrence that has opened and is not closed, with its status at clock(), as far as table standing answers for it.';
+comment on column maintsched.standing_occurrence.occurrence_id is 'The occurrence.';
+comment on column maintsched.standing_occurrence.task_id is 'The task.';
+comment on column maintsched.standing_occurrence.version is 'Version of the definition.';
+comment on column maintsched.standing_occurrence.timezone is 'Zone of the occurrence.';
+comment on column maintsched.standing_occurrence.opens_at is 'When it opened.';
+comment on column maintsched.standing_occurrence.due_at is 'From here it is overdue.';
+comment on column maintsched.standing_occurrence.closes_at is 'From here it is missed.';
+comment on column maintsched.standing_occurrence.status is 'Status at clock().';
+comment on column maintsched.standing_occurrence.outcome is 'Outcome of the last completion that counts.';
+comment on column maintsched.standing_occurrence.effective_at is 'From when it counts.';
+comment on column maintsched.standing_occurrence.judged_at is 'From when its verdict stands.';
+comment on column maintsched.standing_occurrence.backdated is 'Whether its claim was too far back.';
+comment on column maintsched.standing_occurrence.checklist_done is 'Checklist items ticked.';
+comment on column maintsched.standing_occurrence.started_at is 'When somebody began.';
+comment on column maintsched.standing_occurrence.started_by is 'Who began.';
+comment on column maintsched.standing_occurrence.passed is 'Whether the last completion is a pass that is not rejected, however late.';
+comment on column maintsched.standing_occurrence.closed is 'Whether tick() has closed it.';
+
+create view maintsched.live_occurrence as
+select s.*
+from maintsched.standing_occurrence s
 union all
 select u.*
 from maintsched.unsettled_occurrences() u;

@@ -144,39 +144,6 @@ comment on column maintsched.task_standing.next_due_at is 'The next time at whic
 comment on column maintsched.task_standing.next_opens_at is 'When the next one opens.';
 comment on column maintsched.task_standing.missed_before is 'Missed ones that were due after the newest pass.';
 
-create view maintsched.task_figure as
-select r.task_id, r.month, r.version,
-	r.done, r.late, r.failed, r.inconclusive, r.missed, 0 as overdue, r.waived, r.backdated
-from maintsched.task_month r
-where not exists (
-	select from maintsched.void_months() v
-	where v.task_id = r.task_id and v.month = r.month)
-union all
-select l.task_id, maintsched.due_month(l.due_at, l.timezone), l.version,
-	(l.status = 'done')::integer,
-	(l.status = 'late')::integer,
-	(l.status = 'failed')::integer,
-	(l.status = 'inconclusive')::integer,
-	(l.status = 'missed')::integer,
-	(l.status = 'overdue')::integer,
-	(l.status = 'waived')::integer,
-	l.backdated::integer
-from maintsched.live_occurrence l
-where l.due_at <= maintsched.clock() and l.status <> 'withdrawn';
-
-comment on view maintsched.task_figure is 'Internal: What became of the occurrences that fell due: of the rolled up months that hold at clock(), and of each occurrence that they do not answer for.';
-comment on column maintsched.task_figure.task_id is 'The task.';
-comment on column maintsched.task_figure.month is 'First day of the local month.';
-comment on column maintsched.task_figure.version is 'Version of the definition.';
-comment on column maintsched.task_figure.done is 'Passed, effective before due_at.';
-comment on column maintsched.task_figure.late is 'Passed, effective before closes_at.';
-comment on column maintsched.task_figure.failed is 'Last completion fail or partial, or rejected by its review.';
-comment on column maintsched.task_figure.inconclusive is 'Last completion inconclusive.';
-comment on column maintsched.task_figure.missed is 'Not passed when it closed.';
-comment on column maintsched.task_figure.overdue is 'Not passed, and not closed yet.';
-comment on column maintsched.task_figure.waived is 'Covered by a waiver that was approved in time; outside the rate.';
-comment on column maintsched.task_figure.backdated is 'Of all these, whose completion claimed a time too far back.';
-
 create function maintsched.other_years() returns table (
 	task_id bigint, since date, done bigint, late bigint, failed bigint, inconclusive bigint, missed bigint)
 language plpgsql stable security definer rows 10
@@ -240,7 +207,7 @@ left join (
 	and maintsched.due_month(w.due_at, w.timezone) >= y.since
 	group by w.task_id) l on l.task_id = t.task_id;
 
-comment on view maintsched.task_year is 'Internal: task_figure of the current local month and the eleven before, per task.';
+comment on view maintsched.task_year is 'Internal: What became of the occurrences that fell due in the current local month and the eleven before, per task.';
 comment on column maintsched.task_year.task_id is 'The task.';
 comment on column maintsched.task_year.done is 'Passed, effective before due_at.';
 comment on column maintsched.task_year.late is 'Passed, effective before closes_at.';

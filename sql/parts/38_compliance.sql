@@ -65,11 +65,44 @@ select s.calendar, s.task, array_to_string(v.teams, '/') as team, v.cadence, s.m
 	s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue, s.waived, s.backdated,
 	maintsched.on_time_rate(s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue) as on_time_rate
 from (
-	select t.calendar, t.name as task, f.task_id, f.month, max(f.version) as version,
+	select f.calendar, f.task, f.task_id, f.month, max(f.version) as version,
 		sum(f.done)::bigint as done, sum(f.late)::bigint as late, sum(f.failed)::bigint as failed, sum(f.inconclusive)::bigint as inconclusive, sum(f.missed)::bigint as missed, sum(f.overdue)::bigint as overdue, sum(f.waived)::bigint as waived, sum(f.backdated)::bigint as backdated
-	from maintsched.task_figure f
-	join maintsched.task t on t.task_id = f.task_id
-	group by t.calendar, t.name, f.task_id, f.month) s
+	from (
+		select t.calendar, t.name as task, t.task_id, r.month, r.version,
+			r.done, r.late, r.failed, r.inconclusive, r.missed, 0 as overdue, r.waived, r.backdated
+		from maintsched.task_month r
+		join maintsched.task t on t.task_id = r.task_id
+		where not exists (
+			select from maintsched.void_months() v
+			where v.task_id = r.task_id and v.month = r.month)
+		union all
+		-- live_occurrence in its two parts, of which the first is found by task
+		select t.calendar, t.name, t.task_id, maintsched.due_month(l.due_at, l.timezone), l.version,
+			(l.status = 'done')::integer,
+			(l.status = 'late')::integer,
+			(l.status = 'failed')::integer,
+			(l.status = 'inconclusive')::integer,
+			(l.status = 'missed')::integer,
+			(l.status = 'overdue')::integer,
+			(l.status = 'waived')::integer,
+			l.backdated::integer
+		from maintsched.standing_occurrence l
+		join maintsched.task t on t.task_id = l.task_id
+		where l.due_at <= maintsched.clock() and l.status <> 'withdrawn'
+		union all
+		select t.calendar, t.name, t.task_id, maintsched.due_month(l.due_at, l.timezone), l.version,
+			(l.status = 'done')::integer,
+			(l.status = 'late')::integer,
+			(l.status = 'failed')::integer,
+			(l.status = 'inconclusive')::integer,
+			(l.status = 'missed')::integer,
+			(l.status = 'overdue')::integer,
+			(l.status = 'waived')::integer,
+			l.backdated::integer
+		from maintsched.unsettled_occurrences() l
+		join maintsched.task t on t.task_id = l.task_id
+		where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
+	group by f.calendar, f.task, f.task_id, f.month) s
 join maintsched.task_version v on v.task_id = s.task_id and v.version = s.version;
 
 comment on view maintsched.task_monthly is 'What became of the occurrences that fell due, per task and local month.';

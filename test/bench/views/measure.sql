@@ -77,7 +77,6 @@ begin
 	end if;
 	insert into bench.result (what, bound, ms, raw_ms, equal, note)
 	values (what, bound, ms, raw_ms, equal, rows || ' rows');
-	raise notice '% % ms, raw % ms, %', what, round(ms, 1), round(raw_ms), case when equal then 'equal' else 'DIFFERENT' end;
 end
 $$;
 

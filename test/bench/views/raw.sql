@@ -8,6 +8,7 @@
 create view bench.verdict as
 select o.*, c.outcome, c.effective_at, coalesce(c.backdated, false) as backdated,
 	case when c.decision = 'rejected' then c.reviewed_at else c.effective_at end as judged_at,
+	c.outcome = 'pass' and c.decision is distinct from 'rejected' as passed,
 	date_trunc('month', (o.due_at - interval '1 microsecond') at time zone o.timezone)::date as month,
 	case
 		when c.outcome = 'pass' and c.decision is distinct from 'rejected' and c.effective_at < o.due_at then 'done'
@@ -56,7 +57,7 @@ and (o.withdrawn_at is null or o.withdrawn_at > maintsched.clock());
 -- the counts of the current local month and the eleven before
 create view bench.tally as
 select v.task_id, v.version,
-	max(v.judged_at) filter (where v.status in ('done', 'late')) as passed_at,
+	max(v.judged_at) filter (where v.passed and v.status <> 'waived') as passed_at,
 	max(case v.status when 'missed' then v.closes_at when 'failed' then v.judged_at end) as failed_at,
 	max(v.judged_at) filter (where v.status = 'inconclusive') as inconclusive_at,
 	max(v.due_at) filter (where v.status = 'waived') as waived_due,
@@ -143,12 +144,12 @@ from bench.raw_standing s;
 
 create view bench.raw_due_tasks as
 with v as materialized (
-	select v.occurrence_id, v.task_id, v.due_at, v.closes_at, v.judged_at, v.status
+	select v.occurrence_id, v.task_id, v.due_at, v.closes_at, v.judged_at, v.passed, v.status
 	from bench.verdict v
 ), passed as (
 	select v.task_id, max(v.judged_at) as at
 	from v
-	where v.status in ('done', 'late')
+	where v.passed and v.status <> 'waived'
 	group by v.task_id
 ), missed as (
 	select v.task_id, count(*) as missed

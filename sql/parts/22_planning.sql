@@ -169,7 +169,7 @@ comment on function maintsched.since_due(timestamptz, interval, text) is
 
 create function maintsched.put_occurrences(
 	task maintsched.task, zone text, version integer, instances maintsched.expansion[],
-	after_start timestamp, known_until timestamptz)
+	after_start timestamp, known_until timestamptz, at timestamptz)
 returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -182,19 +182,25 @@ as $$
 	from unnest(instances) e
 	where (after_start is null or e.local_start > after_start)
 	and e.due_at > (task).effective_from
-	and (e.opens_at > maintsched.clock() or e.opens_at >= known_until)
+	and (e.opens_at > at or e.opens_at >= known_until)
+	-- what stays as it is is not locked
+	and not exists (
+		select
+		from maintsched.occurrence x
+		where x.task_id = (task).task_id and x.local_start = e.local_start and x.timezone = zone
+		and (x.version, x.opens_at, x.due_at, x.simulated)
+			= (put_occurrences.version, e.opens_at, e.due_at, maintsched.clock_simulated())
+		and x.closes_at is not distinct from e.closes_at
+		and x.withdrawn_at is null)
 	on conflict (task_id, local_start, timezone) do update
 	set version = excluded.version, opens_at = excluded.opens_at,
 		due_at = excluded.due_at, closes_at = excluded.closes_at,
-		simulated = excluded.simulated
-	where maintsched.unopened(o.opens_at, o.simulated)
-	and (o.version, o.opens_at, o.due_at, o.closes_at, o.simulated)
-		is distinct from
-		(excluded.version, excluded.opens_at, excluded.due_at, excluded.closes_at, excluded.simulated)
+		simulated = excluded.simulated, withdrawn_at = null, withdrawn_reason = null
+	where o.opens_at > at and maintsched.unopened(o.opens_at, o.simulated)
 $$;
 
-comment on function maintsched.put_occurrences(maintsched.task, text, integer, maintsched.expansion[], timestamp, timestamptz) is
-'Internal: Writes instances of a task that start after after_start, fall due after effective_from, and have not opened yet or opened from known_until on. Those that are there and unopened are brought up to date.';
+comment on function maintsched.put_occurrences(maintsched.task, text, integer, maintsched.expansion[], timestamp, timestamptz, timestamptz) is
+'Internal: Writes instances of a task that start after after_start, fall due after effective_from, and have not opened by the instant at, or opened from known_until on. Those that are there and unopened are brought up to date.';
 
 create function maintsched.take_back(task maintsched.task, zone text) returns void
 language sql
@@ -270,9 +276,8 @@ as $$
 declare
 	max_count constant integer := 1000;
 	max_rounds constant integer := 20;
-	at constant timestamptz := maintsched.clock();
-	horizon constant timestamptz := at + make_interval(
-		secs => extract(epoch from current_setting('maintsched.horizon')::interval)::double precision);
+	at timestamptz;
+	horizon timestamptz;
 	task maintsched.task;
 	zone text;
 	version integer;
@@ -291,6 +296,11 @@ begin
 	where t.task_id = plan_task.task_id
 	for no key update;
 
+	-- not clock(): who waited for the task must not plan anew what has opened
+	-- and was worked on meanwhile
+	at := maintsched.recorded_by_now();
+	horizon := at + make_interval(
+		secs => extract(epoch from current_setting('maintsched.horizon')::interval)::double precision);
 	zone := maintsched.task_zone(task);
 	version := maintsched.note_version(task);
 
@@ -347,7 +357,7 @@ begin
 		end if;
 
 		perform maintsched.put_occurrences(task, zone, version, expanded[1:taken], last_opened,
-			case when fresh then '-infinity' else known_until end);
+			case when fresh then '-infinity' else known_until end, at);
 
 		ahead := ahead + greatest(taken - behind, 0);
 		kept := kept || array(
@@ -367,7 +377,7 @@ begin
 	with gone as (
 		delete from maintsched.occurrence o
 		where o.task_id = task.task_id
-		and maintsched.unopened(o.opens_at, o.simulated)
+		and o.opens_at > at and maintsched.unopened(o.opens_at, o.simulated)
 		and o.facts = 0
 		and (o.timezone <> zone or o.local_start <> all (kept))
 		returning o.occurrence_id
@@ -378,7 +388,7 @@ begin
 	update maintsched.occurrence o
 	set withdrawn_at = at, withdrawn_reason = 'no longer planned'
 	where o.task_id = task.task_id
-	and maintsched.unopened(o.opens_at, o.simulated)
+	and o.opens_at > at and maintsched.unopened(o.opens_at, o.simulated)
 	and o.facts > 0 and o.withdrawn_at is null
 	and (o.timezone <> zone or o.local_start <> all (kept));
 
@@ -505,18 +515,13 @@ begin
 			from maintsched.task_plan p
 			where p.next_opens_at <= maintsched.clock()
 			for no key update of p skip locked));
-		perform maintsched.rebuild_rollups(everything => false);
-		perform maintsched.close_occurrences();
-		perform maintsched.roll_up_owed();
-		-- a month has begun, or a task has another zone
-		perform maintsched.note_years(array(
-			select s.task_id
-			from maintsched.task_state s
-			join maintsched.task t on t.task_id = s.task_id
-			join maintsched.calendar c on c.name = t.calendar
-			join maintsched.zone_year z on z.zone = coalesce(t.timezone, c.timezone)
-			where s.year_since is distinct from z.since
-			for no key update of s skip locked));
+		-- where another session is at it, there is nothing left to do
+		if maintsched.lock_rollups(wait => false) then
+			perform maintsched.rebuild_missing();
+			perform maintsched.close_occurrences();
+			perform maintsched.roll_up_owed();
+			perform maintsched.note_years(maintsched.stale_years());
+		end if;
 	end if;
 	return 0;
 end

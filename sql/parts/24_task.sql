@@ -258,7 +258,7 @@ begin
 	insert into maintsched.calendar_change (calendar, task_id, task, field, new, reason)
 	values (task.calendar, task.task_id, task.name, 'added', task.title, reason);
 	insert into maintsched.task_state (task_id, settled_at)
-	values (task.task_id, maintsched.clock());
+	values (task.task_id, '-infinity');
 	perform maintsched.plan_task(task.task_id);
 	return task.task_id;
 end

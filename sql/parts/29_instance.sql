@@ -206,7 +206,12 @@ begin
 	end if;
 
 	if what.calendar is null then
-		perform maintsched.rebuild_rollups(everything => false);
+		perform maintsched.need_read_committed('resume(''all'')');
+		if not maintsched.clock_simulated() then
+			perform maintsched.lock_rollups(wait => true);
+			perform maintsched.rebuild_missing();
+			perform maintsched.note_years(maintsched.stale_years());
+		end if;
 		perform maintsched.apply_access();
 		perform maintsched.note_instance();
 	end if;

@@ -2,6 +2,24 @@
 -- 33_rolling: keeping the tables of 32_rollup
 --
 
+create function maintsched.lock_rollups(wait boolean) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	key constant integer := 'maintsched'::regnamespace::oid::integer;
+begin
+	if not wait then
+		return pg_try_advisory_xact_lock(key, 0);
+	end if;
+	perform pg_advisory_xact_lock(key, 0);
+	return true;
+end
+$$;
+
+comment on function maintsched.lock_rollups(boolean) is
+'Internal: Taken by whoever writes task_state and the months, so that there is one at a time; true when taken.';
+
 create function maintsched.months_of(occurrence_ids bigint[]) returns setof maintsched.task_month
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -189,6 +207,22 @@ $$;
 comment on function maintsched.note_years(bigint[]) is
 'Internal: Sums up the current local month and the eleven before for these tasks, so that the views need not.';
 
+create function maintsched.stale_years() returns bigint[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select array(
+		select s.task_id
+		from maintsched.task_state s
+		join maintsched.task t on t.task_id = s.task_id
+		join maintsched.calendar c on c.name = t.calendar
+		join maintsched.zone_year z on z.zone = coalesce(t.timezone, c.timezone)
+		where s.year_since is distinct from z.since)
+$$;
+
+comment on function maintsched.stale_years() is
+'Internal: The tasks whose sums of twelve months end with another month than the current one: a month has begun, or they have another zone.';
+
 create function maintsched.note_standing(occurrence_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -247,12 +281,18 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
+declare
+	-- locked first, derived in a later statement, which sees what was recorded
+	ids constant bigint[] := array(
+		select o.occurrence_id
+		from maintsched.occurrence o
+		where o.task_id = note_waivers.task_id
+		and o.due_at >= since and o.due_at < until
+		and (o.closed_at is null or o.due_at > maintsched.clock())
+		order by o.occurrence_id
+		for no key update);
 begin
-	perform maintsched.note_standing(o.occurrence_id)
-	from maintsched.occurrence o
-	where o.task_id = note_waivers.task_id
-	and o.due_at >= since and o.due_at < until
-	and (o.closed_at is null or o.due_at > maintsched.clock());
+	perform maintsched.note_standing(i) from unnest(ids) i;
 end
 $$;
 
@@ -267,6 +307,7 @@ declare
 	at constant timestamptz := maintsched.clock();
 	paused constant bigint[] := maintsched.paused_tasks();
 	ids bigint[];
+	ahead bigint[];
 	tasks bigint[];
 	months maintsched.task_month[];
 begin
@@ -278,13 +319,22 @@ begin
 		where o.closed_at is null and o.closes_at <= at
 		and o.task_id <> all (paused)
 		for no key update of o skip locked);
+	-- A session that waited had a clock() behind what it waited for, and left it
+	-- to be derived again.
+	ahead := array(
+		select o.occurrence_id
+		from maintsched.standing s
+		join maintsched.occurrence o on o.occurrence_id = s.occurrence_id
+		where s.settled_at > at
+		for no key update of o skip locked);
+	perform maintsched.note_standing(i) from unnest(ahead) i;
+	-- nor does a tick() that began before another one undo its work
 	tasks := array(
 		select s.task_id
 		from maintsched.task_state s
-		where s.task_id in (
-			select o.task_id from maintsched.occurrence o where o.occurrence_id = any (ids))
-		order by s.task_id
-		for no key update skip locked);
+		where s.settled_at <= at
+		and s.task_id in (
+			select o.task_id from maintsched.occurrence o where o.occurrence_id = any (ids)));
 	-- what a simulated clock has put ahead of real time is not over yet
 	ids := array(
 		select o.occurrence_id
@@ -346,9 +396,8 @@ begin
 		from maintsched.task_state s
 		where s.task_id in (
 			select w.task_id from maintsched.rollup_owed w where w.clock_at <= maintsched.clock())
-		and s.task_id <> all (paused)
-		order by s.task_id
-		for no key update skip locked);
+		and s.settled_at <= maintsched.clock()
+		and s.task_id <> all (paused));
 	if cardinality(tasks) = 0 then
 		return;
 	end if;
@@ -399,7 +448,7 @@ as $$
 declare
 	months maintsched.task_month[];
 begin
-	perform from maintsched.task_state s where s.task_id = move_rollups.task_id for no key update;
+	perform maintsched.lock_rollups(wait => true);
 	months := array(
 		select m from maintsched.task_month m where m.task_id = move_rollups.task_id);
 	perform maintsched.add_months(months, -1, was);
@@ -410,41 +459,37 @@ $$;
 comment on function maintsched.move_rollups(bigint, text, text) is
 'Internal: A task went to another calendar: so do its months.';
 
-create function maintsched.rebuild_rollups(everything boolean default true) returns void
-language plpgsql security definer
+create function maintsched.rebuild_missing() returns void
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
 	batch constant integer := 100;
-	missing bigint[];
-	tasks bigint[];
-	months maintsched.task_month[];
-begin
-	perform maintsched.need_read_committed('rebuild_rollups()');
-	if everything then
-		lock table maintsched.task_state in exclusive mode;
-		delete from maintsched.standing;
-		delete from maintsched.task_state;
-		delete from maintsched.task_month;
-		delete from maintsched.calendar_month;
-		delete from maintsched.control_month;
-		delete from maintsched.rollup_owed w where w.clock_at <= maintsched.clock();
-	end if;
-
-	missing := array(
+	missing constant bigint[] := array(
 		select t.task_id
 		from maintsched.task t
 		where not exists (select from maintsched.task_state s where s.task_id = t.task_id)
 		order by t.task_id);
+	tasks bigint[];
+	months maintsched.task_month[];
+	ids bigint[];
+begin
 	for i in 1 .. cardinality(missing) by batch loop
-		with added as (
-			insert into maintsched.task_state (task_id, settled_at)
-			select m, maintsched.clock()
-			from unnest(missing[i : i + batch - 1]) m
-			on conflict do nothing
-			returning task_id
-		)
-		select array_agg(a.task_id) into tasks from added a;
+		tasks := missing[i : i + batch - 1];
+		-- locked first, derived in a later statement, which sees what was recorded
+		ids := array(
+			select o.occurrence_id
+			from maintsched.occurrence o
+			where o.task_id = any (tasks) and o.closed_at is null
+			and (o.facts > 0 or exists (
+				select from maintsched.waiver w
+				where w.task_id = o.task_id and w.since <= o.due_at and w.expires_at > o.due_at))
+			order by o.occurrence_id
+			for no key update);
+		perform maintsched.note_standing(o) from unnest(ids) o;
+		insert into maintsched.task_state (task_id, settled_at)
+		select t, maintsched.clock() from unnest(tasks) t
+		on conflict do nothing;
 		months := array(
 			select m
 			from maintsched.months_of(array(
@@ -454,18 +499,39 @@ begin
 		select m.* from unnest(months) m;
 		perform maintsched.add_months(months, 1);
 		perform maintsched.note_state(months, true);
-		perform maintsched.note_standing(o.occurrence_id)
-		from maintsched.occurrence o
-		where o.task_id = any (tasks) and o.closed_at is null
-		and (o.facts > 0 or exists (
-			select from maintsched.waiver w
-			where w.task_id = o.task_id and w.since <= o.due_at and w.expires_at > o.due_at));
 	end loop;
 end
 $$;
 
-comment on function maintsched.rebuild_rollups(boolean) is
-'Derives all figures that the views read anew from the facts; everything => false only what is missing, as after a restore. The views say the same before and after, and are slower in between. Errors: feature_not_supported (0A000) outside read committed.';
+comment on function maintsched.rebuild_missing() is
+'Internal: Derives from the facts what is kept of tasks of which nothing is kept, as after a restore. Under lock_rollups().';
+
+create function maintsched.rebuild_rollups() returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform maintsched.need_read_committed('rebuild_rollups()');
+	if maintsched.clock_simulated() then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = 'rebuild_rollups() needs real time',
+			hint = 'What is rolled up holds for everybody. First: reset maintsched.now;';
+	end if;
+	perform maintsched.lock_rollups(wait => true);
+	delete from maintsched.standing;
+	delete from maintsched.task_state;
+	delete from maintsched.task_month;
+	delete from maintsched.calendar_month;
+	delete from maintsched.control_month;
+	delete from maintsched.rollup_owed w where w.clock_at <= maintsched.clock();
+	perform maintsched.rebuild_missing();
+	perform maintsched.note_years(maintsched.stale_years());
+end
+$$;
+
+comment on function maintsched.rebuild_rollups() is
+'Derives all figures that the views read anew from the facts. The views say the same before and after. resume(''all'') does it after a restore, so there should be no need to. Errors: feature_not_supported (0A000) outside read committed, object_not_in_prerequisite_state under maintsched.now.';
 
 create function maintsched.need_read_committed(what text) returns void
 language plpgsql stable

@@ -168,6 +168,16 @@ $$;
 comment on function maintsched.record_corrective_action(bigint, text, jsonb) is
 'Records what was done about what a completion found; returns the action_id. It changes no status: a later completion does. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';
 
+create function maintsched.share_task(task_id bigint) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	select from maintsched.task t where t.task_id = share_task.task_id for share
+$$;
+
+comment on function maintsched.share_task(bigint) is
+'Internal: Keeps a task from being planned anew or retired while something is recorded about occurrences that have not opened. Taken before them.';
+
 create function maintsched.check_expiry(expires_at timestamptz) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -201,6 +211,8 @@ declare
 begin
 	perform maintsched.need_words('a reason is needed to request a waiver', reason);
 	perform maintsched.check_expiry(expires_at);
+	perform maintsched.share_task((
+		select x.task_id from maintsched.occurrence x where x.occurrence_id = request_waiver.occurrence_id));
 	o := maintsched.take_occurrence(occurrence_id);
 	if o.withdrawn_at <= maintsched.recorded_by_now() then
 		raise exception using
@@ -313,6 +325,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+	perform maintsched.share_task(w.task_id);
 	if w.occurrence_id is not null then
 		perform maintsched.take_occurrence(w.occurrence_id);
 	end if;

@@ -215,6 +215,8 @@ begin
 		if maintsched.role_oid(a.role) is null then
 			raise warning 'role "%" has access as % and does not exist', a.role, a.access
 				using hint = format('Create it, or take the access away: select maintsched.revoke_access(%L);', a.role);
+			-- whoever has its oid here is somebody else
+			update maintsched.access x set role_oid = null where x.role = a.role and not at_home;
 		elsif at_home and maintsched.role_oid(a.role) <> a.role_oid then
 			raise warning 'role "%" is not the one that was given access as %', a.role, a.access
 				using hint = format('That one was dropped. Where the new one shall have its access: select maintsched.grant_access(%L, %L);', a.role, a.access);

@@ -407,8 +407,9 @@ call pg_temp.back('back');
 set maintsched.now = '2025-01-15 00:00+00';
 select maintsched.tick() is not null as ticked;
 call pg_temp.back('rolled up');
-set maintsched.now = '2025-01-15 00:00+00';
+reset maintsched.now;
 select maintsched.rebuild_rollups();
+set maintsched.now = '2025-01-15 00:00+00';
 call pg_temp.back('rebuilt');
 
 -- Whatever is not as wanted: calls that went wrong or did not, then rows.

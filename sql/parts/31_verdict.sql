@@ -114,8 +114,8 @@ comment on function maintsched.end_text(timestamptz, text) is
 
 create view maintsched.waiver_cover as
 with standing as not materialized (
-	select w.waiver_id, w.task_id, w.occurrence_id, w.since, w.expires_at, w.reason,
-		a.clock_at as approved_at, a.recorded_by as approved_by, r.clock_at as revoked_at, s.with_simulated
+	select w.waiver_id, w.task_id, w.occurrence_id, w.since, w.expires_at,
+		a.clock_at as approved_at, r.clock_at as revoked_at, s.with_simulated
 	from (values (true), (false)) s(with_simulated)
 	join maintsched.waiver w on s.with_simulated or not w.simulated
 	join maintsched.waiver_decision a on a.waiver_id = w.waiver_id and a.decision = 'approved'
@@ -123,17 +123,17 @@ with standing as not materialized (
 	left join maintsched.waiver_decision r on r.waiver_id = w.waiver_id and r.decision = 'revoked'
 		and r.clock_at <= maintsched.clock() and (s.with_simulated or not r.simulated)
 ), covered as (
-	select w.*, o.occurrence_id as covers, o.due_at, o.closed_at
+	select w.*, o.occurrence_id as covers, o.due_at
 	from standing w
 	join maintsched.occurrence o on o.occurrence_id = w.occurrence_id and o.due_at < w.expires_at
 	union all
-	select w.*, o.occurrence_id, o.due_at, o.closed_at
+	select w.*, o.occurrence_id, o.due_at
 	from standing w
 	join maintsched.occurrence o on o.task_id = w.task_id
 		and o.due_at >= w.since and o.due_at < w.expires_at
 	where w.occurrence_id is null
 )
-select c.covers as occurrence_id, c.with_simulated, c.waiver_id, c.approved_at, c.approved_by, c.reason, c.closed_at,
+select c.covers as occurrence_id, c.with_simulated, c.waiver_id,
 	c.approved_at < c.due_at and (c.revoked_at is null or c.revoked_at >= c.due_at) as waived,
 	c.approved_at >= c.due_at and c.revoked_at is null as accepted
 from covered c;
@@ -142,10 +142,6 @@ comment on view maintsched.waiver_cover is 'Internal: Which occurrences the appr
 comment on column maintsched.waiver_cover.occurrence_id is 'An occurrence that it covers: its own, or one that is due in [since, expires_at).';
 comment on column maintsched.waiver_cover.with_simulated is 'Whether simulated facts count.';
 comment on column maintsched.waiver_cover.waiver_id is 'The waiver.';
-comment on column maintsched.waiver_cover.approved_at is 'clock() of the approval.';
-comment on column maintsched.waiver_cover.approved_by is 'Who approved it.';
-comment on column maintsched.waiver_cover.reason is 'Why it was asked for.';
-comment on column maintsched.waiver_cover.closed_at is 'Of the occurrence.';
 comment on column maintsched.waiver_cover.waived is 'Whether it was in force at due_at: approved before it and not revoked before it.';
 comment on column maintsched.waiver_cover.accepted is 'Whether it was approved too late to change anything.';
 
@@ -159,6 +155,7 @@ select o.occurrence_id, o.task_id, o.version, o.timezone, o.opens_at, o.due_at, 
 	coalesce(last.decision = 'rejected', false) as rejected,
 	coalesce(cover.waived, false) as waived,
 	coalesce(cover.accepted, false) as exception_accepted,
+	cover.waiver_id,
 	maintsched.derive_status(o.opens_at, o.due_at, o.closes_at, o.withdrawn_at,
 		last.outcome, coalesce(last.decision = 'rejected', false), last.effective_at,
 		cover.waived, maintsched.clock()) as status
@@ -180,7 +177,8 @@ left join lateral (
 	order by c.attempt desc
 	limit 1) last on true
 cross join lateral (
-	select bool_or(w.waived) as waived, bool_or(w.accepted) as accepted
+	select bool_or(w.waived) as waived, bool_or(w.accepted) as accepted,
+		coalesce(min(w.waiver_id) filter (where w.waived), min(w.waiver_id) filter (where w.accepted)) as waiver_id
 	from maintsched.waiver_cover w
 	where w.occurrence_id = o.occurrence_id and w.with_simulated = s.with_simulated) cover;
 
@@ -216,6 +214,7 @@ comment on column maintsched.occurrence_fact.reviewed_at is 'clock() of the revi
 comment on column maintsched.occurrence_fact.rejected is 'Whether the review rejected it.';
 comment on column maintsched.occurrence_fact.waived is 'Whether a waiver was in force at due_at.';
 comment on column maintsched.occurrence_fact.exception_accepted is 'Whether a waiver was approved after due_at.';
+comment on column maintsched.occurrence_fact.waiver_id is 'That waiver.';
 comment on column maintsched.occurrence_fact.status is 'Status at clock().';
 
 create view maintsched.checklist_standing as

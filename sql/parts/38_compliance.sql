@@ -6,43 +6,52 @@
 --
 
 create view maintsched.compliance_monthly as
+with correction as materialized (
+	select f.calendar, f.month, sum(f.done) as done, sum(f.late) as late, sum(f.failed) as failed, sum(f.inconclusive) as inconclusive,
+		sum(f.missed) as missed, sum(f.overdue) as overdue, sum(f.waived) as waived, sum(f.backdated) as backdated
+	from (
+		select t.calendar, v.month, -v.done as done, -v.late as late, -v.failed as failed,
+			-v.inconclusive as inconclusive, -v.missed as missed, 0 as overdue, -v.waived as waived, -v.backdated as backdated
+		from maintsched.void_months() v
+		join maintsched.task t using (task_id)
+		union all
+		select t.calendar, maintsched.due_month(l.due_at, l.timezone),
+			(l.status = 'done')::integer,
+			(l.status = 'late')::integer,
+			(l.status = 'failed')::integer,
+			(l.status = 'inconclusive')::integer,
+			(l.status = 'missed')::integer,
+			(l.status = 'overdue')::integer,
+			(l.status = 'waived')::integer,
+			l.backdated::integer
+		from maintsched.live_occurrence l
+		join maintsched.task t using (task_id)
+		where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
+	group by f.calendar, f.month
+)
 select s.calendar, s.month,
 	s.done + s.late + s.failed + s.inconclusive + s.missed + s.overdue + s.waived as occurrences,
 	s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue, s.waived, s.backdated,
 	maintsched.on_time_rate(s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue) as on_time_rate
 from (
-	select calendar, month,
-		coalesce(r.done, 0) + coalesce(p.done, 0) as done,
-		coalesce(r.late, 0) + coalesce(p.late, 0) as late,
-		coalesce(r.failed, 0) + coalesce(p.failed, 0) as failed,
-		coalesce(r.inconclusive, 0) + coalesce(p.inconclusive, 0) as inconclusive,
-		coalesce(r.missed, 0) + coalesce(p.missed, 0) as missed,
+	select r.calendar, r.month,
+		r.done + coalesce(p.done, 0) as done,
+		r.late + coalesce(p.late, 0) as late,
+		r.failed + coalesce(p.failed, 0) as failed,
+		r.inconclusive + coalesce(p.inconclusive, 0) as inconclusive,
+		r.missed + coalesce(p.missed, 0) as missed,
 		coalesce(p.overdue, 0) as overdue,
-		coalesce(r.waived, 0) + coalesce(p.waived, 0) as waived,
-		coalesce(r.backdated, 0) + coalesce(p.backdated, 0) as backdated
+		r.waived + coalesce(p.waived, 0) as waived,
+		r.backdated + coalesce(p.backdated, 0) as backdated
 	from maintsched.calendar_month r
-	full join (
-		select f.calendar, f.month, sum(f.done) as done, sum(f.late) as late, sum(f.failed) as failed, sum(f.inconclusive) as inconclusive,
-			sum(f.missed) as missed, sum(f.overdue) as overdue, sum(f.waived) as waived, sum(f.backdated) as backdated
-		from (
-			select t.calendar, v.month, -v.done as done, -v.late as late, -v.failed as failed,
-				-v.inconclusive as inconclusive, -v.missed as missed, 0 as overdue, -v.waived as waived, -v.backdated as backdated
-			from maintsched.void_months() v
-			join maintsched.task t using (task_id)
-			union all
-			select t.calendar, maintsched.due_month(l.due_at, l.timezone),
-				(l.status = 'done')::integer,
-				(l.status = 'late')::integer,
-				(l.status = 'failed')::integer,
-				(l.status = 'inconclusive')::integer,
-				(l.status = 'missed')::integer,
-				(l.status = 'overdue')::integer,
-				(l.status = 'waived')::integer,
-				l.backdated::integer
-			from maintsched.live_occurrence l
-			join maintsched.task t using (task_id)
-			where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
-		group by f.calendar, f.month) p using (calendar, month)) s
+	left join correction p using (calendar, month)
+	union all
+	select p.calendar, p.month, p.done, p.late, p.failed, p.inconclusive, p.missed, p.overdue, p.waived, p.backdated
+	from correction p
+	where not exists (
+		select
+		from maintsched.calendar_month r
+		where r.calendar = p.calendar and r.month = p.month)) s
 where s.done + s.late + s.failed + s.inconclusive + s.missed + s.overdue + s.waived > 0;
 
 comment on view maintsched.compliance_monthly is 'What became of the occurrences that fell due, per calendar and local month.';
@@ -123,48 +132,57 @@ comment on column maintsched.task_monthly.backdated is 'Of all these, whose comp
 comment on column maintsched.task_monthly.on_time_rate is 'done / (done + late + failed + inconclusive + missed + overdue), 0 to 1; NULL: all are waived.';
 
 create view maintsched.control_monthly as
+with correction as materialized (
+	select f.framework, f.control, f.calendar, f.month, sum(f.done) as done, sum(f.late) as late, sum(f.failed) as failed, sum(f.inconclusive) as inconclusive,
+		sum(f.missed) as missed, sum(f.overdue) as overdue, sum(f.waived) as waived, sum(f.backdated) as backdated
+	from (
+		select split_part(c, ' ', 1) as framework, substr(c, strpos(c, ' ') + 1) as control, t.calendar, v.month,
+			-v.done as done, -v.late as late, -v.failed as failed,
+			-v.inconclusive as inconclusive, -v.missed as missed, 0 as overdue, -v.waived as waived, -v.backdated as backdated
+		from maintsched.void_months() v
+		join maintsched.task t using (task_id)
+		join maintsched.task_version d on d.task_id = v.task_id and d.version = v.version
+		cross join lateral unnest(d.controls) c
+		union all
+		select split_part(c, ' ', 1), substr(c, strpos(c, ' ') + 1), t.calendar, maintsched.due_month(l.due_at, l.timezone),
+			(l.status = 'done')::integer,
+			(l.status = 'late')::integer,
+			(l.status = 'failed')::integer,
+			(l.status = 'inconclusive')::integer,
+			(l.status = 'missed')::integer,
+			(l.status = 'overdue')::integer,
+			(l.status = 'waived')::integer,
+			l.backdated::integer
+		from maintsched.live_occurrence l
+		join maintsched.task t using (task_id)
+		join maintsched.task_version d on d.task_id = l.task_id and d.version = l.version
+		cross join lateral unnest(d.controls) c
+		where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
+	group by f.framework, f.control, f.calendar, f.month
+)
 select s.framework, s.control, s.calendar, s.month,
 	s.done + s.late + s.failed + s.inconclusive + s.missed + s.overdue + s.waived as occurrences,
 	s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue, s.waived, s.backdated,
 	maintsched.on_time_rate(s.done, s.late, s.failed, s.inconclusive, s.missed, s.overdue) as on_time_rate
 from (
-	select framework, control, calendar, month,
-		coalesce(r.done, 0) + coalesce(p.done, 0) as done,
-		coalesce(r.late, 0) + coalesce(p.late, 0) as late,
-		coalesce(r.failed, 0) + coalesce(p.failed, 0) as failed,
-		coalesce(r.inconclusive, 0) + coalesce(p.inconclusive, 0) as inconclusive,
-		coalesce(r.missed, 0) + coalesce(p.missed, 0) as missed,
+	select r.framework, r.control, r.calendar, r.month,
+		r.done + coalesce(p.done, 0) as done,
+		r.late + coalesce(p.late, 0) as late,
+		r.failed + coalesce(p.failed, 0) as failed,
+		r.inconclusive + coalesce(p.inconclusive, 0) as inconclusive,
+		r.missed + coalesce(p.missed, 0) as missed,
 		coalesce(p.overdue, 0) as overdue,
-		coalesce(r.waived, 0) + coalesce(p.waived, 0) as waived,
-		coalesce(r.backdated, 0) + coalesce(p.backdated, 0) as backdated
+		r.waived + coalesce(p.waived, 0) as waived,
+		r.backdated + coalesce(p.backdated, 0) as backdated
 	from maintsched.control_month r
-	full join (
-		select f.framework, f.control, f.calendar, f.month, sum(f.done) as done, sum(f.late) as late, sum(f.failed) as failed, sum(f.inconclusive) as inconclusive,
-			sum(f.missed) as missed, sum(f.overdue) as overdue, sum(f.waived) as waived, sum(f.backdated) as backdated
-		from (
-			select split_part(c, ' ', 1) as framework, substr(c, strpos(c, ' ') + 1) as control, t.calendar, v.month,
-				-v.done as done, -v.late as late, -v.failed as failed,
-				-v.inconclusive as inconclusive, -v.missed as missed, 0 as overdue, -v.waived as waived, -v.backdated as backdated
-			from maintsched.void_months() v
-			join maintsched.task t using (task_id)
-			join maintsched.task_version d on d.task_id = v.task_id and d.version = v.version
-			cross join lateral unnest(d.controls) c
-			union all
-			select split_part(c, ' ', 1), substr(c, strpos(c, ' ') + 1), t.calendar, maintsched.due_month(l.due_at, l.timezone),
-				(l.status = 'done')::integer,
-				(l.status = 'late')::integer,
-				(l.status = 'failed')::integer,
-				(l.status = 'inconclusive')::integer,
-				(l.status = 'missed')::integer,
-				(l.status = 'overdue')::integer,
-				(l.status = 'waived')::integer,
-				l.backdated::integer
-			from maintsched.live_occurrence l
-			join maintsched.task t using (task_id)
-			join maintsched.task_version d on d.task_id = l.task_id and d.version = l.version
-			cross join lateral unnest(d.controls) c
-			where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
-		group by f.framework, f.control, f.calendar, f.month) p using (framework, control, calendar, month)) s
+	left join correction p using (framework, control, calendar, month)
+	union all
+	select p.framework, p.control, p.calendar, p.month, p.done, p.late, p.failed, p.inconclusive, p.missed, p.overdue, p.waived, p.backdated
+	from correction p
+	where not exists (
+		select
+		from maintsched.control_month r
+		where r.framework = p.framework and r.control = p.control and r.calendar = p.calendar and r.month = p.month)) s
 where s.framework = any (array(select k.name from maintsched.frameworks k where k.enabled))
 and s.done + s.late + s.failed + s.inconclusive + s.missed + s.overdue + s.waived > 0;
 

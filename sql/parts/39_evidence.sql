@@ -24,7 +24,7 @@ select f.occurrence_id, t.calendar, t.name as task, v.title,
 		from unnest(v.controls) c
 		where split_part(c, ' ', 1) = any (array(select f.name from maintsched.frameworks f where f.enabled))), '{}') as controls,
 	maintsched.status_rank(f.status) as status_rank,
-	w.waiver_id, w.waived_by, w.waiver_reason,
+	f.waiver_id, d.recorded_by as waived_by, w.reason as waiver_reason,
 	f.task_id, f.simulated as occurrence_simulated, f.with_simulated
 from maintsched.occurrence_fact f
 join maintsched.task t on t.task_id = f.task_id
@@ -38,13 +38,8 @@ left join lateral (
 		and r.clock_at <= maintsched.clock() and (f.with_simulated or not r.simulated)
 	where f.facts > 0 and c.occurrence_id = f.occurrence_id
 	and c.clock_at <= maintsched.clock() and (f.with_simulated or not c.simulated)) tried on true
-left join lateral (
-	select c.waiver_id, c.approved_by as waived_by, c.reason as waiver_reason
-	from maintsched.waiver_cover c
-	where c.occurrence_id = f.occurrence_id and c.with_simulated = f.with_simulated
-	and (c.waived or c.accepted)
-	order by c.waived desc, c.approved_at, c.waiver_id
-	limit 1) w on true;
+left join maintsched.waiver w on w.waiver_id = f.waiver_id
+left join maintsched.waiver_decision d on d.waiver_id = f.waiver_id and d.decision = 'approved';
 
 comment on view maintsched.occurrence_record is 'Internal: occurrence_status and the waiver that covers it, for evidence_for().';
 comment on column maintsched.occurrence_record.occurrence_id is 'Key of the occurrence.';
@@ -200,9 +195,7 @@ create type maintsched.evidence as (
 
 comment on type maintsched.evidence is 'A row of evidence_for(): the columns of occurrence_status, then the waiver that covers it.';
 
-create function maintsched.evidence_of(
-	tasks bigint[], of_control text, since timestamptz, until timestamptz, include_simulated boolean)
-returns setof maintsched.evidence
+create function maintsched.check_span(tasks bigint[], since timestamptz, until timestamptz, include_simulated boolean) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -228,41 +221,51 @@ begin
 		raise warning 'the population is not whole: nothing is planned for % tasks from % on', behind.tasks, behind.planned_until
 			using hint = 'Call maintsched.tick(), and ask again.';
 	end if;
-	return query
-		select e.*
-		from (
-			select r.occurrence_id, r.calendar, r.task, r.title, r.team, r.version, r.opens_at, r.due_at,
-				r.closes_at, r.status, r.outcome, r.completed_at, r.performed_by, r.note, r.recorded_at,
-				r.recorded_by, r.attempts, r.first_failed_at, r.backdated, r.recorded_late,
-				r.exception_accepted, r.simulated, r.review, r.reviewed_by, r.reviewed_at, r.evidence,
-				r.run_id, r.controls, r.status_rank, r.waiver_id, r.waived_by, r.waiver_reason
-			from maintsched.occurrence_record r
-			where r.task_id = any (tasks)
-			and r.with_simulated = include_simulated
-			and (include_simulated or not r.occurrence_simulated)
-			and (since is null or r.due_at >= since)
-			and (until is null or r.due_at < until)
-			and (of_control is null or exists (
-				select
-				from maintsched.task_version v
-				where v.task_id = r.task_id and v.version = r.version and of_control = any (v.controls)))
-			union all
-			select null, t.calendar, t.name, v.title, array_to_string(v.teams, '/'), v.version, null, null,
-			null, 'imported', null, p.done_at, null, null, p.recorded_at, p.recorded_by, 0, null,
-			false, false, false, p.simulated, null, null, null, p.evidence, null, v.controls, null,
-			null, null, null
-			from maintsched.prior_evidence p
-			join maintsched.task t using (task_id)
-			join maintsched.task_version v on v.task_id = p.task_id and v.version = 1
-			where p.task_id = any (tasks)
-			and p.clock_at <= maintsched.clock()
-			and (include_simulated or not p.simulated)
-			and (since is null or p.done_at >= since)
-			and (until is null or p.done_at < until)
-			and (of_control is null or of_control = any (v.controls))) e
-		order by coalesce(e.due_at, e.completed_at), e.calendar, e.task, e.occurrence_id;
 end
 $$;
+
+comment on function maintsched.check_span(bigint[], timestamptz, timestamptz, boolean) is
+'Internal: Raises invalid_parameter_value (22023) for an empty span, and a WARNING where these tasks are not planned up to its end.';
+
+-- without settings of its own, so that it becomes part of its caller's query
+create function maintsched.evidence_of(
+	tasks bigint[], of_control text, since timestamptz, until timestamptz, include_simulated boolean)
+returns setof maintsched.evidence
+language sql stable
+begin atomic
+	select e.*
+	from (
+		select r.occurrence_id, r.calendar, r.task, r.title, r.team, r.version, r.opens_at, r.due_at,
+			r.closes_at, r.status, r.outcome, r.completed_at, r.performed_by, r.note, r.recorded_at,
+			r.recorded_by, r.attempts, r.first_failed_at, r.backdated, r.recorded_late,
+			r.exception_accepted, r.simulated, r.review, r.reviewed_by, r.reviewed_at, r.evidence,
+			r.run_id, r.controls, r.status_rank, r.waiver_id, r.waived_by, r.waiver_reason
+		from maintsched.occurrence_record r
+		where r.task_id = any (tasks)
+		and r.with_simulated = include_simulated
+		and (include_simulated or not r.occurrence_simulated)
+		and (since is null or r.due_at >= since)
+		and (until is null or r.due_at < until)
+		and (of_control is null or exists (
+			select
+			from maintsched.task_version v
+			where v.task_id = r.task_id and v.version = r.version and of_control = any (v.controls)))
+		union all
+		select null, t.calendar, t.name, v.title, array_to_string(v.teams, '/'), v.version, null, null,
+		null, 'imported', null, p.done_at, null, null, p.recorded_at, p.recorded_by, 0, null,
+		false, false, false, p.simulated, null, null, null, p.evidence, null, v.controls, null,
+		null, null, null
+		from maintsched.prior_evidence p
+		join maintsched.task t using (task_id)
+		join maintsched.task_version v on v.task_id = p.task_id and v.version = 1
+		where p.task_id = any (tasks)
+		and p.clock_at <= maintsched.clock()
+		and (include_simulated or not p.simulated)
+		and (since is null or p.done_at >= since)
+		and (until is null or p.done_at < until)
+		and (of_control is null or of_control = any (v.controls))) e
+	order by coalesce(e.due_at, e.completed_at), e.calendar, e.task, e.occurrence_id;
+end;
 
 comment on function maintsched.evidence_of(bigint[], text, timestamptz, timestamptz, boolean) is
 'Internal: The records of these tasks, where of_control is given of those that were evidence for it, due in [since, until).';
@@ -277,12 +280,12 @@ as $$
 #variable_conflict use_variable
 declare
 	cited constant text := maintsched.check_control(framework, control);
+	tasks constant bigint[] := array(
+		select distinct v.task_id from maintsched.task_version v where cited = any (v.controls));
 begin
+	perform maintsched.check_span(tasks, since, until, include_simulated);
 	return query
-		select e.*
-		from maintsched.evidence_of(
-			array(select distinct v.task_id from maintsched.task_version v where cited = any (v.controls)),
-			cited, since, until, include_simulated) e;
+		select * from maintsched.evidence_of(tasks, cited, since, until, include_simulated);
 end
 $$;
 
@@ -297,11 +300,12 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
+declare
+	tasks constant bigint[] := array[maintsched.find_task(calendar, task)];
 begin
+	perform maintsched.check_span(tasks, since, until, include_simulated);
 	return query
-		select e.*
-		from maintsched.evidence_of(
-			array[maintsched.find_task(calendar, task)], null, since, until, include_simulated) e;
+		select * from maintsched.evidence_of(tasks, null, since, until, include_simulated);
 end
 $$;
 

@@ -171,6 +171,8 @@ create table maintsched.control_month (
 	primary key (framework, control, calendar, month)
 );
 
+create index control_month_month on maintsched.control_month (month);
+
 comment on table maintsched.control_month is 'Derived: task_month per control and calendar.';
 comment on column maintsched.control_month.framework is 'The framework.';
 comment on column maintsched.control_month.control is 'The control.';

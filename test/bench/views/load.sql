@@ -1,6 +1,6 @@
 --
 -- Facts as years of work leave them, written straight into the tables as a
--- restore would do: 50 calendars of 100 tasks, most of them daily, with about
+-- restore would do: 10 calendars of 500 tasks, most of them daily, with about
 -- :n closed occurrences in all.  97 of 100 are done, some of them late,
 -- at the second attempt, with a failure, and so on.  All in real time.
 --
@@ -13,13 +13,13 @@ select setseed(0.5) \g /dev/null
 -- how many days make :n closed occurrences
 create table bench.span as
 select now() as loaded_at,
-	ceil(:n / (50 * 89.0))::integer as days;
+	ceil(:n / (10 * 5 * 89.0))::integer as days;
 
 insert into maintsched.calendar (name, title, timezone, installed_at, installed_by)
 select format('bench-%s', to_char(c, 'FM00')), format('Bench %s', c),
 	(array['UTC', 'America/New_York', 'Europe/Berlin', 'Asia/Kolkata', 'America/Los_Angeles'])[1 + c % 5],
 	loaded_at - make_interval(days => days), session_user
-from bench.span, generate_series(1, 50) c;
+from bench.span, generate_series(1, 10) c;
 
 create table bench.control as
 select row_number() over (order by k."position") as nr, k.framework || ' ' || k.control as control
@@ -37,18 +37,19 @@ $$;
 insert into maintsched.task (
 	calendar, name, title, teams, kind, rule, starts_on, due_within, grace, effort,
 	review, checklist, controls, "position", run_as, effective_from)
-select c.name, format('%s-%s', k.cadence, i), format('%s duty %s of %s', initcap(k.cadence), i, c.title),
+select c.name, format('%s-%s', k.cadence, n), format('%s duty %s of %s', initcap(k.cadence), n, c.title),
 	array[(array['On call', 'DBA', 'Security', 'Compliance', 'All'])[1 + i % 5]], 'manual',
 	k.rule, s.starts_on, k.due_within, k.grace, make_interval(mins => 5 + i % 50),
 	i % 10 = 0,
 	case when i % 10 = 5 then '[{"text": "First"}, {"text": "Second"}, {"text": "Third"}]'::jsonb else '[]' end,
-	bench.controls(i * 50 + c.nr), i, session_user,
+	bench.controls(n * 10 + c.nr), n, session_user,
 	maintsched.to_instant(s.starts_on, c.timezone)
 from bench.span p
 cross join (
 	select c.name, c.title, c.timezone, row_number() over (order by c.name) as nr
 	from maintsched.calendar c) c
-cross join generate_series(1, 100) i
+cross join generate_series(1, 500) n
+cross join lateral (select 1 + (n - 1) % 100) x(i)
 cross join lateral (
 	select case when i <= 88 then 'daily' when i <= 94 then 'weekly' when i <= 98 then 'monthly' else 'quarterly' end,
 		case when i <= 88 then 'FREQ=DAILY' when i <= 94 then 'FREQ=WEEKLY'
@@ -63,7 +64,7 @@ cross join lateral (
 	select (case when i <= 88 then d.first_day when i <= 94 then d.first_day + i % 7
 		else date_trunc('month', d.first_day)::date + i % 28 end)
 		+ make_interval(hours => i % 24) as starts_on) s
-order by c.name, i;
+order by c.name, n;
 
 -- one in twenty was defined otherwise in the first half
 insert into maintsched.task_version (

@@ -121,9 +121,13 @@ sub catalog
 	return map { $_->{name} => $_ } @rows;
 }
 
+# the forms of a function stand under one heading, the shortest first
 my %function = catalog(
-	"select p.proname as name, oidvectortypes(p.proargtypes) as types, pg_get_function_arguments(p.oid) as arguments,
-		pg_get_function_result(p.oid) as result, coalesce(obj_description(p.oid, 'pg_proc'), '') as comment $of_functions");
+	"select p.proname as name, min(oidvectortypes(p.proargtypes)) as types,
+		jsonb_agg(pg_get_function_arguments(p.oid) order by p.pronargs) as arguments,
+		min(pg_get_function_result(p.oid)) as result,
+		string_agg(coalesce(obj_description(p.oid, 'pg_proc'), ''), ' ' order by p.pronargs) as comment
+	$of_functions group by p.proname");
 my @internal = grep { $function{$_}{comment} =~ /^Internal: / } sort keys %function;
 my @public = grep { $function{$_}{comment} !~ /^Internal: / } sort keys %function;
 my %relation = catalog(
@@ -155,10 +159,15 @@ sub wrapped
 sub signature
 {
 	my ($it) = @_;
-	my $line = "maintsched.$it->{name}($it->{arguments}) returns $it->{result}";
-	return $line if length $line <= 78;
-	return wrapped('    ', split /(?<=,) (?=\w+ \w)/, "maintsched.$it->{name}($it->{arguments})")
-	  . "\nreturns $it->{result}";
+	my @forms;
+	foreach my $arguments (@{ $it->{arguments} })
+	{
+		my $line = "maintsched.$it->{name}($arguments) returns $it->{result}";
+		$line = wrapped('    ', split /(?<=,) (?=\w+ \w)/, "maintsched.$it->{name}($arguments)")
+		  . "\nreturns $it->{result}" if length $line > 78;
+		push @forms, $line;
+	}
+	return join "\n", @forms;
 }
 
 sub table_rows

@@ -263,6 +263,8 @@ join maintsched.frameworks f on f.name = k.framework and f.enabled
 left join (
 	maintsched.task t
 	join maintsched.task_standing s on s.task_id = t.task_id
+		-- what is done on demand only is not missing where nobody demanded it
+		and not (s.status = 'not_started' and t.rule is null and t.rdate = '{}')
 	cross join lateral unnest(t.controls) c(control))
 on c.control = k.framework || ' ' || k.control and t.retired_at is null;
 
@@ -328,7 +330,7 @@ comment on column maintsched.compliance_status.control is 'The citation.';
 comment on column maintsched.compliance_status.title is 'What the clause is about.';
 comment on column maintsched.compliance_status.status is 'failing, overdue, unknown, not_covered (no enabled task), due, not_started, waived or compliant: the worst of its enabled tasks.';
 comment on column maintsched.compliance_status.ok is 'Whether it is compliant, due or waived, and every enabled task has been carried out at least once.';
-comment on column maintsched.compliance_status.tasks is 'Tasks in force that are evidence for it; the next eight add up to it.';
+comment on column maintsched.compliance_status.tasks is 'Tasks in force that are evidence for it, without those that have no rule and were never called for; the next eight add up to it.';
 comment on column maintsched.compliance_status.compliant is 'Of these, compliant.';
 comment on column maintsched.compliance_status.due is 'Of these, due.';
 comment on column maintsched.compliance_status.overdue is 'Of these, overdue.';
@@ -395,7 +397,7 @@ comment on column maintsched.compliance_by_calendar.control is 'The citation.';
 comment on column maintsched.compliance_by_calendar.title is 'What the clause is about.';
 comment on column maintsched.compliance_by_calendar.status is 'failing, overdue, unknown, not_covered (no enabled task), due, not_started, waived or compliant: the worst of its enabled tasks.';
 comment on column maintsched.compliance_by_calendar.ok is 'Whether it is compliant, due or waived, and every enabled task has been carried out at least once.';
-comment on column maintsched.compliance_by_calendar.tasks is 'Tasks in force that are evidence for it; the next eight add up to it.';
+comment on column maintsched.compliance_by_calendar.tasks is 'Tasks in force that are evidence for it, without those that have no rule and were never called for; the next eight add up to it.';
 comment on column maintsched.compliance_by_calendar.compliant is 'Of these, compliant.';
 comment on column maintsched.compliance_by_calendar.due is 'Of these, due.';
 comment on column maintsched.compliance_by_calendar.overdue is 'Of these, overdue.';

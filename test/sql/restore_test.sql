@@ -122,6 +122,15 @@ select maintsched.complete_task(null);
 select maintsched.complete_task(:id, 'passed');
 select maintsched.complete_open_task('smartmed', 'backup-restoration-test', null);
 
+-- what is done on demand only makes no control not_started
+select maintsched.import_calendar('{"format": "maintsched-calendar/1", "name": "demand", "title": "On demand", "tasks": [
+	{"name": "only", "title": "Only", "teams": ["A"], "kind": "manual", "rule": null, "controls": ["HIPAA 164.312(e)(2)(i)"]},
+	{"name": "daily", "title": "Daily", "teams": ["A"], "kind": "manual", "rule": "FREQ=DAILY", "starts_on": "2026-01-01T00:00:00",
+		"due_within": "P1D", "controls": ["HIPAA 164.308(a)(8)"]},
+	{"name": "too", "title": "Too", "teams": ["A"], "kind": "manual", "rule": null, "controls": ["HIPAA 164.308(a)(8)"]}]}');
+select task, status from maintsched.task_status where calendar = 'demand' order by 1;
+select control, status, ok, tasks from maintsched.compliance_by_calendar where calendar = 'demand' and control in ('164.312(e)(2)(i)', '164.308(a)(8)');
+
 reset maintsched.now;
 drop extension maintsched;
 create extension maintsched;

@@ -392,10 +392,16 @@ begin
 	and o.facts > 0 and o.withdrawn_at is null
 	and (o.timezone <> zone or o.local_start <> all (kept));
 
-	-- a waiver for a range covers what is planned later
-	perform maintsched.note_waivers(w.task_id, w.since, w.expires_at)
-	from maintsched.waiver w
-	where w.task_id = task.task_id and w.since is not null and w.expires_at > at;
+	-- a waiver covers what is planned later, or not any more what was moved
+	if exists (select from maintsched.waiver w where w.task_id = task.task_id) then
+		perform maintsched.note_standing(o.occurrence_id)
+		from maintsched.occurrence o
+		where o.task_id = task.task_id and o.opens_at > at and o.closed_at is null
+		and (exists (select from maintsched.standing s where s.occurrence_id = o.occurrence_id)
+			or exists (
+				select from maintsched.waiver w
+				where w.task_id = o.task_id and w.since <= o.due_at and w.expires_at > o.due_at));
+	end if;
 
 	perform maintsched.note_plan(task.task_id, planned_until, horizon);
 	perform maintsched.note_next(array[task.task_id]);
@@ -463,7 +469,8 @@ begin
 		from maintsched.task t
 		left join maintsched.task_plan p using (task_id)
 		where t.retired_at is null
-		and (replan_all or p.task_id is null or p.replan_at <= maintsched.clock())
+		and (replan_all or p.task_id is null or p.replan_at <= maintsched.clock()
+			or (p.simulated and not maintsched.clock_simulated()))
 		and t.task_id <> all (paused)
 		order by t.task_id
 		for no key update of t skip locked

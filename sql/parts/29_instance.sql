@@ -7,6 +7,32 @@
 -- does nothing until resume('all').  What people call themselves works.
 --
 
+create function maintsched.role_oid(role text) returns oid
+language sql stable parallel safe
+return (select r.oid from pg_catalog.pg_roles r where r.rolname = role);
+
+comment on function maintsched.role_oid(text) is
+'Internal: The oid of a role; NULL when there is none of this name.';
+
+-- what every fact carries; each table takes the columns over
+create table maintsched.stamp (
+	recorded_at timestamptz not null default clock_timestamp(),
+	clock_at timestamptz not null default maintsched.clock(),
+	recorded_by text not null default session_user,
+	recorded_by_oid oid default maintsched.role_oid(session_user),
+	acting_as text not null default maintsched.acting_role(),
+	acting_as_oid oid default maintsched.role_oid(maintsched.acting_role()),
+	simulated boolean not null default maintsched.clock_simulated()
+);
+
+comment on column maintsched.stamp.recorded_at is 'Real time of the recording.';
+comment on column maintsched.stamp.clock_at is 'clock() of the recording: from here the fact counts.';
+comment on column maintsched.stamp.recorded_by is 'Session user of the recording: who logged in.';
+comment on column maintsched.stamp.recorded_by_oid is 'Its oid at the time, by which a renamed or newly made role is told apart.';
+comment on column maintsched.stamp.acting_as is 'Role that the session acted as, by login or SET ROLE.';
+comment on column maintsched.stamp.acting_as_oid is 'Its oid at the time.';
+comment on column maintsched.stamp.simulated is 'True when recorded under maintsched.now.';
+
 create table maintsched.instance (
 	only_row boolean primary key default true check (only_row),
 	system_identifier bigint not null,
@@ -32,11 +58,7 @@ create table maintsched.pause_change (
 	action text not null check (action in ('pause', 'resume')),
 	reason text,
 	until timestamptz,
-	recorded_at timestamptz not null default clock_timestamp(),
-	clock_at timestamptz not null default maintsched.clock(),
-	recorded_by text not null default session_user,
-	acting_as text not null default maintsched.acting_role(),
-	simulated boolean not null default maintsched.clock_simulated()
+	like maintsched.stamp including defaults including comments
 );
 
 comment on table maintsched.pause_change is 'What was paused and resumed, by whom and why: pause(), resume(). Only grows.';
@@ -47,11 +69,6 @@ comment on column maintsched.pause_change.task_id is 'The task; NULL: all of the
 comment on column maintsched.pause_change.action is 'pause or resume.';
 comment on column maintsched.pause_change.reason is 'Why it was paused.';
 comment on column maintsched.pause_change.until is 'When the pause ends by itself; NULL: not.';
-comment on column maintsched.pause_change.recorded_at is 'Real time of the recording.';
-comment on column maintsched.pause_change.clock_at is 'clock() of the recording.';
-comment on column maintsched.pause_change.recorded_by is 'Session user.';
-comment on column maintsched.pause_change.acting_as is 'Role that the session acted as.';
-comment on column maintsched.pause_change.simulated is 'True when recorded under maintsched.now.';
 
 create trigger append_only before update or delete on maintsched.pause_change
 for each row execute function maintsched.refuse_change();

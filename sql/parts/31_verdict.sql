@@ -151,7 +151,7 @@ select o.occurrence_id, o.task_id, o.version, o.timezone, o.opens_at, o.due_at, 
 	last.completion_id, last.outcome, last.completed_at, last.effective_at, last.backdated,
 	last.performed_by, last.note, last.evidence, last.run_id, last.clock_at as completed_clock_at,
 	last.recorded_at, last.recorded_by, last.simulated as completion_simulated,
-	last.decision, last.reviewed_by, last.reviewed_at,
+	last.decision, last.reviewed_by, last.reviewed_at, last.review_simulated,
 	coalesce(last.decision = 'rejected', false) as rejected,
 	coalesce(cover.waived, false) as waived,
 	coalesce(cover.accepted, false) as exception_accepted,
@@ -162,7 +162,7 @@ select o.occurrence_id, o.task_id, o.version, o.timezone, o.opens_at, o.due_at, 
 from maintsched.occurrence o
 cross join (values (true), (false)) s(with_simulated)
 left join lateral (
-	select c.*, r.decision, r.recorded_by as reviewed_by, r.clock_at as reviewed_at
+	select c.*, r.decision, r.recorded_by as reviewed_by, r.clock_at as reviewed_at, r.simulated as review_simulated
 	from maintsched.completion c
 	left join maintsched.completion_review r on r.completion_id = c.completion_id
 		and r.clock_at <= maintsched.clock() and (s.with_simulated or not r.simulated)
@@ -211,6 +211,7 @@ comment on column maintsched.occurrence_fact.completion_simulated is 'Whether it
 comment on column maintsched.occurrence_fact.decision is 'Of its review: accepted, rejected; NULL: none yet.';
 comment on column maintsched.occurrence_fact.reviewed_by is 'Who reviewed it.';
 comment on column maintsched.occurrence_fact.reviewed_at is 'clock() of the review.';
+comment on column maintsched.occurrence_fact.review_simulated is 'Whether the review was recorded under maintsched.now.';
 comment on column maintsched.occurrence_fact.rejected is 'Whether the review rejected it.';
 comment on column maintsched.occurrence_fact.waived is 'Whether a waiver was in force at due_at.';
 comment on column maintsched.occurrence_fact.exception_accepted is 'Whether a waiver was approved after due_at.';

@@ -76,7 +76,7 @@ comment on table maintsched.task_state is 'Derived: the newest verdicts among th
 comment on column maintsched.task_state.task_id is 'The task.';
 comment on column maintsched.task_state.settled_at is 'From this clock() on the rollups of the task hold.';
 comment on column maintsched.task_state.passed_at is 'Newest pass: from when it counts.';
-comment on column maintsched.task_state.failed_at is 'Newest failure: from when it counts, or of its rejection, or when the newest missed one closed.';
+comment on column maintsched.task_state.failed_at is 'Newest failure: from when it counts, or of its rejection, or the instant before the newest missed one closed, so that a pass at the closing is newer.';
 comment on column maintsched.task_state.inconclusive_at is 'Newest inconclusive one: from when it counts.';
 comment on column maintsched.task_state.waived_at is 'due_at of the newest waived one.';
 comment on column maintsched.task_state.missed_due_at is 'due_at of the newest missed one.';
@@ -125,7 +125,7 @@ comment on column maintsched.task_month.missed is 'Missed.';
 comment on column maintsched.task_month.waived is 'Waived.';
 comment on column maintsched.task_month.backdated is 'Of all these, whose claim was too far back.';
 comment on column maintsched.task_month.passed_at is 'Newest pass: from when it counts.';
-comment on column maintsched.task_month.failed_at is 'Newest failure: from when it counts, or of its rejection, or when the newest missed one closed.';
+comment on column maintsched.task_month.failed_at is 'Newest failure: from when it counts, or of its rejection, or the instant before the newest missed one closed, so that a pass at the closing is newer.';
 comment on column maintsched.task_month.inconclusive_at is 'Newest inconclusive one: from when it counts.';
 comment on column maintsched.task_month.waived_at is 'due_at of the newest waived one.';
 comment on column maintsched.task_month.missed_due_at is 'due_at of the newest missed one.';

@@ -35,7 +35,7 @@ begin
 		count(*) filter (where w.status = 'waived')::integer,
 		count(*) filter (where w.backdated)::integer,
 		max(w.effective_at) filter (where w.passed and w.status <> 'waived'),
-		max(case when w.status = 'missed' then w.closes_at else w.judged_at end)
+		max(case when w.status = 'missed' then w.closes_at - interval '1 microsecond' else w.judged_at end)
 			filter (where w.status = 'failed' or (w.status = 'missed' and not w.passed)),
 		max(w.judged_at) filter (where w.status = 'inconclusive'),
 		max(w.due_at) filter (where w.status = 'waived'),
@@ -297,7 +297,7 @@ end
 $$;
 
 comment on function maintsched.note_waivers(bigint, timestamptz, timestamptz) is
-'Internal: After a decision about a waiver, and after planning where there are waivers: derives the standing of the occurrences anew that are due in [since, until). Closed ones are among them only where the clock is set back.';
+'Internal: After a decision about a waiver: derives the standing of the occurrences anew that are due in [since, until). Closed ones are among them only where the clock is set back.';
 
 create function maintsched.close_occurrences() returns bigint
 language plpgsql
@@ -544,7 +544,7 @@ begin
 			message = format('%s needs isolation level read committed', what),
 			detail = format('This transaction is %s, and would not see what others record while it runs.',
 				current_setting('transaction_isolation')),
-			hint = 'Call it by itself after: set transaction isolation level read committed;';
+			hint = 'Let who calls it have it: alter role ... set default_transaction_isolation = ''read committed'';';
 	end if;
 end
 $$;

@@ -247,7 +247,12 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-	if completed_at < o.opens_at then
+	if not isfinite(completed_at) then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('completed_at %s is not an instant', completed_at),
+			hint = 'Leave completed_at out for what was carried out just now.';
+	elsif completed_at < o.opens_at then
 		raise exception using
 			errcode = 'invalid_parameter_value',
 			message = format('%s was not open at %s', maintsched.occurrence_text(o.occurrence_id),
@@ -342,7 +347,7 @@ begin
 		from maintsched.live_occurrence w
 		where w.task_id = id
 		and (w.closes_at is null or w.closes_at > maintsched.clock())
-		and w.status not in ('withdrawn', 'done', 'late')
+		and w.status <> 'withdrawn' and not w.passed
 		order by w.opens_at);
 	if cardinality(open_ids) > 1 then
 		raise exception using
@@ -361,7 +366,9 @@ begin
 				select format('The next one opens at %s.', maintsched.start_text(o.opens_at, o.timezone))
 				from maintsched.occurrence o
 				where o.task_id = id and o.opens_at > maintsched.clock()
-				order by o.opens_at limit 1), 'None is planned.'),
+				order by o.opens_at limit 1),
+				(select 'The task was retired.' from maintsched.task t where t.task_id = id and t.retired_at is not null),
+				'None is planned.'),
 			hint = format('occurrence_status shows what became of the others: select * from maintsched.occurrence_status where task = %L order by opens_at;', (
 				select t.name from maintsched.task t where t.task_id = id));
 	end if;

@@ -74,7 +74,8 @@ $$;
 comment on function maintsched.is_member_of(oid, oid) is
 'Internal: Whether a role was granted another one, directly or through others. That a superuser counts as a member of every role does not count here.';
 
-create function maintsched.check_another_role(what text, recorded_by text, recorded_by_oid oid) returns void
+create function maintsched.check_another_role(
+	what text, did text, by_role text, by_oid oid, recorded_at timestamptz) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -82,16 +83,20 @@ declare
 	mine constant oid := maintsched.role_oid(session_user);
 	other oid;
 begin
-	-- by name and by oid: neither a renamed role nor a new one of an old name is another
-	foreach other in array array[recorded_by_oid, maintsched.role_oid(recorded_by)] loop
-		if session_user = recorded_by or mine = other
+	-- By name and by oid: neither a renamed role nor a new one of an old name is
+	-- another.  What came with a restore has the oids of another cluster.
+	foreach other in array array[
+		case when recorded_at >= (select i.noted_at from maintsched.instance i) then by_oid end,
+		maintsched.role_oid(by_role)]
+	loop
+		if session_user = by_role or mine = other
 			or maintsched.is_member_of(mine, other) or maintsched.is_member_of(other, mine)
 		then
 			raise exception using
 				errcode = 'insufficient_privilege',
 				message = format('%s needs another role', what),
-				detail = format('It was recorded by "%s", and this session is "%s"%s.', recorded_by, session_user,
-					case when session_user = recorded_by then ''
+				detail = format('It was %s by "%s", and this session is "%s"%s.', did, by_role, session_user,
+					case when session_user = by_role then ''
 						when mine = other then ', the same role under another name'
 						else ', of which one is a member of the other' end),
 				hint = 'Somebody else has to do it, with a login of their own: SET ROLE does not make another person.';
@@ -100,8 +105,8 @@ begin
 end
 $$;
 
-comment on function maintsched.check_another_role(text, text, oid) is
-'Internal: Raises insufficient_privilege (42501) unless the session user is another one than the recorder, and neither is a granted member of the other.';
+comment on function maintsched.check_another_role(text, text, text, oid, timestamptz) is
+'Internal: Raises insufficient_privilege (42501) unless the session user is another one than who did it, and neither is a granted member of the other.';
 
 create function maintsched.review_completion(completion_id bigint, decision text, note text default null) returns bigint
 language plpgsql security definer
@@ -127,11 +132,11 @@ begin
 				when 'accepted' then format('Were that a mistake, a manager retracts the completion: select maintsched.retract_completion(%s, reason);', c.completion_id)
 				else 'Who carried it out completes the occurrence again.' end;
 	end if;
-	perform maintsched.check_another_role('a review', c.recorded_by, c.recorded_by_oid);
+	perform maintsched.check_another_role('a review', 'recorded', c.recorded_by, c.recorded_by_oid, c.recorded_at);
 	-- a group that the session acted as is nobody: its members review each other
-	if exists (select from pg_roles r where r.rolname = c.performed_by and r.rolcanlogin) then
-		perform maintsched.check_another_role('a review', c.performed_by, maintsched.role_oid(c.performed_by));
-	end if;
+	perform maintsched.check_another_role('a review', 'performed', r.rolname, r.oid, c.recorded_at)
+	from pg_roles r
+	where lower(r.rolname) = lower(c.performed_by) and r.rolcanlogin;
 
 	insert into maintsched.completion_review (completion_id, decision, note)
 	values (c.completion_id, decision, note)
@@ -357,7 +362,7 @@ as $$
 declare
 	w constant maintsched.waiver := maintsched.take_waiver(waiver_id, 'approved', 'requested');
 begin
-	perform maintsched.check_another_role('an approval', w.recorded_by, w.recorded_by_oid);
+	perform maintsched.check_another_role('an approval', 'requested', w.recorded_by, w.recorded_by_oid, w.recorded_at);
 	perform maintsched.decide_waiver(w, 'approved', note);
 end
 $$;

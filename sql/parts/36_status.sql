@@ -59,7 +59,7 @@ create view maintsched.task_standing as
 with live as (
 	select l.task_id,
 		max(l.effective_at) filter (where l.passed and l.status <> 'waived') as passed_at,
-		max(case when l.status = 'missed' then l.closes_at else l.judged_at end)
+		max(case when l.status = 'missed' then l.closes_at - interval '1 microsecond' else l.judged_at end)
 			filter (where l.status = 'failed' or (l.status = 'missed' and not l.passed)) as failed_at,
 		max(l.judged_at) filter (where l.status = 'inconclusive') as inconclusive_at,
 		max(l.due_at) filter (where l.status = 'waived') as waived_at,

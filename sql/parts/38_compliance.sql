@@ -112,7 +112,8 @@ from (
 		join maintsched.task t on t.task_id = l.task_id
 		where l.due_at <= maintsched.clock() and l.status <> 'withdrawn') f
 	group by f.calendar, f.task, f.task_id, f.month) s
-join maintsched.task_version v on v.task_id = s.task_id and v.version = s.version;
+join maintsched.task_version v on v.task_id = s.task_id and v.version = s.version
+where s.done + s.late + s.failed + s.inconclusive + s.missed + s.overdue + s.waived > 0;
 
 comment on view maintsched.task_monthly is 'What became of the occurrences that fell due, per task and local month.';
 comment on column maintsched.task_monthly.calendar is 'The calendar.';

@@ -12,7 +12,7 @@ select f.occurrence_id, t.calendar, t.name as task, v.title,
 	coalesce(f.outcome = 'pass' and not f.rejected and f.effective_at < f.closes_at
 		and f.completed_clock_at >= f.closes_at, false) as recorded_late,
 	f.exception_accepted,
-	f.simulated or coalesce(f.completion_simulated, false) as simulated,
+	f.simulated or coalesce(f.completion_simulated, false) or coalesce(f.review_simulated, false) as simulated,
 	case
 		when f.decision is not null then f.decision
 		when not v.review then 'not_required'
@@ -221,6 +221,15 @@ begin
 		raise warning 'the population is not whole: nothing is planned for % tasks from % on', behind.tasks, behind.planned_until
 			using hint = 'Call maintsched.tick(), and ask again.';
 	end if;
+	if exists (
+		select from maintsched.calendar_change h
+		where h.task_id = any (tasks) and h.field = 'not planned'
+		and (until is null or h.old::timestamptz < until)
+		and (since is null or h.new::timestamptz > since))
+	then
+		raise warning 'the population is not whole: more fell due than was planned'
+			using hint = 'From when to when: select * from maintsched.calendar_history where field = ''not planned'';';
+	end if;
 end
 $$;
 
@@ -257,13 +266,17 @@ begin atomic
 		null, null, null
 		from maintsched.prior_evidence p
 		join maintsched.task t using (task_id)
-		join maintsched.task_version v on v.task_id = p.task_id and v.version = 1
+		join lateral (
+			select x.* from maintsched.task_version x
+			where x.task_id = p.task_id order by x.version desc limit 1) v on true
 		where p.task_id = any (tasks)
 		and p.clock_at <= maintsched.clock()
 		and (include_simulated or not p.simulated)
 		and (since is null or p.done_at >= since)
 		and (until is null or p.done_at < until)
-		and (of_control is null or of_control = any (v.controls))) e
+		and (of_control is null or exists (
+			select from maintsched.task_version x
+			where x.task_id = p.task_id and of_control = any (x.controls)))) e
 	order by coalesce(e.due_at, e.completed_at), e.calendar, e.task, e.occurrence_id;
 end;
 

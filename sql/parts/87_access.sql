@@ -8,7 +8,8 @@
 --
 
 create table maintsched.access (
-	role text primary key,
+	-- deferrable: names are exchanged, too
+	role text primary key deferrable,
 	role_oid oid,
 	access text not null check (access in ('viewer', 'operator', 'manager'))
 );
@@ -24,12 +25,10 @@ create table maintsched.access_change (
 	role_oid oid,
 	old text,
 	new text,
-	recorded_at timestamptz not null default clock_timestamp(),
-	clock_at timestamptz not null default maintsched.clock(),
-	recorded_by text not null default session_user,
-	acting_as text not null default maintsched.acting_role(),
-	simulated boolean not null default maintsched.clock_simulated()
+	like maintsched.stamp including defaults including comments
 );
+
+drop table maintsched.stamp;
 
 comment on table maintsched.access_change is 'Who was given which access, and when it was taken away. Only grows.';
 comment on column maintsched.access_change.change_id is 'Key, in order of recording.';
@@ -37,11 +36,6 @@ comment on column maintsched.access_change.role is 'Name of the role.';
 comment on column maintsched.access_change.role_oid is 'Its oid at the time.';
 comment on column maintsched.access_change.old is 'What it had; NULL: nothing.';
 comment on column maintsched.access_change.new is 'What it has now; NULL: nothing.';
-comment on column maintsched.access_change.recorded_at is 'Real time of the recording.';
-comment on column maintsched.access_change.clock_at is 'clock() of the recording.';
-comment on column maintsched.access_change.recorded_by is 'Session user.';
-comment on column maintsched.access_change.acting_as is 'Role that the session acted as.';
-comment on column maintsched.access_change.simulated is 'True when recorded under maintsched.now.';
 
 create trigger append_only before update or delete on maintsched.access_change
 for each row execute function maintsched.refuse_change();
@@ -125,6 +119,34 @@ $$;
 comment on function maintsched.give_access(text, text) is
 'Internal: Gives a role the privileges of an access, and no other.';
 
+create function maintsched.follow_roles() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	lock table maintsched.access in share row exclusive mode;
+	-- in a restored database the oids are another cluster's
+	if maintsched.instance_problem() is null then
+		delete from maintsched.access x
+		using pg_roles r
+		where r.oid = x.role_oid and r.rolname <> x.role
+		and exists (
+			select from maintsched.access y
+			where y.role = r.rolname and y.role_oid = r.oid);
+		update maintsched.access x set role = r.rolname
+		from pg_roles r
+		where r.oid = x.role_oid and r.rolname <> x.role
+		and not exists (
+			select from maintsched.access y
+			left join pg_roles z on z.oid = y.role_oid
+			where y.role = r.rolname and y.role is not distinct from coalesce(z.rolname, y.role));
+	end if;
+end
+$$;
+
+comment on function maintsched.follow_roles() is
+'Internal: Locks table access, and has its rows follow roles that were renamed.';
+
 create function maintsched.grant_access(role text, access text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -134,25 +156,23 @@ declare
 	was text;
 begin
 	perform maintsched.check_word('access', access, array['viewer', 'operator', 'manager']);
-	if maintsched.role_oid(role) is null then
+	if role in ('public', 'pg_monitor') or maintsched.role_oid(role) = current_user::regrole then
+		raise exception using
+			errcode = 'reserved_name',
+			message = format('access is not granted to "%s"', role),
+			hint = 'Grant it to a role of your own, and make others members of that. The owner of the extension has it all.';
+	elsif maintsched.role_oid(role) is null then
 		raise exception using
 			errcode = 'undefined_object',
 			message = format('role %s does not exist', coalesce('"' || role || '"', 'NULL')),
 			hint = coalesce('Perhaps you meant "' || maintsched.nearest_name(role,
 				array(select r.rolname::text from pg_roles r where r.rolname !~ '^pg_')) || '".',
 				'The role is one of the database server; the view pg_roles lists them.');
-	elsif role in ('public', 'pg_monitor') then
-		raise exception using
-			errcode = 'reserved_name',
-			message = format('access is not granted to "%s"', role),
-			hint = 'Grant it to a role of your own, and make others members of that.';
 	end if;
-	lock table maintsched.access in share row exclusive mode;
-	select a.access into was from maintsched.access a where a.role = grant_access.role;
-	insert into maintsched.access as a (role, role_oid, access)
-	values (role, maintsched.role_oid(role), access)
-	on conflict on constraint access_pkey do update
-	set role_oid = excluded.role_oid, access = excluded.access;
+	perform maintsched.follow_roles();
+	delete from maintsched.access a where a.role = grant_access.role returning a.access into was;
+	insert into maintsched.access (role, role_oid, access)
+	values (role, maintsched.role_oid(role), access);
 	insert into maintsched.access_change (role, role_oid, old, new)
 	values (role, maintsched.role_oid(role), was, access);
 	perform maintsched.give_access(role, access);
@@ -170,13 +190,8 @@ as $$
 declare
 	was text;
 begin
-	lock table maintsched.access in share row exclusive mode;
-	-- by its oid where it was renamed since
-	delete from maintsched.access a
-	where a.role = coalesce(
-		(select x.role from maintsched.access x where x.role = revoke_access.role),
-		(select x.role from maintsched.access x where x.role_oid = maintsched.role_oid(revoke_access.role)))
-	returning a.access into was;
+	perform maintsched.follow_roles();
+	delete from maintsched.access a where a.role = revoke_access.role returning a.access into was;
 	if not found then
 		raise exception using
 			errcode = 'undefined_object',
@@ -204,13 +219,7 @@ declare
 	at_home constant boolean := maintsched.instance_problem() is null;
 	a maintsched.access;
 begin
-	lock table maintsched.access in share row exclusive mode;
-	if at_home then
-		update maintsched.access x set role = r.rolname
-		from pg_roles r
-		where r.oid = x.role_oid and r.rolname <> x.role
-		and not exists (select from maintsched.access y where y.role = r.rolname);
-	end if;
+	perform maintsched.follow_roles();
 	for a in select * from maintsched.access x order by x.role loop
 		if maintsched.role_oid(a.role) is null then
 			raise warning 'role "%" has access as % and does not exist', a.role, a.access

@@ -16,10 +16,18 @@ with planning as (
 	select (select count(*) from maintsched.calendar c where c.simulated)
 		+ (select count(*) from maintsched.calendar_change h where h.simulated)
 		+ (select count(*) from maintsched.occurrence o where o.simulated)
-		+ (select count(*) from maintsched.completion c where c.simulated)
-		+ (select count(*) from maintsched.waiver w where w.simulated)
-		+ (select count(*) from maintsched.waiver_decision d where d.simulated)
-		+ (select count(*) from maintsched.prior_evidence p where p.simulated) as records
+		+ (select count(*) from maintsched.task_version x where x.simulated)
+		+ (select count(*) from maintsched.task_start x where x.simulated)
+		+ (select count(*) from maintsched.checklist_mark x where x.simulated)
+		+ (select count(*) from maintsched.completion x where x.simulated)
+		+ (select count(*) from maintsched.completion_retraction x where x.simulated)
+		+ (select count(*) from maintsched.completion_review x where x.simulated)
+		+ (select count(*) from maintsched.corrective_action x where x.simulated)
+		+ (select count(*) from maintsched.waiver x where x.simulated)
+		+ (select count(*) from maintsched.waiver_decision x where x.simulated)
+		+ (select count(*) from maintsched.prior_evidence x where x.simulated)
+		+ (select count(*) from maintsched.pause_change x where x.simulated)
+		+ (select count(*) from maintsched.access_change x where x.simulated) as records
 ), owed as (
 	select count(distinct (w.task_id, w.month)) as months,
 		min(w.clock_at) as since

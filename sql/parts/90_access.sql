@@ -40,7 +40,7 @@ grant select (calendar, topic, task, source) on maintsched.commands to pg_monito
 grant select (occurrence_id, calendar, task, item, text, routine, passed, marked_at, marked_by)
 on maintsched.checklist to pg_monitor;
 
-grant select (calendar, task, changed_at, changed_by, field, old, new)
+grant select (calendar, task, changed_at, changed_by, field)
 on maintsched.calendar_history to pg_monitor;
 
 grant select (

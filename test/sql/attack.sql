@@ -229,6 +229,32 @@ drop role regress_maintsched_anna;
 create role regress_maintsched_anna login;
 select maintsched.apply_access();
 select maintsched.revoke_access('regress_maintsched_anna');
+-- access follows a renamed role, and is given and taken once
+create role regress_maintsched_x1 login;
+select maintsched.grant_access('regress_maintsched_x1', 'manager');
+alter role regress_maintsched_x1 rename to regress_maintsched_x2;
+select maintsched.grant_access('regress_maintsched_x2', 'viewer');
+select role, access from maintsched.access_grants where role ~ '_x';
+select maintsched.revoke_access('regress_maintsched_x2');
+select maintsched.apply_access();
+select has_schema_privilege('regress_maintsched_x2', 'maintsched', 'usage') as left_over;
+select maintsched.grant_access('regress_maintsched_x2', 'manager');
+alter role regress_maintsched_x2 rename to regress_maintsched_x3;
+create role regress_maintsched_x2 login;
+select maintsched.revoke_access('regress_maintsched_x2');
+select role, access from maintsched.access_grants where role ~ '_x';
+select maintsched.revoke_access('regress_maintsched_x3');
+drop role regress_maintsched_x2, regress_maintsched_x3;
+-- names that need quotes, or are too long; the owner
+create role "regress_maintsched ""O'Brien" login;
+select maintsched.grant_access('regress_maintsched "O''Brien', 'operator');
+select has_schema_privilege('regress_maintsched "O''Brien', 'maintsched', 'usage') as given;
+select maintsched.revoke_access('regress_maintsched "O''Brien');
+drop role "regress_maintsched ""O'Brien";
+select maintsched.grant_access(repeat('x', 70), 'viewer');
+\set VERBOSITY sqlstate
+select maintsched.grant_access(:'super', 'viewer');
+\set VERBOSITY default
 -- an access whose role is gone is seen
 select maintsched.take_access('regress_maintsched_bert');
 drop role regress_maintsched_bert;

@@ -132,6 +132,9 @@ create table maintsched.task (
 	check ((rule is null and rdate = '{}') or (starts_on is not null and due_within is not null))
 );
 
+-- the few that have a zone of their own, for the zones in use
+create index task_timezone on maintsched.task (timezone) where timezone is not null;
+
 comment on table maintsched.task is 'A recurring duty of a calendar. Managers change it with plain UPDATE; every change is checked, versioned, shown by calendar_history and re-planned in the same transaction.';
 comment on column maintsched.task.task_id is 'Key that never changes.';
 comment on column maintsched.task.calendar is 'The calendar that it belongs to.';

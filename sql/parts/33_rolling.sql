@@ -41,7 +41,7 @@ begin
 		max(w.due_at) filter (where w.status = 'waived'),
 		max(w.due_at) filter (where w.status = 'missed'),
 		max(w.effective_at),
-		(array_agg(w.outcome order by w.effective_at desc, w.occurrence_id desc)
+		(array_agg(w.outcome order by w.effective_at desc, w.outcome = 'pass', w.outcome)
 			filter (where w.outcome is not null))[1]
 	from maintsched.occurrence_work w
 	where w.occurrence_id = any (occurrence_ids)

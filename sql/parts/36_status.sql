@@ -70,9 +70,27 @@ with live as (
 		min(l.due_at) filter (where l.due_at > maintsched.clock()
 			and l.status in ('due', 'failed', 'inconclusive')) as next_due_at,
 		max(l.effective_at) as done_at,
-		(array_agg(l.outcome order by l.effective_at desc) filter (where l.outcome is not null))[1] as outcome,
-		array_agg(l.due_at) filter (where l.status = 'missed' and not l.closed) as missed_due
+		max(l.effective_at) filter (where l.outcome = 'fail') as fail_at,
+		max(l.effective_at) filter (where l.outcome = 'partial') as partial_at,
+		max(l.effective_at) filter (where l.outcome = 'inconclusive') as unsure_at,
+		array_agg(l.due_at) filter (where l.status = 'missed' and not l.closed) as missed_due,
+		-- of the current local month and the eleven before
+		count(*) filter (where l.status = 'done' and l.due_at <= maintsched.clock()
+			and maintsched.due_month(l.due_at, l.timezone) >= z.since) as year_done,
+		count(*) filter (where l.status = 'late' and l.due_at <= maintsched.clock()
+			and maintsched.due_month(l.due_at, l.timezone) >= z.since) as year_late,
+		count(*) filter (where l.status = 'failed' and l.due_at <= maintsched.clock()
+			and maintsched.due_month(l.due_at, l.timezone) >= z.since) as year_failed,
+		count(*) filter (where l.status = 'inconclusive' and l.due_at <= maintsched.clock()
+			and maintsched.due_month(l.due_at, l.timezone) >= z.since) as year_inconclusive,
+		count(*) filter (where l.status = 'missed' and l.due_at <= maintsched.clock()
+			and maintsched.due_month(l.due_at, l.timezone) >= z.since) as year_missed,
+		count(*) filter (where l.status = 'overdue' and l.due_at <= maintsched.clock()
+			and maintsched.due_month(l.due_at, l.timezone) >= z.since) as year_overdue
 	from maintsched.live_occurrence l
+	join maintsched.task t on t.task_id = l.task_id
+	join maintsched.calendar c on c.name = t.calendar
+	join maintsched.zone_year z on z.zone = coalesce(t.timezone, c.timezone)
 	cross join lateral (select l.closes_at is null or l.closes_at > maintsched.clock()) o(is_open)
 	where l.status <> 'withdrawn'
 	group by l.task_id
@@ -91,7 +109,13 @@ select t.task_id, t.calendar, t.name as task,
 		else 'not_started'
 	end as status,
 	n.done_at as last_done_at,
-	case when live.done_at = n.done_at then live.outcome else closed.outcome end as last_outcome,
+	case
+		when n.done_at is distinct from live.done_at then closed.outcome
+		when live.done_at = live.fail_at then 'fail'
+		when live.done_at = live.unsure_at then 'inconclusive'
+		when live.done_at = live.partial_at then 'partial'
+		when live.done_at is not null then 'pass'
+	end as last_outcome,
 	coalesce(live.open_count, 0) as open_count,
 	least(live.next_due_at, case when known.holds then plan.next_due_at else next.due_at end) as next_due_at,
 	case when known.holds then plan.next_opens_at else next.opens_at end as next_opens_at,
@@ -103,7 +127,19 @@ select t.task_id, t.calendar, t.name as task,
 		when n.passed_at is not distinct from closed.passed_at then closed.missed_run
 		when closed.missed_due_at is null or closed.missed_due_at <= n.passed_at then 0
 		else maintsched.missed_since(t.task_id, n.passed_at)
-	end as missed_before
+	end as missed_before,
+	closed.year_since,
+	closed.year_done as closed_done,
+	closed.year_late as closed_late,
+	closed.year_failed as closed_failed,
+	closed.year_inconclusive as closed_inconclusive,
+	closed.year_missed as closed_missed,
+	coalesce(live.year_done, 0) as live_done,
+	coalesce(live.year_late, 0) as live_late,
+	coalesce(live.year_failed, 0) as live_failed,
+	coalesce(live.year_inconclusive, 0) as live_inconclusive,
+	coalesce(live.year_missed, 0) as live_missed,
+	coalesce(live.year_overdue, 0) as live_overdue
 from maintsched.task t
 join maintsched.calendar c on c.name = t.calendar
 left join maintsched.task_plan plan on plan.task_id = t.task_id
@@ -143,6 +179,18 @@ comment on column maintsched.task_standing.open_count is 'Open occurrences that 
 comment on column maintsched.task_standing.next_due_at is 'The next time at which one that is not passed falls due.';
 comment on column maintsched.task_standing.next_opens_at is 'When the next one opens.';
 comment on column maintsched.task_standing.missed_before is 'Missed ones that were due after the newest pass.';
+comment on column maintsched.task_standing.year_since is 'First of the twelve months that the next five sum up.';
+comment on column maintsched.task_standing.closed_done is 'Of the rolled up ones in these months: done.';
+comment on column maintsched.task_standing.closed_late is 'Of the rolled up ones in these months: late.';
+comment on column maintsched.task_standing.closed_failed is 'Of the rolled up ones in these months: failed.';
+comment on column maintsched.task_standing.closed_inconclusive is 'Of the rolled up ones in these months: inconclusive.';
+comment on column maintsched.task_standing.closed_missed is 'Of the rolled up ones in these months: missed.';
+comment on column maintsched.task_standing.live_done is 'Of the others in the current local month and the eleven before: done.';
+comment on column maintsched.task_standing.live_late is 'Of the others in the current local month and the eleven before: late.';
+comment on column maintsched.task_standing.live_failed is 'Of the others in the current local month and the eleven before: failed.';
+comment on column maintsched.task_standing.live_inconclusive is 'Of the others in the current local month and the eleven before: inconclusive.';
+comment on column maintsched.task_standing.live_missed is 'Of the others in the current local month and the eleven before: missed.';
+comment on column maintsched.task_standing.live_overdue is 'Of the others in the current local month and the eleven before: overdue.';
 
 create function maintsched.other_years() returns table (
 	task_id bigint, since date, done bigint, late bigint, failed bigint, inconclusive bigint, missed bigint)
@@ -178,44 +226,6 @@ $$;
 comment on function maintsched.other_years() is
 'Internal: The sums of the current local month and the eleven before of the tasks for which task_state has none that hold.';
 
-create view maintsched.task_year as
-select t.task_id,
-	coalesce(s.year_done, o.done, 0) + coalesce(l.done, 0) as done,
-	coalesce(s.year_late, o.late, 0) + coalesce(l.late, 0) as late,
-	coalesce(s.year_failed, o.failed, 0) + coalesce(l.failed, 0) as failed,
-	coalesce(s.year_inconclusive, o.inconclusive, 0) + coalesce(l.inconclusive, 0) as inconclusive,
-	coalesce(s.year_missed, o.missed, 0) + coalesce(l.missed, 0) as missed,
-	coalesce(l.overdue, 0) as overdue
-from maintsched.task t
-join maintsched.calendar c on c.name = t.calendar
-join maintsched.zone_year z on z.zone = coalesce(t.timezone, c.timezone)
-left join maintsched.closed_state s on s.task_id = t.task_id and s.year_since = z.since
-left join maintsched.other_years() o on o.task_id = t.task_id
-left join (
-	select w.task_id,
-		count(*) filter (where w.status = 'done') as done,
-		count(*) filter (where w.status = 'late') as late,
-		count(*) filter (where w.status = 'failed') as failed,
-		count(*) filter (where w.status = 'inconclusive') as inconclusive,
-		count(*) filter (where w.status = 'missed') as missed,
-		count(*) filter (where w.status = 'overdue') as overdue
-	from maintsched.live_occurrence w
-	join maintsched.task k on k.task_id = w.task_id
-	join maintsched.calendar c on c.name = k.calendar
-	join maintsched.zone_year y on y.zone = coalesce(k.timezone, c.timezone)
-	where w.due_at <= maintsched.clock()
-	and maintsched.due_month(w.due_at, w.timezone) >= y.since
-	group by w.task_id) l on l.task_id = t.task_id;
-
-comment on view maintsched.task_year is 'Internal: What became of the occurrences that fell due in the current local month and the eleven before, per task.';
-comment on column maintsched.task_year.task_id is 'The task.';
-comment on column maintsched.task_year.done is 'Passed, effective before due_at.';
-comment on column maintsched.task_year.late is 'Passed, effective before closes_at.';
-comment on column maintsched.task_year.failed is 'Last completion fail or partial, or rejected by its review.';
-comment on column maintsched.task_year.inconclusive is 'Last completion inconclusive.';
-comment on column maintsched.task_year.missed is 'Not passed when it closed.';
-comment on column maintsched.task_year.overdue is 'Not passed, and not closed yet.';
-
 create view maintsched.task_status as
 select t.calendar, t.name as task, t.title, t.cadence,
 	array_to_string(t.teams, '/') as team, t.kind, t.routine, s.status,
@@ -227,14 +237,18 @@ select t.calendar, t.name as task, t.title, t.cadence,
 	maintsched.on_time_rate(y.done, y.late, y.failed, y.inconclusive, y.missed, y.overdue) as on_time_rate,
 	coalesce(y.late, 0)::bigint as late_12m,
 	coalesce(y.missed, 0)::bigint as missed_12m,
-	maintsched.status_rank(s.status) as status_rank,
-	nullif(array(
-		select c
-		from unnest(t.controls) c
-		where split_part(c, ' ', 1) = any (array(select f.name from maintsched.frameworks f where f.enabled))), '{}') as controls
+	maintsched.status_rank(s.status) as status_rank
 from maintsched.task t
 join maintsched.task_standing s on s.task_id = t.task_id
-left join maintsched.task_year y on y.task_id = t.task_id
+join maintsched.zone_year z on z.zone = s.zone
+left join maintsched.other_years() o on o.task_id = t.task_id
+cross join lateral (
+	select coalesce(case when s.year_since = z.since then s.closed_done else o.done end, 0) + s.live_done as done,
+		coalesce(case when s.year_since = z.since then s.closed_late else o.late end, 0) + s.live_late as late,
+		coalesce(case when s.year_since = z.since then s.closed_failed else o.failed end, 0) + s.live_failed as failed,
+		coalesce(case when s.year_since = z.since then s.closed_inconclusive else o.inconclusive end, 0) + s.live_inconclusive as inconclusive,
+		coalesce(case when s.year_since = z.since then s.closed_missed else o.missed end, 0) + s.live_missed as missed,
+		s.live_overdue as overdue) y
 where t.retired_at is null;
 
 comment on view maintsched.task_status is 'How every task in force stands at clock().';
@@ -257,7 +271,6 @@ comment on column maintsched.task_status.on_time_rate is 'Done in time / fallen 
 comment on column maintsched.task_status.late_12m is 'Done late in the same time.';
 comment on column maintsched.task_status.missed_12m is 'Missed in the same time.';
 comment on column maintsched.task_status.status_rank is 'For sorting, the worst first.';
-comment on column maintsched.task_status.controls is 'The controls that it is evidence for.';
 
 create view maintsched.calendar_history as
 select h.calendar, coalesce(t.name, h.task) as task, h.changed_at, h.changed_by,

@@ -257,7 +257,8 @@ comment on column maintsched.control_year.missed is 'Missed in these months.';
 comment on column maintsched.control_year.overdue is 'Overdue in these months.';
 
 create view maintsched.control_standing as
-select k.framework, k.control, k.title, k."position", t.calendar, s.status, t.enabled, s.last_done_at,
+select k.framework, k.control, k.title, k."position", t.calendar, t.name as task, s.status, t.enabled,
+	s.last_done_at, s.last_outcome,
 	case when t.enabled then s.next_due_at end as next_due_at
 from maintsched.control k
 join maintsched.frameworks f on f.name = k.framework and f.enabled
@@ -275,10 +276,31 @@ comment on column maintsched.control_standing.control is 'The control.';
 comment on column maintsched.control_standing.title is 'What the clause is about.';
 comment on column maintsched.control_standing.position is 'Order in the framework.';
 comment on column maintsched.control_standing.calendar is 'The calendar of the task; NULL: no task.';
+comment on column maintsched.control_standing.task is 'Its name.';
 comment on column maintsched.control_standing.status is 'Status of the task.';
 comment on column maintsched.control_standing.enabled is 'Whether the task is enabled.';
 comment on column maintsched.control_standing.last_done_at is 'When the task was last carried out.';
+comment on column maintsched.control_standing.last_outcome is 'With what outcome.';
 comment on column maintsched.control_standing.next_due_at is 'When the task is due next.';
+
+create view maintsched.control_tasks as
+select s.framework, s.control, s.title, s.calendar, s.task, s.status, s.last_done_at, s.last_outcome, s.next_due_at,
+	maintsched.status_rank(s.status) as status_rank
+from maintsched.control_standing s
+where s.calendar is not null
+order by s.framework, s."position", status_rank, s.calendar, s.task;
+
+comment on view maintsched.control_tasks is 'Why a control stands as it does: the tasks that are evidence for it, the worst first.';
+comment on column maintsched.control_tasks.framework is 'The framework.';
+comment on column maintsched.control_tasks.control is 'The citation.';
+comment on column maintsched.control_tasks.title is 'What the clause is about.';
+comment on column maintsched.control_tasks.calendar is 'The calendar of the task.';
+comment on column maintsched.control_tasks.task is 'The task''s name.';
+comment on column maintsched.control_tasks.status is 'Status of the task.';
+comment on column maintsched.control_tasks.last_done_at is 'When it was last carried out; NULL: never recorded.';
+comment on column maintsched.control_tasks.last_outcome is 'With what outcome.';
+comment on column maintsched.control_tasks.next_due_at is 'When it is due next.';
+comment on column maintsched.control_tasks.status_rank is 'For sorting, the worst first.';
 
 create view maintsched.compliance_status as
 select k.framework, k.control, k.title, v.status,

@@ -23,7 +23,7 @@ grant usage on schema maintsched to pg_monitor;
 grant select on
 	maintsched.available_calendars, maintsched.frameworks,
 	maintsched.due_tasks, maintsched.today, maintsched.upcoming_tasks,
-	maintsched.task_status, maintsched.compliance_status, maintsched.compliance_by_calendar,
+	maintsched.task_status, maintsched.compliance_status, maintsched.compliance_by_calendar, maintsched.control_tasks,
 	maintsched.compliance_monthly, maintsched.task_monthly, maintsched.control_monthly,
 	maintsched.team_workload, maintsched.window_schedule, maintsched.windows,
 	maintsched.health, maintsched.contacts, maintsched.notifications,

@@ -60,6 +60,23 @@ $$;
 comment on function maintsched.check_word(text, text, text[]) is
 'Internal: Raises invalid_parameter_value (22023), naming what, unless word is one of allowed.';
 
+create function maintsched.need_primary() returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if pg_is_in_recovery() then
+		raise exception using
+			errcode = 'read_only_sql_transaction',
+			message = 'this server is a standby, and records nothing',
+			hint = 'Connect to the primary server. What is due can be read here.';
+	end if;
+end
+$$;
+
+comment on function maintsched.need_primary() is
+'Internal: Raises read_only_sql_transaction (25006) on a standby.';
+
 create function maintsched.refuse_change() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp

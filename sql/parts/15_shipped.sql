@@ -28,7 +28,7 @@ comment on column maintsched.shipped_framework.document is 'The document, JSON.'
 --@documents frameworks
 
 create table maintsched.framework (
-	name text primary key check (name !~ '\s'),
+	name text primary key check (name !~ '[[:space:]]'),
 	title text not null,
 	source text not null,
 	enabled_by_default boolean not null

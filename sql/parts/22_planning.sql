@@ -321,7 +321,7 @@ begin
 
 	-- Local order keeps a change of zone from asking for a day's duty twice.
 	-- Within a day it would only tear a hole, so there instants decide alone.
-	if task.rule is null or task.rule !~* 'FREQ=(HOURLY|MINUTELY|SECONDLY)|BY(HOUR|MINUTE|SECOND)=\d+,' then
+	if task.rule is null or task.rule !~* 'FREQ=(HOURLY|MINUTELY|SECONDLY)|BY(HOUR|MINUTE|SECOND)=[0-9]+,' then
 		-- local order and that of instants differ by a zone's change at the most
 		select max(o.local_start) into last_opened
 		from (

@@ -7,6 +7,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+	perform maintsched.need_primary();
 	-- tasks first, as for somebody who has changed one by UPDATE before
 	if all_tasks then
 		lock table maintsched.task in share row exclusive mode;
@@ -196,7 +197,7 @@ begin
 			hint = 'starts_on is the local time from which the rule is expanded, such as 2026-01-01 09:00.';
 	end if;
 	-- COUNT is counted from the start each time that the task is planned
-	if substring(upper(rule) from 'COUNT=(\d+)')::bigint > 1000000 then
+	if substring(upper(rule) from 'COUNT=([0-9]+)')::bigint > 1000000 then
 		raise exception using
 			errcode = 'program_limit_exceeded',
 			message = format('%s: COUNT of rule "%s" is more than 1,000,000', subject, rule),
@@ -361,7 +362,7 @@ begin
 			get stacked diagnostics problem = pg_exception_hint;
 			raise exception using
 				errcode = sqlstate,
-				message = subject || ': ' || regexp_replace(sqlerrm, '^tasks\[0\][.:] ?', ''),
+				message = subject || ': ' || regexp_replace(sqlerrm, '^tasks[[]0[]][.:] ?', ''),
 				hint = coalesce(nullif(problem, ''), 'The reference of calendar documents says what each field may hold.');
 		end;
 	end if;

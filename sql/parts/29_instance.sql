@@ -183,6 +183,7 @@ declare
 	what record;
 begin
 	select * into what from maintsched.find_scope(scope);
+	perform maintsched.need_primary();
 	perform maintsched.need_words('a reason is needed to pause', reason);
 	if until <= maintsched.clock() or not isfinite(until) then
 		raise exception using
@@ -207,6 +208,7 @@ declare
 	what record;
 	paused boolean;
 begin
+	perform maintsched.need_primary();
 	select * into what from maintsched.find_scope(scope);
 	paused := exists (
 		select from maintsched.pauses p

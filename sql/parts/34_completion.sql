@@ -47,6 +47,7 @@ as $$
 declare
 	taken maintsched.occurrence;
 begin
+	perform maintsched.need_primary();
 	update maintsched.occurrence o
 	set facts = o.facts + 1
 	where o.occurrence_id = take_occurrence.occurrence_id
@@ -283,7 +284,10 @@ as $$
 declare
 	o constant maintsched.occurrence := maintsched.take_open(occurrence_id);
 	at constant timestamptz := maintsched.clock();
-	claimed constant timestamptz := coalesce(completed_at, at);
+	-- clock_timestamp() is a little ahead of the statement that passes it
+	claimed constant timestamptz := case
+		when completed_at > at and completed_at <= maintsched.recorded_by_now() then at
+		else coalesce(completed_at, at) end;
 	max_backdate constant interval := make_interval(
 		secs => extract(epoch from current_setting('maintsched.max_backdate')::interval)::double precision);
 	backdated constant boolean := claimed < at - max_backdate;

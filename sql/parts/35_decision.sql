@@ -12,6 +12,7 @@ declare
 	taken maintsched.completion;
 	retracted maintsched.completion_retraction;
 begin
+	perform maintsched.need_primary();
 	select c.* into taken from maintsched.completion c where c.completion_id = take_completion.completion_id;
 	if not found or taken.clock_at > maintsched.recorded_by_now() then
 		raise exception using
@@ -174,10 +175,14 @@ comment on function maintsched.record_corrective_action(bigint, text, jsonb) is
 'Records what was done about what a completion found; returns the action_id. It changes no status: a later completion does. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';
 
 create function maintsched.share_task(task_id bigint) returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-	select from maintsched.task t where t.task_id = share_task.task_id for share
+#variable_conflict use_column
+begin
+	perform maintsched.need_primary();
+	perform from maintsched.task t where t.task_id = share_task.task_id for share;
+end
 $$;
 
 comment on function maintsched.share_task(bigint) is
@@ -263,6 +268,7 @@ declare
 begin
 	perform maintsched.need_words('a reason is needed to request a waiver', reason);
 	perform maintsched.check_expiry(until);
+	perform maintsched.share_task(found_task);
 	if since is null or not isfinite(since) or since >= until then
 		raise exception using
 			errcode = 'invalid_parameter_value',
@@ -292,6 +298,7 @@ declare
 	state text := 'requested';
 	by_whom text;
 begin
+	perform maintsched.need_primary();
 	select x.* into w from maintsched.waiver x where x.waiver_id = take_waiver.waiver_id for no key update;
 	if not found or w.clock_at > maintsched.recorded_by_now() then
 		raise exception using
@@ -406,6 +413,7 @@ declare
 	installed_at timestamptz;
 	id bigint;
 begin
+	perform maintsched.need_primary();
 	-- the first definition of the task is as old as its record here
 	select v.made_at into strict installed_at
 	from maintsched.task_version v

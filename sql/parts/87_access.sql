@@ -124,6 +124,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+	perform maintsched.need_primary();
 	lock table maintsched.access in share row exclusive mode;
 	-- in a restored database the oids are another cluster's
 	if maintsched.instance_problem() is null then

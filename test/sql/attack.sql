@@ -88,7 +88,7 @@ select maintsched.note_standing(:log), maintsched.close_occurrences(), maintsche
 create function pg_temp.session_user() returns text language sql return 'regress_maintsched_chief';
 create temp table completion (like maintsched.completions);
 set search_path = pg_temp, pg_catalog;
-select maintsched.complete_task(:backup, note => 'by her path') > 0 as done;
+select maintsched.complete_task(:backup, note => 'by her path', completed_at => clock_timestamp()) > 0 as done;
 reset search_path;
 select recorded_by, acting_as, performed_by from maintsched.completions where occurrence_id = :backup;
 -- nobody reviews what she recorded, or performed, herself

@@ -72,6 +72,12 @@ where f.proconfig is null or 'search_path=pg_catalog, pg_temp' <> all (f.proconf
 group by what, f.prosecdef, f.prosqlbody::text, l.lanname
 having f.prosecdef or not (f.prosqlbody::text is not null or l.lanname = 'c')
 union all
+select what, 'depends on standard_conforming_strings'
+from member_function f
+join pg_language l on l.oid = f.prolang
+where l.lanname in ('sql', 'plpgsql') and f.prosqlbody is null
+and regexp_replace(f.prosrc, '\mE''[^'']*''', '', 'g') like '%\\%'
+union all
 select what, 'has no comment'
 from member m
 where obj_description(objid, classid::regclass::name) is null
@@ -118,6 +124,9 @@ create function maintsched.bad_sql() returns integer language sql as 'select 1';
 create function maintsched.bad_definer() returns integer language sql security definer return 1;
 revoke all on function maintsched.bad_definer() from public;
 comment on function maintsched.bad_definer() is 'commented';
+create function maintsched.bad_escape() returns boolean language sql set search_path = pg_catalog, pg_temp as $$ select 'x' ~ '\d' $$;
+revoke all on function maintsched.bad_escape() from public;
+comment on function maintsched.bad_escape() is 'commented';
 create function maintsched.good() returns integer language sql return 1;
 revoke all on function maintsched.good() from public;
 comment on function maintsched.good() is 'commented';
@@ -133,6 +142,7 @@ create table maintsched.stray ();
 create function public.bad_place() returns integer language sql return 1;
 alter extension maintsched add function maintsched.bad_sql();
 alter extension maintsched add function maintsched.bad_definer();
+alter extension maintsched add function maintsched.bad_escape();
 alter extension maintsched add function maintsched.good();
 alter extension maintsched add table maintsched.bad_table;
 alter extension maintsched add view maintsched.bad_view;

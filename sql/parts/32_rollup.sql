@@ -18,8 +18,8 @@
 -- that is owed are derived from the facts: view live_occurrence holds every
 -- occurrence that the rollups do not answer for.
 --
--- Writers of facts take no lock on rollups.  tick() locks the rows of task_state
--- and passes over those that are locked, so that nobody waits in a circle.
+-- Writers of facts take no lock on rollups.  Whoever writes rollups has
+-- lock_rollups(), which tick() tries and does not wait for.
 --
 
 create table maintsched.standing (

@@ -108,6 +108,7 @@ select t.task_id, t.calendar, t.name as task,
 		when newest.at is not null then 'compliant'
 		else 'not_started'
 	end as status,
+	n.passed_at is not null as has_passed,
 	n.done_at as last_done_at,
 	case
 		when n.done_at is distinct from live.done_at then closed.outcome
@@ -173,6 +174,7 @@ comment on column maintsched.task_standing.task is 'Its name.';
 comment on column maintsched.task_standing.zone is 'Its zone.';
 comment on column maintsched.task_standing.is_planned is 'Whether it is known what it asks for.';
 comment on column maintsched.task_standing.status is 'disabled, unknown, failing, overdue, due, waived, compliant or not_started.';
+comment on column maintsched.task_standing.has_passed is 'Whether it was ever passed, outside of waived occurrences.';
 comment on column maintsched.task_standing.last_done_at is 'Newest completion that counts.';
 comment on column maintsched.task_standing.last_outcome is 'Its outcome.';
 comment on column maintsched.task_standing.open_count is 'Open occurrences that are not passed.';

@@ -258,7 +258,7 @@ comment on column maintsched.control_year.overdue is 'Overdue in these months.';
 
 create view maintsched.control_standing as
 select k.framework, k.control, k.title, k."position", t.calendar, t.name as task, s.status, t.enabled,
-	s.last_done_at, s.last_outcome,
+	s.has_passed, s.last_done_at, s.last_outcome,
 	case when t.enabled then s.next_due_at end as next_due_at
 from maintsched.control k
 join maintsched.frameworks f on f.name = k.framework and f.enabled
@@ -279,6 +279,7 @@ comment on column maintsched.control_standing.calendar is 'The calendar of the t
 comment on column maintsched.control_standing.task is 'Its name.';
 comment on column maintsched.control_standing.status is 'Status of the task.';
 comment on column maintsched.control_standing.enabled is 'Whether the task is enabled.';
+comment on column maintsched.control_standing.has_passed is 'Whether the task was ever passed.';
 comment on column maintsched.control_standing.last_done_at is 'When the task was last carried out.';
 comment on column maintsched.control_standing.last_outcome is 'With what outcome.';
 comment on column maintsched.control_standing.next_due_at is 'When the task is due next.';
@@ -320,7 +321,7 @@ left join (
 		count(*) filter (where s.status = 'waived') as waived,
 		count(*) filter (where s.status = 'not_started') as not_started,
 		count(*) filter (where s.status = 'disabled') as disabled,
-		bool_and(s.last_done_at is not null) filter (where s.enabled) as evidenced,
+		bool_and(s.has_passed) filter (where s.enabled) as evidenced,
 		max(s.last_done_at) filter (where s.enabled) as last_evidence_at,
 		min(s.next_due_at) as next_due_at
 	from maintsched.control_standing s
@@ -352,7 +353,7 @@ comment on column maintsched.compliance_status.framework is 'The framework.';
 comment on column maintsched.compliance_status.control is 'The citation.';
 comment on column maintsched.compliance_status.title is 'What the clause is about.';
 comment on column maintsched.compliance_status.status is 'failing, overdue, unknown, not_covered (no enabled task), due, not_started, waived or compliant: the worst of its enabled tasks.';
-comment on column maintsched.compliance_status.ok is 'Whether it is compliant, due or waived, and every enabled task has been carried out at least once.';
+comment on column maintsched.compliance_status.ok is 'Whether it is compliant, due or waived, and every enabled task has been passed at least once: a failure under a waiver is no evidence.';
 comment on column maintsched.compliance_status.tasks is 'Tasks in force that are evidence for it, without those that have no rule and were never called for; the next eight add up to it.';
 comment on column maintsched.compliance_status.compliant is 'Of these, compliant.';
 comment on column maintsched.compliance_status.due is 'Of these, due.';
@@ -386,7 +387,7 @@ left join (
 		count(*) filter (where s.status = 'waived') as waived,
 		count(*) filter (where s.status = 'not_started') as not_started,
 		count(*) filter (where s.status = 'disabled') as disabled,
-		bool_and(s.last_done_at is not null) filter (where s.enabled) as evidenced,
+		bool_and(s.has_passed) filter (where s.enabled) as evidenced,
 		max(s.last_done_at) filter (where s.enabled) as last_evidence_at,
 		min(s.next_due_at) as next_due_at
 	from maintsched.control_standing s
@@ -419,7 +420,7 @@ comment on column maintsched.compliance_by_calendar.framework is 'The framework.
 comment on column maintsched.compliance_by_calendar.control is 'The citation.';
 comment on column maintsched.compliance_by_calendar.title is 'What the clause is about.';
 comment on column maintsched.compliance_by_calendar.status is 'failing, overdue, unknown, not_covered (no enabled task), due, not_started, waived or compliant: the worst of its enabled tasks.';
-comment on column maintsched.compliance_by_calendar.ok is 'Whether it is compliant, due or waived, and every enabled task has been carried out at least once.';
+comment on column maintsched.compliance_by_calendar.ok is 'Whether it is compliant, due or waived, and every enabled task has been passed at least once: a failure under a waiver is no evidence.';
 comment on column maintsched.compliance_by_calendar.tasks is 'Tasks in force that are evidence for it, without those that have no rule and were never called for; the next eight add up to it.';
 comment on column maintsched.compliance_by_calendar.compliant is 'Of these, compliant.';
 comment on column maintsched.compliance_by_calendar.due is 'Of these, due.';

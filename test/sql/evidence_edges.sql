@@ -89,6 +89,21 @@ select maintsched.complete_open_task('t', 'g') > 0 as done;
 select maintsched.retire_task('t', 'g', 'next');
 select maintsched.complete_open_task('t', 'g') > 0 as done;
 
+-- A failure under a waiver is no evidence: waived, and not ok.
+set maintsched.now = '2026-04-20 00:00+00';
+select maintsched.add_task('t', 'f', 'FREQ=YEARLY', starts_on => '2026-04-20 00:00', due_within => '5 days') > 0 as added;
+update maintsched.task set controls = '{"HIPAA 164.308(a)(8)"}' where name = 'f';
+select maintsched.complete_open_task('t', 'f', 'fail') > 0 as failed;
+set session authorization regress_maintsched_a;
+select maintsched.request_waiver('t', 'f', 'away', '2026-04-20', '2026-06-01') as waiver \gset
+reset session authorization;
+set session authorization regress_maintsched_b;
+select maintsched.approve_waiver(:waiver);
+reset session authorization;
+select control, status, ok from maintsched.compliance_status where tasks > 0;
+select control, status, ok from maintsched.compliance_by_calendar where tasks > 0;
+select maintsched.retire_task('t', 'f', 'next');
+
 -- Evidence from before belongs to the controls that the task was given since.
 set maintsched.now = '2026-05-01 00:00+00';
 select maintsched.add_task('t', 'p', 'FREQ=YEARLY', starts_on => '2026-05-01 00:00', due_within => '1 month') > 0 as added;

@@ -238,7 +238,7 @@ with tally as materialized (
 	select t.task_id, t.calendar, t.enabled, t.controls,
 		bench.task_word(t.enabled, p.planned_until > maintsched.clock(), max(y.passed_at), max(y.failed_at), max(y.inconclusive_at),
 			max(y.waived_due), bool_or(y.is_waived), bool_or(y.is_overdue), bool_or(y.is_due)) as status,
-		max(y.done_at) as done_at, least(min(y.open_due), u.due_at) as next_due_at
+		max(y.passed_at) as passed_at, max(y.done_at) as done_at, least(min(y.open_due), u.due_at) as next_due_at
 	from maintsched.task t
 	left join maintsched.task_plan p using (task_id)
 	left join tally y using (task_id)
@@ -256,7 +256,7 @@ with tally as materialized (
 		count(*) filter (where s.status = 'not_started') as not_started,
 		count(*) filter (where s.status = 'disabled') as disabled,
 		count(*) filter (where s.enabled) as enabled,
-		count(*) filter (where s.enabled and s.done_at is null) as without_evidence,
+		count(*) filter (where s.enabled and s.passed_at is null) as without_evidence,
 		max(s.done_at) filter (where s.enabled) as last_evidence_at,
 		min(s.next_due_at) filter (where s.enabled) as next_due_at
 	from standing s

@@ -12,6 +12,8 @@
  *		identity.c		who acts: the outer role inside a definer function
  *		nearest.c		"perhaps you meant": the nearest known name
  *		json.c			strict JSON reading, errors with the JSON path
+ *		exec.c			the only two ways in which C runs SQL
+ *		wake.c			telling the background, at commit, of something new
  *		compat.h		the only #if PG_VERSION_NUM
  *	 src/calendar/	recurrence and documents
  *		rrule*.c		RFC 5545 rules in pure C: parse, expand, describe
@@ -20,6 +22,15 @@
  *		timezone.c		time zones by name, and zone.c over the server's data
  *		occurrence.c	the SQL functions over the five above
  *		document*.c		calendar and framework JSON: what it must look like
+ *	 src/routines/	what routines need beyond SQL
+ *		log_cleanup.c	removing log files of the server
+ *	 src/scheduler/	the processes; README.md tells how they work together
+ *		launcher.c		knows when which database has something to do
+ *		scheduler.c		does what is due in one database
+ *		runner.c		carries out runs, as one role
+ *		workers.c		these processes in shared memory; starting them
+ *		ddl.c			commands on databases end them first
+ *		state.c			the states of a run
  *
  *	 sql/parts/		one fragment a room, in this order: the install script
  *		10_core			clock, names, errors
@@ -27,7 +38,7 @@
  *		15_shipped		the shipped documents and frameworks
  *		20_recurrence	rules: occurrences(), next_occurrence(), domain rrule
  *		21_calendar		tables of calendars, tasks, versions, occurrences
- *		22_planning		which occurrences there are; tick()
+ *		22_planning		which occurrences there are
  *		23_check		what a name means; whether a definition is whole
  *		24_task			adding, changing, renaming, retiring tasks; history
  *		25_settings		zones, windows, teams, frameworks
@@ -41,18 +52,34 @@
  *		33_rolling		keeping them: closing, rolling up, making anew
  *		34_completion	doing and proving: complete_task() and its like
  *		35_decision		retraction, review, waivers; evidence from before
+ *		36_outlook		when the database does it next, and what that waits for
  *		36_status		task_status, calendar_history, window_schedule
  *		37_due			due_tasks, today and the other lists of what is due
  *		38_compliance	compliance per control, calendar, month; team_workload
  *		39_evidence		evidence_for(), and the facts for people
+ *		40_run			routines, runs and their actions; emergency windows
+ *		41_window		when work of a class may run
+ *		42_queue		which runs there are to be
+ *		43_runner		what a runner records
+ *		44_outcome		how a run ends, and what that means for its occurrences
+ *		45_pg_cron		the job that calls tick()
+ *		46_change		change records, of people's work and of runs
+ *		47_emergency	emergency windows and their follow-up
+ *		48_running		progress of what runs
+ *		49_call			plan(), run_routine(), run_task(), cancel_run()
+ *		50_routines		the plan functions of what comes with the extension
+ *		52_step			the steps of the scheduler; tick()
+ *		53_history		run_history, run_actions
+ *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health
  *		90_access		who may do what: nothing is granted to PUBLIC
  *		95_dump			what pg_dump takes along
  *
- * Calls go one way: door -> calendar -> core.  Nothing here runs in the
- * postmaster or needs shared_preload_libraries; all functions run in the
- * backend that calls them and lock nothing but what their SQL locks.
+ * Calls go one way: door -> scheduler -> routines -> calendar -> core.  In
+ * the postmaster only _PG_init() runs, which asks for a little shared memory
+ * and registers the launcher.  Without shared_preload_libraries there is
+ * neither, and tick() starts the same schedulers and runners.
  *
  * Copyright (c) 2026, maintsched developers
  *
@@ -61,10 +88,18 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 
 #include "core/clock.h"
 #include "core/compat.h"
+#include "core/wake.h"
+#include "scheduler/launcher.h"
+#include "scheduler/workers.h"
 
 COMPAT_MODULE_MAGIC("maintsched", MAINTSCHED_VERSION);
 
@@ -76,9 +111,124 @@ static int	horizon_minutes = 90 * 24 * 60;
 /* maintsched.max_backdate, in minutes; read by SQL likewise */
 static int	max_backdate_minutes = 24 * 60;
 
+/* maintsched.yield_after and window_reserve, in ms; read by SQL likewise */
+static int	yield_after_ms = 5000;
+static int	window_reserve_ms = 60000;
+
 /* maintsched.reason and maintsched.node; read by SQL likewise */
 static char *change_reason = NULL;
 static char *node_name = NULL;
+
+static shmem_request_hook_type next_request_hook = NULL;
+static shmem_startup_hook_type next_startup_hook = NULL;
+
+PG_FUNCTION_INFO_V1(maintsched_library_version);
+
+/*
+ * library_version() returns text
+ */
+Datum
+maintsched_library_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(MAINTSCHED_VERSION));
+}
+
+/*
+ * The settings of the background.
+ */
+static void
+define_worker_settings(void)
+{
+	DefineCustomBoolVariable("maintsched.launcher",
+							 "Whether the launcher starts what is due.",
+							 "Where it is off, only tick() does.",
+							 &wake_launcher_enabled,
+							 true,
+							 PGC_SIGHUP,
+							 0,
+							 NULL, NULL, NULL);
+
+	DefineCustomIntVariable("maintsched.max_workers",
+							"Greatest number of schedulers and runners at once on this server.",
+							"0: nothing runs. The launcher is one more. All are taken from max_worker_processes.",
+							&wake_max_workers,
+							4,
+							0,
+							64,
+							PGC_SIGHUP,
+							0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("maintsched.max_workers_per_database",
+							"Greatest number of runs at once in one database.",
+							NULL,
+							&workers_per_database,
+							1,
+							1,
+							16,
+							PGC_SIGHUP,
+							0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("maintsched.yield_after",
+							"How long others wait for a lock of a run before its action is cancelled.",
+							"The action is left over, and tried again.",
+							&yield_after_ms,
+							5000,
+							100,
+							3600 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("maintsched.window_reserve",
+							"How long before the end of a window no action is started, and for when it must be expected to be done.",
+							"At most a tenth of the window.",
+							&window_reserve_ms,
+							60 * 1000,
+							0,
+							24 * 3600 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL, NULL, NULL);
+}
+
+static void
+request_shmem(void)
+{
+	if (next_request_hook)
+		next_request_hook();
+	wake_request_shmem();
+	workers_request_shmem();
+}
+
+static void
+create_shmem(void)
+{
+	if (next_startup_hook)
+		next_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	wake_create_shmem();
+	workers_create_shmem();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/*
+ * While shared_preload_libraries are loaded: what only then can be asked for.
+ * A server in binary upgrade runs nothing.
+ */
+static void
+register_background(void)
+{
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
+		return;
+	next_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	next_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = create_shmem;
+	ddl_install_hook();
+	launcher_register();
+}
 
 /*
  * Define the settings.  Each room defines its own; what belongs to no room
@@ -88,6 +238,7 @@ void
 _PG_init(void)
 {
 	clock_define_settings();
+	define_worker_settings();
 
 	DefineCustomIntVariable("maintsched.horizon",
 							"How far ahead occurrences are planned.",
@@ -130,4 +281,5 @@ _PG_init(void)
 							   NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("maintsched");
+	register_background();
 }

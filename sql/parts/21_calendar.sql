@@ -24,6 +24,8 @@ create table maintsched.calendar (
 	review_frequency text,
 	timezone text not null,
 	timezone_given boolean not null default false,
+	rollback_required boolean not null default false,
+	approval_required boolean not null default false,
 	shipped_as text,
 	installed_at timestamptz not null,
 	installed_by text not null,
@@ -40,6 +42,8 @@ comment on column maintsched.calendar.maintenance_team is 'The team that the doc
 comment on column maintsched.calendar.review_frequency is 'How often the document says that it is reviewed, in its own words.';
 comment on column maintsched.calendar.timezone is 'IANA zone of all tasks and windows that have none of their own.';
 comment on column maintsched.calendar.timezone_given is 'True when the zone was given at install, at import or by set_timezone(): a re-import then leaves it.';
+comment on column maintsched.calendar.rollback_required is 'True when work of class major needs a rollback text before it starts.';
+comment on column maintsched.calendar.approval_required is 'True when work of class major needs another role''s approval before it starts.';
 comment on column maintsched.calendar.shipped_as is 'Name of the shipped document that was last imported unchanged; NULL for others.';
 comment on column maintsched.calendar.installed_at is 'clock() at the first import.';
 comment on column maintsched.calendar.installed_by is 'Session user of the first import.';
@@ -113,6 +117,7 @@ create table maintsched.task (
 	routine text,
 	params jsonb not null default '{}',
 	change_class text check (change_class in ('none', 'minor', 'major', 'critical')),
+	rollback text,
 	catch_up text not null default 'latest' check (catch_up in ('latest', 'skip', 'all')),
 	review boolean not null default false,
 	checklist jsonb not null default '[]',
@@ -154,6 +159,7 @@ comment on column maintsched.task.effort is 'Working time that it takes: a day i
 comment on column maintsched.task.routine is 'What the database does, for kind routine. Until the version of maintsched that carries it out, the task behaves as manual.';
 comment on column maintsched.task.params is 'Parameters of the routine.';
 comment on column maintsched.task.change_class is 'Class of window that it needs, where it differs from its routine''s own.';
+comment on column maintsched.task.rollback is 'How its work is undone: goes into the change record of each run of class major.';
 comment on column maintsched.task.catch_up is 'What happens to runs that were missed: latest (one run now), skip, all.';
 comment on column maintsched.task.review is 'True when another role must accept each completion.';
 comment on column maintsched.task.checklist is 'Array of objects with text and, where a routine proves the line, routine.';

@@ -113,7 +113,25 @@ return array['analyze', 'vacuum', 'bloat', 'reindex', 'optimize', 'amcheck',
 	'archive', 'health', 'log_cleanup', 'sql', 'backup_verify', 'restore_drill'];
 
 comment on function maintsched.routine_names() is
-'The routines that a task or a checklist line may name.';
+'The routines that documents and checklist lines may name, and sql.';
+
+create function maintsched.known_routines() returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select maintsched.routine_names() || array(
+		select r.name from maintsched.routine r where not r.built_in order by r.name)
+$$;
+
+comment on function maintsched.known_routines() is
+'Internal: The routines that a task may name: routine_names() and those added by add_routine().';
+
+create function maintsched.in_documents(routine text) returns boolean
+language sql immutable parallel safe
+return routine is null or (routine <> 'sql' and routine = any (maintsched.routine_names()));
+
+comment on function maintsched.in_documents(text) is
+'Internal: Whether a task with this routine is part of a document: sql and routines of one''s own never are.';
 
 create function maintsched.check_controls(subject text, controls text[]) returns void
 language plpgsql stable
@@ -316,7 +334,7 @@ begin
 			array['none', 'minor', 'major', 'critical']);
 	end if;
 	if (task).routine is not null then
-		perform maintsched.check_word(subject || ': routine', (task).routine, maintsched.routine_names());
+		perform maintsched.check_word(subject || ': routine', (task).routine, maintsched.known_routines());
 	end if;
 
 	problem := case
@@ -351,9 +369,13 @@ begin
 	perform maintsched.check_controls(subject, (task).controls);
 	perform maintsched.check_checklist(subject, (task).checklist);
 
+	if (task).routine is not null then
+		perform maintsched.check_params((task).routine, (task).params);
+	end if;
+
 	-- The reader of documents has the last word: what can be stored can be
 	-- exported and imported again.  Routine sql never comes from a document.
-	if (task).routine is distinct from 'sql' then
+	if maintsched.in_documents((task).routine) then
 		begin
 			perform maintsched.check_document(jsonb_build_object(
 				'format', 'maintsched-calendar/1', 'name', 'check', 'title', 'Check',

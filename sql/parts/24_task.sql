@@ -246,13 +246,13 @@ begin
 	insert into maintsched.task (
 		task_id, calendar, name, title, teams, kind, rule, starts_on, timezone,
 		rdate, exdate, due_within, grace, duration, effort, routine, params,
-		change_class, catch_up, review, checklist, instructions, tools, controls,
+		change_class, rollback, catch_up, review, checklist, instructions, tools, controls,
 		description, source, "position", enabled, run_as, effective_from)
 	select
 		task.task_id, task.calendar, task.name, task.title, task.teams, task.kind,
 		task.rule, task.starts_on, task.timezone, task.rdate, task.exdate,
 		task.due_within, task.grace, task.duration, task.effort, task.routine,
-		task.params, task.change_class, task.catch_up, task.review, task.checklist,
+		task.params, task.change_class, task.rollback, task.catch_up, task.review, task.checklist,
 		task.instructions, task.tools, task.controls, task.description, task.source,
 		task.position, task.enabled, task.run_as, task.effective_from;
 	insert into maintsched.calendar_change (calendar, task_id, task, field, new, reason)
@@ -327,7 +327,11 @@ begin
 				else 'Put it back with UPDATE maintsched.task SET retired_at = NULL, or choose another name.' end;
 	end if;
 
-	return maintsched.insert_task(task, nullif(current_setting('maintsched.reason', true), ''));
+	task.task_id := maintsched.insert_task(task, nullif(current_setting('maintsched.reason', true), ''));
+	if task.routine is not null then
+		perform maintsched.warn_unserved(task.calendar);
+	end if;
+	return task.task_id;
 end
 $$;
 

@@ -100,7 +100,8 @@ as $$
 	from maintsched.task t
 	where t.calendar = compare_tasks.calendar
 	and t.retired_at is null
-	and t.routine is distinct from 'sql'
+	and maintsched.in_documents(t.routine)
+	and not maintsched.is_follow_up_task(t.task_id)
 	and t.task_id not in (select c.task_id from compared c where c.task_id is not null)
 	order by 1 nulls last, 3
 $$;
@@ -143,7 +144,7 @@ as $$
 			when 'timezone' then to_jsonb(maintsched.check_timezone(k.value #>> '{}'))
 			else k.value end as value
 		from jsonb_each(document || jsonb_build_object('timezone', coalesce(document ->> 'timezone', 'UTC'))) k
-		where k.value <> 'null' and k.value <> '[]'
+		where k.value <> 'null' and k.value <> '[]' and k.value <> 'false'
 	)
 	select coalesce(w.key, b.key), w.value, b.value
 	from was w full join becomes b on w.key = b.key
@@ -275,7 +276,8 @@ begin
 				due_within = wanted.due_within, grace = wanted.grace,
 				duration = wanted.duration, effort = wanted.effort,
 				routine = wanted.routine, params = wanted.params,
-				change_class = wanted.change_class, catch_up = wanted.catch_up,
+				change_class = wanted.change_class, rollback = wanted.rollback,
+				catch_up = wanted.catch_up,
 				review = wanted.review, checklist = wanted.checklist,
 				instructions = wanted.instructions, tools = wanted.tools,
 				controls = wanted.controls, description = wanted.description,
@@ -316,7 +318,9 @@ begin
 	set title = document ->> 'title', version = document ->> 'version',
 		last_updated = document ->> 'last_updated', description = document ->> 'description',
 		maintenance_team = document ->> 'maintenance_team',
-		review_frequency = document ->> 'review_frequency'
+		review_frequency = document ->> 'review_frequency',
+		rollback_required = coalesce((document -> 'rollback_required')::boolean, false),
+		approval_required = coalesce((document -> 'approval_required')::boolean, false)
 	where k.name = calendar;
 
 	delete from maintsched.maintenance_window w where w.calendar = import_rest.calendar;
@@ -432,6 +436,7 @@ begin
 	perform maintsched.import_rest(parsed, calendar_name, there.name is not null, reason);
 	perform maintsched.import_tasks(parsed, calendar_name, shipped_name is not null, reason);
 	perform set_config('maintsched.reason', reason_before, true);
+	perform maintsched.warn_unserved(calendar_name);
 	return calendar_name;
 end
 $$;

@@ -16,7 +16,8 @@ begin
 		'format', 'maintsched-calendar/1', 'name', c.name, 'title', c.title,
 		'version', c.version, 'last_updated', c.last_updated,
 		'description', c.description, 'maintenance_team', c.maintenance_team,
-		'review_frequency', c.review_frequency, 'timezone', c.timezone), '{}')
+		'review_frequency', c.review_frequency, 'timezone', c.timezone,
+		'rollback_required', c.rollback_required, 'approval_required', c.approval_required), '{}')
 	into document
 	from maintsched.calendar c where c.name = calendar_name;
 
@@ -24,7 +25,8 @@ begin
 		select jsonb_agg(maintsched.task_entry(t) order by t.position, t.task_id)
 		from maintsched.task t
 		where t.calendar = calendar_name and t.retired_at is null
-		and t.routine is distinct from 'sql'), '[]'));
+		and maintsched.in_documents(t.routine)
+		and not maintsched.is_follow_up_task(t.task_id)), '[]'));
 
 	document := document || coalesce((
 		select jsonb_build_object('windows', jsonb_agg(maintsched.canonical_entry(

@@ -232,7 +232,9 @@ begin
 			perform maintsched.note_years(maintsched.stale_years());
 		end if;
 		perform maintsched.apply_access();
+		perform maintsched.drop_foreign_runs();
 		perform maintsched.note_instance();
+		perform maintsched.start_work();
 	end if;
 end
 $$;

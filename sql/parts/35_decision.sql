@@ -138,6 +138,7 @@ begin
 	perform maintsched.check_another_role('a review', 'performed', r.rolname, r.oid, c.recorded_at)
 	from pg_roles r
 	where lower(r.rolname) = lower(c.performed_by) and r.rolcanlogin;
+	perform maintsched.check_emergency_review(c.occurrence_id);
 
 	insert into maintsched.completion_review (completion_id, decision, note)
 	values (c.completion_id, decision, note)

@@ -233,8 +233,8 @@ select t.calendar, t.name as task, t.title, t.cadence,
 	array_to_string(t.teams, '/') as team, t.kind, t.routine, s.status,
 	s.last_done_at, s.last_outcome,
 	s.next_opens_at, s.next_due_at,
-	null::timestamptz as next_run_at,
-	null::text as waits_for,
+	k.next_run_at,
+	k.waits_for,
 	s.open_count,
 	maintsched.on_time_rate(y.done, y.late, y.failed, y.inconclusive, y.missed, y.overdue) as on_time_rate,
 	coalesce(y.late, 0)::bigint as late_12m,
@@ -244,6 +244,7 @@ from maintsched.task t
 join maintsched.task_standing s on s.task_id = t.task_id
 join maintsched.zone_year z on z.zone = s.zone
 left join maintsched.other_years() o on o.task_id = t.task_id
+left join maintsched.run_outlook() k on k.task_id = t.task_id
 cross join lateral (
 	select coalesce(case when s.year_since = z.since then s.closed_done else o.done end, 0) + s.live_done as done,
 		coalesce(case when s.year_since = z.since then s.closed_late else o.late end, 0) + s.live_late as late,

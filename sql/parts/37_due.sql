@@ -1,8 +1,7 @@
 --
 -- 37_due: what is due
 --
--- Whatever is not known shows as unknown, never as good.  Columns that only
--- runs of routines can fill are there and empty.
+-- Whatever is not known shows as unknown, never as good.
 --
 
 create view maintsched.due_tasks as
@@ -17,7 +16,7 @@ with live as materialized (
 	from live l
 	group by l.task_id
 ), open_occurrence as (
-	select l.occurrence_id, t.calendar, t.name as task, v.title, v.cadence,
+	select l.occurrence_id, l.task_id, t.calendar, t.name as task, v.title, v.cadence,
 		array_to_string(v.teams, '/') as team, v.kind, l.status,
 		l.opens_at, l.due_at, l.timezone as zone, v.effort, v.checklist, v.routine, v.controls,
 		coalesce((
@@ -39,7 +38,7 @@ with live as materialized (
 	where l.status in ('due', 'overdue', 'failed', 'inconclusive')
 	and (l.closes_at is null or l.closes_at > maintsched.clock())
 ), unknown_task as (
-	select null::bigint, t.calendar, t.name, t.title, t.cadence,
+	select null::bigint, null::bigint, t.calendar, t.name, t.title, t.cadence,
 		array_to_string(t.teams, '/'), t.kind, 'unknown',
 		case when p.planned_until <= maintsched.clock() then p.planned_until end,
 		null::timestamptz, coalesce(t.timezone, c.timezone), t.effort, t.checklist, t.routine,
@@ -65,8 +64,8 @@ select l.occurrence_id, l.calendar, l.task, l.title, l.cadence, l.team, l.kind, 
 	l.started_at,
 	l.started_by,
 	l.routine,
-	null::timestamptz as next_run_at,
-	null::text as waits_for,
+	k.run_at as next_run_at,
+	k.waits_for,
 	l.missed_before,
 	nullif(array(
 		select c
@@ -74,6 +73,7 @@ select l.occurrence_id, l.calendar, l.task, l.title, l.cadence, l.team, l.kind, 
 		where split_part(c, ' ', 1) = any (array(select f.name from maintsched.frameworks f where f.enabled))), '{}') as controls,
 	maintsched.status_rank(l.status) as status_rank
 from listed l
+left join maintsched.run_outlook() k on k.task_id = l.task_id
 where (select maintsched.planning_ends());
 
 comment on view maintsched.due_tasks is 'What is to be done now: every open occurrence, and a row for every task whose planning has ended. For people: today.';

@@ -53,13 +53,21 @@ as $$
 			'is_planned', 'planning_ends', 'start_text', 'end_text', 'fit', 'time_span', 'window_close',
 			'missed_since', 'unsettled_occurrences', 'owed_states', 'void_months', 'other_years', 'on_time_rate', 'year_begins', 'instances', 'to_instant', 'instance_problem',
 			'occurrences', 'next_occurrence', 'describe_rule', 'evidence_for', 'evidence_for_task',
-			'export_calendar', 'shipped_document', 'acting_role']),
+			'run_progress', 'export_calendar', 'shipped_document', 'acting_role', 'status_lines',
+			'run_outlook', 'run_health', 'run_state_machine', 'launcher_state', 'library_version', 'plan',
+			-- plan() and a run call the plan function with the rights of who plans, and these
+			'plan_of', 'estimate_seconds', 'window_reserve',
+			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
+			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
-			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver']),
+			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),
 		('manager', 'execute', array['retract_completion', 'approve_waiver', 'reject_waiver', 'revoke_waiver',
 			'record_prior', 'install_calendar', 'import_calendar', 'plan_import', 'add_task', 'rename_task',
 			'retire_task', 'set_timezone', 'set_framework', 'assign_team', 'unassign_team', 'add_window',
+			'plan_change', 'approve_change', 'close_change', 'open_emergency_window', 'close_emergency_window',
 			'pause', 'resume', 'tick', 'rebuild_rollups', 'grant_access', 'revoke_access', 'apply_access',
+			'enable_pg_cron', 'disable_pg_cron', 'cron_database', 'cron_job', 'remove_log_file',
+			'run_routine', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact'])
 	), held as (

@@ -27,6 +27,13 @@ with planning as (
 		+ (select count(*) from maintsched.waiver_decision x where x.simulated)
 		+ (select count(*) from maintsched.prior_evidence x where x.simulated)
 		+ (select count(*) from maintsched.pause_change x where x.simulated)
+		+ (select count(*) from maintsched.change_record x where x.simulated)
+		+ (select count(*) from maintsched.change_approval x where x.simulated)
+		+ (select count(*) from maintsched.change_run x where x.simulated)
+		+ (select count(*) from maintsched.change_close x where x.simulated)
+		+ (select count(*) from maintsched.follow_up x where x.simulated)
+		+ (select count(*) from maintsched.notice x where x.simulated)
+		+ (select count(*) from maintsched.notice_acknowledgement x where x.simulated)
 		+ (select count(*) from maintsched.access_change x where x.simulated) as records
 ), owed as (
 	select count(distinct (w.task_id, w.month)) as months,
@@ -106,7 +113,10 @@ select 'access',
 		else 'every role with access exists' end,
 	case when g.roles > 0 then 'Create them and call maintsched.apply_access(), or take the access away with revoke_access().' end,
 	maintsched.clock()
-from gone g;
+from gone g
+union all
+select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
+from maintsched.run_health() h;
 
 comment on view maintsched.health is 'Whether maintsched itself does its work.';
 comment on column maintsched.health.item is 'What is judged.';

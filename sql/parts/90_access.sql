@@ -26,12 +26,19 @@ grant select on
 	maintsched.task_status, maintsched.compliance_status, maintsched.compliance_by_calendar, maintsched.control_tasks,
 	maintsched.compliance_monthly, maintsched.task_monthly, maintsched.control_monthly,
 	maintsched.team_workload, maintsched.window_schedule, maintsched.windows,
-	maintsched.health, maintsched.contacts, maintsched.notifications,
+	maintsched.health, maintsched.running, maintsched.contacts, maintsched.notifications,
 	maintsched.documentation_steps, maintsched.storage_places,
 	maintsched.monitors, maintsched.incident_procedures,
 	maintsched.escalation_levels, maintsched.dashboards, maintsched.kpis,
 	maintsched.document_history
 to pg_monitor;
+
+grant select (
+	notice_id, kind, subject, team, scheduled_for, created_at, late, acknowledged_at, acknowledged_by,
+	opens_at, calendar, moved_to, occurrence_id, run_id, change_id, window_id, simulated)
+on maintsched.notices to pg_monitor;
+
+grant select on maintsched.status_page to pg_monitor;
 
 grant select (calendar, name, title, task, source) on maintsched.scripts to pg_monitor;
 
@@ -63,9 +70,38 @@ on maintsched.waivers to pg_monitor;
 
 grant select (scope, paused_at, until, paused_by) on maintsched.pauses to pg_monitor;
 
+grant select (
+	change_id, calendar, change_class, requested_by, approved_by, starts_at, completed_at, outcome,
+	emergency, notice_hours, run_id, ends_at, short_notice, state, requested_at, approved_at, closed_by,
+	task, occurrence_id, window_id, simulated)
+on maintsched.change_log to pg_monitor;
+
+grant select (
+	occurrence_id, calendar, task, title, change_id, window_id, opens_at, due_at, status,
+	completed_at, performed_by, review, opened_by)
+on maintsched.follow_ups to pg_monitor;
+
+grant select (
+	run_id, calendar, task, routine, run_as, state, stop_reason, requested_by, queued_at,
+	started_at, finished_at, actions, actions_done, actions_skipped, actions_failed,
+	change_class, forced, continues, retry_at, window_closes_at, simulated)
+on maintsched.run_history to pg_monitor;
+
+grant select (
+	run_id, seq, target, state, skip_reason, started_at, finished_at, sqlstate, benefit_bytes, estimated_seconds)
+on maintsched.run_actions to pg_monitor;
+
+grant select on maintsched.routines to pg_monitor;
+
 grant execute on function
+	maintsched.run_outlook(),
+	maintsched.run_health(),
+	maintsched.launcher_state(),
+	maintsched.library_version(),
+	maintsched.run_state_machine(),
 	maintsched.clock(),
 	maintsched.clock_simulated(),
+	maintsched.status_lines(),
 	maintsched.status_rank(text),
 	maintsched.planning_ends(),
 	maintsched.is_planned(timestamptz, timestamptz),
@@ -79,6 +115,7 @@ grant execute on function
 	maintsched.on_time_rate(bigint, bigint, bigint, bigint, bigint, bigint),
 	maintsched.year_begins(text),
 	maintsched.instance_problem(),
+	maintsched.run_progress(),
 	maintsched.start_text(timestamptz, text),
 	maintsched.end_text(timestamptz, text),
 	maintsched.fit(text, integer),

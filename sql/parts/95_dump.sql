@@ -75,8 +75,50 @@ select pg_catalog.pg_extension_config_dump('maintsched.pause_change', '');
 
 select pg_catalog.pg_extension_config_dump('maintsched.pause_change_change_id_seq', '');
 
+select pg_catalog.pg_extension_config_dump('maintsched.change_record', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.change_record_change_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.change_approval', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.change_approval_approval_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.change_run', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.change_close', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.change_close_close_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.follow_up', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.follow_up_follow_up_id_seq', '');
+
 select pg_catalog.pg_extension_config_dump('maintsched.access', '');
 
 select pg_catalog.pg_extension_config_dump('maintsched.access_change', '');
 
 select pg_catalog.pg_extension_config_dump('maintsched.access_change_change_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.routine', 'where not built_in');
+
+select pg_catalog.pg_extension_config_dump('maintsched.run', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.run_run_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.run_occurrence', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.run_action', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.emergency_window', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.emergency_window_window_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.emergency_close', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.notice', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.notice_notice_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.notice_acknowledgement', '');
+
+select maintsched.announce();

@@ -15,6 +15,9 @@
  * move the calendar of a whole server, so those sources are refused, and
  * what is written under it is marked as simulated.
  *
+ * A run that was queued in such a session is carried out by a background
+ * process whose clock begins there and goes on as fast as real time.
+ *
  * Copyright (c) 2026, maintsched developers
  *
  *-------------------------------------------------------------------------
@@ -33,11 +36,16 @@
 
 PG_FUNCTION_INFO_V1(maintsched_clock);
 PG_FUNCTION_INFO_V1(maintsched_clock_simulated);
+PG_FUNCTION_INFO_V1(maintsched_set_clock_offset);
 
 static char *simulated_now = NULL;
 
 /* NULL while the clock is real; owned by the GUC machinery */
 static TimestampTz *simulated_instant = NULL;
+
+/* microseconds that the clock of a background process is ahead */
+static int64 offset;
+static bool offset_set = false;
 
 /*
  * Parse an absolute timestamp; without a zone it is in the session's.  No word
@@ -163,7 +171,24 @@ clock_define_settings(void)
 bool
 clock_is_simulated(void)
 {
-	return simulated_instant != NULL;
+	return simulated_instant != NULL || offset_set;
+}
+
+/*
+ * In a background process: put the clock ahead of real time, for a run that
+ * was queued under maintsched.now.
+ */
+void
+clock_set_offset(int64 microseconds)
+{
+	offset = microseconds;
+	offset_set = true;
+}
+
+void
+clock_reset_offset(void)
+{
+	offset_set = false;
 }
 
 TimestampTz
@@ -171,6 +196,8 @@ clock_now(void)
 {
 	if (simulated_instant != NULL)
 		return *simulated_instant;
+	if (offset_set)
+		return GetCurrentStatementStartTimestamp() + offset;
 	return GetCurrentStatementStartTimestamp();
 }
 
@@ -190,4 +217,22 @@ Datum
 maintsched_clock_simulated(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(clock_is_simulated());
+}
+
+/*
+ * set_clock_offset(microseconds bigint) returns void
+ */
+Datum
+maintsched_set_clock_offset(PG_FUNCTION_ARGS)
+{
+	if (MyBackendType != B_BG_WORKER)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("only a background worker's clock can be put ahead"),
+				 errhint("Use SET maintsched.now = '...' in a session.")));
+	if (PG_ARGISNULL(0))
+		clock_reset_offset();
+	else
+		clock_set_offset(PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
 }

@@ -15,5 +15,7 @@
 extern void clock_define_settings(void);
 extern bool clock_is_simulated(void);
 extern TimestampTz clock_now(void);
+extern void clock_set_offset(int64 microseconds);
+extern void clock_reset_offset(void);
 
 #endif							/* MAINTSCHED_CLOCK_H */

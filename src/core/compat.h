@@ -77,4 +77,35 @@
 #define COMPAT_MODULE_MAGIC(n, v) PG_MODULE_MAGIC
 #endif
 
+/* PortalRun() lost its run_once in 18 */
+#if PG_VERSION_NUM >= 180000
+#define compat_portal_run(portal, receiver, completion) \
+	PortalRun((portal), FETCH_ALL, true, (receiver), (receiver), (completion))
+#else
+#define compat_portal_run(portal, receiver, completion) \
+	PortalRun((portal), FETCH_ALL, true, true, (receiver), (receiver), (completion))
+#endif
+
+/* entries of pg_stat_activity: renamed in 16 */
+#if PG_VERSION_NUM >= 160000
+#define compat_backend_status(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define compat_backend_status(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
+/* ownership of a database: one function for all objects since 16 */
+#if PG_VERSION_NUM >= 160000
+#define compat_is_database_owner(database, role) \
+	object_ownercheck(DatabaseRelationId, (database), (role))
+#else
+#define compat_is_database_owner(database, role) pg_database_ownercheck((database), (role))
+#endif
+
+/* a database that is dropped, renamed or moved ends our workers itself */
+#if PG_VERSION_NUM >= 190000
+#define COMPAT_BGWORKER_INTERRUPTIBLE BGWORKER_INTERRUPTIBLE
+#else
+#define COMPAT_BGWORKER_INTERRUPTIBLE 0
+#endif
+
 #endif							/* MAINTSCHED_COMPAT_H */

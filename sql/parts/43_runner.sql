@@ -1,0 +1,370 @@
+--
+-- 43_runner: what a runner records, and what a run means for its occurrences
+--
+-- The runner is C (src/scheduler/runner.c).  Each function here is one of its
+-- transactions, in which it acts as the extension's owner:
+--
+--	 begin_run		queued -> running, after everything was judged again
+--	 note_plan_of	what the plan function returned becomes actions
+--	 next_action	the next one that still fits; none: the run is over
+--	 end_action		what became of it
+--	 finish_run		the end, and its meaning for the occurrences served
+--
+
+create function maintsched.peek_run(role_oid oid, ahead interval)
+returns table (run_id bigint, wait_ms double precision, clock_offset_us bigint)
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+	select r.run_id,
+		greatest(0, extract(epoch from r.not_before - coalesce(r.clock_offset, interval '0') - clock_timestamp()) * 1000)::double precision,
+		(extract(epoch from r.clock_offset) * 1000000)::bigint
+	from maintsched.run r
+	where r.state = 'queued' and r.run_as_oid = peek_run.role_oid
+	and (r.requested_by <> 'scheduler' or r.task_id is null or r.task_id <> all (maintsched.paused_tasks()))
+	and r.not_before - coalesce(r.clock_offset, interval '0') <= clock_timestamp() + ahead
+	order by r.not_before - coalesce(r.clock_offset, interval '0'), r.run_id
+	limit 1
+$$;
+
+comment on function maintsched.peek_run(oid, interval) is
+'Internal: The next queued run of a role, and in how many milliseconds it may start.';
+
+create function maintsched.begin_run(run_id bigint, pid integer, backend_start timestamptz)
+returns table (plan text, params jsonb)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	at constant timestamptz := maintsched.clock();
+	r maintsched.run;
+	task maintsched.task;
+	problem text;
+	span tstzrange;
+begin
+	select x.* into r from maintsched.run x
+	where x.run_id = begin_run.run_id and x.state = 'queued'
+	for update skip locked;
+	if not found then
+		return;
+	end if;
+	problem := maintsched.run_problem(r.routine, r.run_as, r.run_as_oid);
+	if r.task_id is not null and problem is null then
+		select t.* into task from maintsched.task t where t.task_id = r.task_id;
+		if (task.routine, maintsched.routine_params(task.routine, task.params), task.run_as)
+			is distinct from (r.routine, r.params, r.run_as)
+			or task.retired_at is not null or (not task.enabled and r.requested_by = 'scheduler')
+		then
+			perform maintsched.drop_run(r.run_id, 'cancelled', 'its task was changed before it started', at);
+			return;
+		end if;
+		problem := maintsched.right_problem(task);
+	end if;
+	if problem is not null then
+		perform maintsched.finish_run(r.run_id, 'error', problem);
+		return;
+	elsif r.requested_by = 'scheduler' and r.task_id = any (maintsched.paused_tasks())
+		or exists (select from maintsched.pauses p where p.calendar is null)
+	then
+		-- it waits on: resume() wakes who looks again
+		return;
+	elsif exists (select from maintsched.run_occurrence x where x.run_id = r.run_id)
+		and not exists (
+			select from maintsched.run_occurrence x
+			join maintsched.occurrence o using (occurrence_id)
+			where x.run_id = r.run_id and o.withdrawn_at is null
+			and (o.closes_at is null or o.closes_at > at or task.catch_up = 'all'))
+	then
+		perform maintsched.drop_run(r.run_id, 'no_worker_slot',
+			'what it was to serve closed or was withdrawn before a worker could start it', null);
+		return;
+	end if;
+	if not r.forced then
+		span := maintsched.opening(r.change_class, at);
+		if span is null or lower(span) > at then
+			perform maintsched.drop_run(r.run_id, 'window_closed', 'its window closed before it could start',
+				case when r.task_id is not null then at end);
+			return;
+		end if;
+		if r.change_class in ('major', 'critical') and maintsched.change_problem(r) is not null then
+			perform maintsched.drop_run(r.run_id, 'cancelled', maintsched.change_problem(r), at);
+			return;
+		end if;
+	end if;
+
+	update maintsched.run x
+	set state = 'running', started_at = at, pid = begin_run.pid, backend_start = begin_run.backend_start,
+		window_closes_at = upper(span)
+	where x.run_id = r.run_id;
+	if r.change_class in ('major', 'critical') then
+		perform maintsched.change_begun(r.run_id);
+	end if;
+	return query
+	select k.plan, r.params
+	from maintsched.routine k
+	where k.name = r.routine;
+end
+$$;
+
+comment on function maintsched.begin_run(bigint, integer, timestamptz) is
+'Internal: Marks a queued run as running in this process, after judging again whether it may start; no row: it does not.';
+
+create function maintsched.drop_run(run_id bigint, stop_reason text, message text, retry_at timestamptz) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	update maintsched.run r
+	set state = 'cancelled', stop_reason = drop_run.stop_reason, message = drop_run.message,
+		retry_at = drop_run.retry_at, finished_at = maintsched.clock()
+	where r.run_id = drop_run.run_id and r.state = 'queued';
+	update maintsched.run_occurrence x
+	set settled_at = maintsched.clock()
+	where x.run_id = drop_run.run_id and x.settled_at is null
+$$;
+
+comment on function maintsched.drop_run(bigint, text, text, timestamptz) is
+'Internal: Ends a queued run that does not start; at retry_at its occurrences are looked at again.';
+
+create function maintsched.chain_actions(run_id bigint)
+returns table (target text, command text, ordinality bigint, done boolean)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	with recursive chain as (
+		select r.continues as id from maintsched.run r where r.run_id = chain_actions.run_id
+		union
+		select r.continues from maintsched.run r join chain c on r.run_id = c.id
+	), past as (
+		select a.run_id, a.target, a.command,
+			row_number() over (partition by a.run_id, a.target, a.command order by a.seq) as ordinality,
+			a.state = 'done' or a.skip_reason in ('not_needed', 'pointless') as done
+		from maintsched.run_action a
+		join chain c on c.id = a.run_id
+	)
+	select distinct on (p.target, p.command, p.ordinality) p.target, p.command, p.ordinality, p.done
+	from past p
+	order by p.target, p.command, p.ordinality, p.done desc, p.run_id desc
+$$;
+
+comment on function maintsched.chain_actions(bigint) is
+'Internal: What became of the actions in the runs that this one goes on from.';
+
+create function maintsched.note_actions(run_id bigint, actions maintsched.action[]) returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	continued boolean;
+	wrong integer;
+	total integer;
+begin
+	select r.continues is not null into continued from maintsched.run r where r.run_id = note_actions.run_id;
+	select a.ordinality into wrong
+	from unnest(actions) with ordinality a
+	where coalesce(btrim(a.command), '') = '' or coalesce(a.target, '') = ''
+	limit 1;
+	if found then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('the plan function returned action %s without a target or command', wrong);
+	end if;
+
+	insert into maintsched.run_action (
+		run_id, seq, target, command, reason, benefit_bytes, estimated_seconds, details)
+	select note_actions.run_id,
+		row_number() over (order by (case when c.done = false then 0 else 1 end), a.seq),
+		a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details
+	from (
+		select x.*, row_number() over (partition by x.target, x.command order by x.seq) as ordinality
+		from unnest(actions) with ordinality as x(target, command, reason, benefit_bytes, estimated_seconds, details, seq)) a
+	left join maintsched.chain_actions(note_actions.run_id) c on continued
+		and (c.target, c.command, c.ordinality) = (a.target, a.command, a.ordinality)
+	where c.done is not true;
+	get diagnostics total = row_count;
+	return total;
+end
+$$;
+
+comment on function maintsched.note_actions(bigint, maintsched.action[]) is
+'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did.';
+
+create function maintsched.estimate_seconds(routine text, target text, estimated_seconds numeric, bytes numeric) returns numeric
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+	select coalesce(
+		-- how long the same took, nine times of ten
+		(select percentile_disc(0.9) within group (order by h.seconds)
+		from (
+			select extract(epoch from a.finished_at - a.started_at) as seconds
+			from maintsched.run_action a
+			join maintsched.run r using (run_id)
+			where a.target = estimate_seconds.target and a.state = 'done' and r.routine = estimate_seconds.routine
+			order by a.run_id desc
+			limit 20) h),
+		-- else how fast others went, nine times of ten
+		(select estimate_seconds.bytes / nullif(percentile_disc(0.1) within group (order by h.speed), 0)
+		from (
+			select (a.details ->> 'bytes')::numeric
+				/ nullif(extract(epoch from a.finished_at - a.started_at), 0) as speed
+			from maintsched.run r
+			join maintsched.run_action a using (run_id)
+			where estimate_seconds.bytes is not null
+			and r.routine = estimate_seconds.routine and a.state = 'done'
+			and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
+			order by a.run_id desc, a.seq desc
+			limit 100) h),
+		estimated_seconds)
+$$;
+
+comment on function maintsched.estimate_seconds(text, text, numeric, numeric) is
+'Internal: How many seconds an action will take: the 90th percentile of the last 20 of its target, else its bytes at the speed that 90 % of the last 100 actions of the routine reached, else what its plan function says.';
+
+create function maintsched.duration_ms(words text) returns double precision
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if words is null then
+		return null;
+	elsif words ~ '^[0-9]{1,12}$' then
+		return words::double precision;
+	end if;
+	return extract(epoch from words::interval) * 1000;
+exception when others then
+	raise exception using
+		errcode = 'invalid_parameter_value',
+		message = format('"%s" is not a duration', words),
+		hint = 'Write it as 30s, 5 min or 1 hour; a plain number is milliseconds.';
+end
+$$;
+
+comment on function maintsched.duration_ms(text) is
+'Internal: A duration in milliseconds, as in lock_timeout and statement_timeout of an action: a plain number is milliseconds, else an interval. Errors: invalid_parameter_value.';
+
+create function maintsched.next_action(run_id bigint)
+returns table (seq integer, command text, still_needed text, measure text,
+	statement_timeout_ms double precision, lock_timeout_ms double precision, window_ms double precision)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	at constant timestamptz := maintsched.clock();
+	r maintsched.run;
+	a maintsched.run_action;
+	span tstzrange;
+	ends timestamptz;
+	limits timestamptz;
+	seconds numeric;
+begin
+	select x.* into strict r from maintsched.run x where x.run_id = next_action.run_id for update;
+	limits := r.started_at + (r.params ->> 'time_limit')::interval;
+	loop
+		select x.* into a
+		from maintsched.run_action x
+		where x.run_id = r.run_id and x.state = 'planned'
+		order by x.seq
+		limit 1;
+		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') then
+			return;
+		end if;
+		-- blackouts, emergency windows and edits count from one action to the next
+		ends := null;
+		if not r.forced then
+			span := maintsched.opening(coalesce(a.details ->> 'change_class', r.change_class), at);
+			ends := case when span is null or lower(span) > at then at
+				else upper(span) - maintsched.window_reserve(lower(span), upper(span)) end;
+		end if;
+		ends := least(ends, limits);
+		exit when ends is null;
+		seconds := maintsched.estimate_seconds(r.routine, a.target, a.estimated_seconds,
+			case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end);
+		exit when ends > at + make_interval(secs => coalesce(seconds, 0)::double precision) and ends > at;
+		perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'no_time', null,
+			case when ends <= at then 'the window is at its end'
+				when seconds is not null then format('expected to take %s s, and %s s are left',
+					round(seconds, 1), round(extract(epoch from ends - at), 1)) end,
+			null, null);
+	end loop;
+
+	update maintsched.run_action x
+	set state = 'running', started_at = at
+	where x.run_id = r.run_id and x.seq = a.seq;
+	ends := least(upper(span), limits);
+	if r.window_closes_at is distinct from upper(span) and not r.forced then
+		update maintsched.run x set window_closes_at = upper(span) where x.run_id = r.run_id;
+	end if;
+	return query select a.seq, a.command,
+		a.details ->> 'still_needed', a.details ->> 'measure',
+		maintsched.duration_ms(a.details ->> 'statement_timeout'),
+		maintsched.duration_ms(a.details ->> 'lock_timeout'),
+		(extract(epoch from ends - at) * 1000)::double precision;
+end
+$$;
+
+comment on function maintsched.next_action(bigint) is
+'Internal: The next action of a run that fits into what is left of its window, marked as running; those that do not fit are skipped. No row: there is none.';
+
+create function maintsched.end_action(run_id bigint, seq integer, state text, skip_reason text, sqlstate text, message text, before jsonb, after jsonb)
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	update maintsched.run_action a
+	set state = end_action.state, skip_reason = end_action.skip_reason, finished_at = maintsched.clock(),
+		sqlstate = end_action.sqlstate, message = end_action.message,
+		before = end_action.before, after = end_action.after
+	where a.run_id = end_action.run_id and a.seq = end_action.seq
+$$;
+
+comment on function maintsched.end_action(bigint, integer, text, text, text, text, jsonb, jsonb) is
+'Internal: Records the end of an action.';
+
+create function maintsched.judge_action(
+	run_id bigint, seq integer, sqlstate text, message text, timeout text, not_needed boolean, before jsonb, after jsonb)
+returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	r maintsched.run;
+	state text := 'done';
+	skip_reason text;
+begin
+	select x.* into strict r from maintsched.run x where x.run_id = judge_action.run_id for update;
+	if not_needed then
+		state := 'skipped';
+		skip_reason := 'not_needed';
+	elsif sqlstate is not null then
+		skip_reason := case
+			when timeout = 'window' then 'no_time'
+			when sqlstate = '57014' and r.stop_requested = 'yielded' then 'yielded'
+			when sqlstate = '57014' and r.stop_requested in ('window_closed', 'time_limit') then 'no_time'
+			-- pg_cancel_backend() means the run, too
+			when sqlstate = '57014' and timeout is null then 'cancelled'
+			when sqlstate = '55P03' then 'lock_timeout'
+			when sqlstate = '53100' then 'no_space'
+		end;
+		state := case when skip_reason is null then 'failed' else 'skipped' end;
+	end if;
+	perform maintsched.end_action(r.run_id, seq, state, skip_reason, sqlstate, message, before, after);
+	if r.stop_requested = 'yielded' then
+		update maintsched.run x set stop_requested = null where x.run_id = r.run_id;
+	elsif r.stop_requested is null and skip_reason in ('cancelled', 'no_time') then
+		update maintsched.run x
+		set stop_requested = case
+			when skip_reason = 'cancelled' then 'cancelled'
+			when r.window_closes_at <= maintsched.clock() then 'window_closed'
+			else 'time_limit' end
+		where x.run_id = r.run_id;
+	end if;
+	return state = 'done';
+end
+$$;
+
+comment on function maintsched.judge_action(bigint, integer, text, text, text, boolean, jsonb, jsonb) is
+'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';

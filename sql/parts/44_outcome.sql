@@ -1,0 +1,353 @@
+--
+-- 44_outcome: how a run ends, and what that means for the occurrences served
+--
+--	 succeeded			pass, where no checklist item for people is open; else
+--						its items are ticked and the occurrence stays due
+--	 only left over		nothing yet: the occurrence stays due, and the next window
+--						goes on; partial is recorded when it closes
+--	 failed				after the last retry: fail
+--	 cancelled			nothing: the occurrence stays due, for people or run_task()
+--
+
+create function maintsched.is_worth_retrying(sqlstate text) returns boolean
+language sql immutable parallel safe
+return sqlstate is null
+	or left(sqlstate, 2) in ('08', '40', '53', '58')
+	or sqlstate in ('55006', '55P03', '57P01', '57P02', '57P03', '57P05');
+
+comment on function maintsched.is_worth_retrying(text) is
+'Internal: Whether an error may be gone the next time: connections, serialization and deadlock, resources, the system, objects in use, shutdowns (PostgreSQL manual, appendix A). NULL, no error known: yes.';
+
+create function maintsched.retry_delay(failures integer) returns interval
+language sql immutable parallel safe
+return least(interval '1 minute' * 2 ^ least(failures, 10), interval '1 hour');
+
+comment on function maintsched.retry_delay(integer) is
+'Internal: How long after the n-th failure in a row (from 0) the next try is: 1 minute, doubled each time, an hour at the most.';
+
+create function maintsched.put_completion(r maintsched.run, occurrence_id bigint, outcome text, note text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+begin
+	insert into maintsched.completion (
+		occurrence_id, attempt, outcome, completed_at, effective_at, backdated,
+		performed_by, note, evidence, run_id)
+	select occurrence_id,
+		1 + (select count(*) from maintsched.completion c where c.occurrence_id = put_completion.occurrence_id),
+		outcome, r.finished_at, r.finished_at, false, r.run_as, note,
+		jsonb_build_object(
+			'run_id', r.run_id,
+			'actions', count(*),
+			'done', count(*) filter (where a.state = 'done'),
+			'skipped', count(*) filter (where a.state = 'skipped'),
+			'failed', count(*) filter (where a.state = 'failed')),
+		r.run_id
+	from maintsched.run_action a
+	where a.run_id = r.run_id;
+end
+$$;
+
+comment on function maintsched.put_completion(maintsched.run, bigint, text, text) is
+'Internal: Records a run as the completion of an occurrence that was taken.';
+
+create function maintsched.tick_items(o maintsched.occurrence, r maintsched.run) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	items integer[];
+begin
+	items := array(
+		select i.ordinality::integer
+		from maintsched.task_version v
+		cross join lateral jsonb_array_elements(v.checklist) with ordinality i
+		left join maintsched.checklist_standing m on m.occurrence_id = o.occurrence_id and m.item = i.ordinality
+		where v.task_id = o.task_id and v.version = o.version
+		and i.value ->> 'routine' = r.routine and m.passed is not true
+		order by 1);
+	if cardinality(items) > 0 then
+		insert into maintsched.checklist_mark (occurrence_id, item, passed, note)
+		select o.occurrence_id, i, true, format('run %s', r.run_id) from unnest(items) i;
+	end if;
+	return cardinality(items) > 0;
+end
+$$;
+
+comment on function maintsched.tick_items(maintsched.occurrence, maintsched.run) is
+'Internal: Ticks the checklist items that name the routine of a successful run; whether there were any.';
+
+create function maintsched.complete_by_run(r maintsched.run, occurrence_id bigint, outcome text, note text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	o maintsched.occurrence;
+begin
+	select x.* into o from maintsched.occurrence x where x.occurrence_id = complete_by_run.occurrence_id;
+	if not found or o.withdrawn_at <= maintsched.recorded_by_now() then
+		return;
+	end if;
+	o := maintsched.take_occurrence(occurrence_id);
+	if (maintsched.pass_of(o.occurrence_id)).completion_id is not null then
+		return;
+	end if;
+	if outcome = 'pass' then
+		perform maintsched.tick_items(o, r);
+	end if;
+	if outcome <> 'pass' or maintsched.open_items(o) is null then
+		perform maintsched.put_completion(r, o.occurrence_id, outcome, note);
+	end if;
+	perform maintsched.note_standing(o.occurrence_id);
+end
+$$;
+
+comment on function maintsched.complete_by_run(maintsched.run, bigint, text, text) is
+'Internal: Records what a run means for an occurrence: a pass only where no checklist item is open then.';
+
+create function maintsched.tick_elsewhere(r maintsched.run) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	o maintsched.occurrence;
+begin
+	for o in
+		select x.*
+		from maintsched.task t
+		join maintsched.task_version v using (task_id)
+		join maintsched.occurrence x on x.task_id = v.task_id and x.version = v.version
+		where t.checklist @> jsonb_build_array(jsonb_build_object('routine', r.routine))
+		and v.checklist @> jsonb_build_array(jsonb_build_object('routine', r.routine))
+		and (case when x.closed_at is null then x.opens_at end) <= r.started_at
+		and (x.closes_at is null or x.closes_at > r.finished_at)
+		and x.withdrawn_at is null and x.simulated = r.simulated
+		and not exists (
+			select from maintsched.run_occurrence s
+			where s.run_id = r.run_id and s.occurrence_id = x.occurrence_id)
+		order by x.occurrence_id
+	loop
+		o := maintsched.take_occurrence(o.occurrence_id);
+		if (maintsched.pass_of(o.occurrence_id)).completion_id is null and maintsched.tick_items(o, r) then
+			perform maintsched.note_standing(o.occurrence_id);
+		end if;
+	end loop;
+end
+$$;
+
+comment on function maintsched.tick_elsewhere(maintsched.run) is
+'Internal: Ticks the checklist lines that name the routine of a successful run, of all occurrences that were open from its start to its end.';
+
+create function maintsched.call_hook(hook text, run_id bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	-- what is told about a run must not undo what is recorded of it
+	execute format('select maintsched.%I($1)', hook) using run_id;
+exception when others then
+	raise warning '% of run % failed: %', hook, run_id, sqlerrm;
+end
+$$;
+
+comment on function maintsched.call_hook(text, bigint) is
+'Internal: Calls a function of a later room about a run; its failure is a WARNING.';
+
+create function maintsched.finish_run(run_id bigint, how text, message text default null, sqlstate text default null)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	max_failures constant integer := 5;
+	at constant timestamptz := maintsched.clock();
+	r maintsched.run;
+	n record;
+	state text;
+	stop_reason text;
+	retry_at timestamptz;
+	until timestamptz;
+	failed boolean;
+	x record;
+begin
+	select z.* into r from maintsched.run z where z.run_id = finish_run.run_id for update;
+	if not found or r.finished_at is not null then
+		return;
+	end if;
+	-- what was begun and not ended, and what was not begun
+	update maintsched.run_action a
+	set state = case when a.state = 'running' then 'failed' else 'skipped' end,
+		skip_reason = case when a.state = 'planned' then case
+			when how = 'crashed' then 'interrupted'
+			when how = 'error' then 'cancelled'
+			when r.stop_requested = 'cancelled' then 'cancelled'
+			else 'no_time' end end,
+		finished_at = at,
+		message = case when a.state = 'running' then coalesce(message, 'the process that carried it out ended') end
+	where a.run_id = r.run_id and a.state in ('planned', 'running');
+
+	select count(*) filter (where a.state = 'done') as done,
+		count(*) filter (where a.state = 'failed') as failed,
+		count(*) filter (where a.skip_reason not in ('not_needed', 'pointless')) as left_over,
+		count(*) filter (where a.skip_reason = 'no_time') as no_time,
+		coalesce(bool_or(a.state = 'failed' and maintsched.is_worth_retrying(a.sqlstate)), false) as retryable,
+		count(*) filter (where a.skip_reason in ('yielded', 'lock_timeout', 'no_space')) as in_the_way
+	into n
+	from maintsched.run_action a
+	where a.run_id = r.run_id;
+
+	state := case
+		when how = 'crashed' then 'interrupted'
+		when r.stop_requested = 'cancelled' then 'cancelled'
+		when how = 'error' or (n.failed > 0 and n.done = 0) then 'failed'
+		when n.failed > 0 or n.left_over > 0 then 'partial'
+		else 'succeeded'
+	end;
+	stop_reason := case
+		when how = 'crashed' then 'crashed'
+		when state = 'cancelled' then 'cancelled'
+		when r.stop_requested in ('window_closed', 'time_limit') then r.stop_requested
+		when n.no_time > 0 then case when r.window_closes_at is null then 'time_limit' else 'window_closed' end
+		when how = 'error' or n.failed > 0 then 'error'
+		when n.in_the_way > 0 then 'yielded'
+		else 'completed'
+	end;
+
+	-- until when it makes sense to try again
+	select min(least(o.closes_at, (
+		select min(y.opens_at) from maintsched.occurrence y
+		where y.task_id = o.task_id and y.opens_at > at and y.withdrawn_at is null)))
+	into until
+	from maintsched.run_occurrence w
+	join maintsched.occurrence o using (occurrence_id)
+	where w.run_id = r.run_id;
+	if exists (select from maintsched.run_occurrence w where w.run_id = r.run_id) and state <> 'cancelled' then
+		failed := state in ('failed', 'interrupted') or n.failed > 0;
+		if failed and r.failures + 1 < max_failures
+			and (state = 'interrupted' or n.retryable
+				or (how = 'error' and sqlstate is not null and maintsched.is_worth_retrying(sqlstate)))
+		then
+			retry_at := at + maintsched.retry_delay(r.failures);
+			retry_at := case when until is null or retry_at < until then retry_at end;
+		end if;
+		failed := failed and retry_at is null;
+		if retry_at is null and n.left_over > 0 and state <> 'interrupted' then
+			retry_at := case
+				when stop_reason = 'window_closed' then greatest(r.window_closes_at, at)
+				else at + maintsched.retry_delay((
+					-- the longer it is in the way, the longer the pauses
+					with recursive chain as (
+						select r.continues as id
+						union
+						select p.continues from maintsched.run p join chain c on p.run_id = c.id
+						where p.stop_reason <> 'window_closed'
+					)
+					select count(c.id) from chain c)::integer)
+			end;
+		end if;
+	end if;
+
+	r.state := state;
+	r.finished_at := at;
+	update maintsched.run z
+	set state = state, stop_reason = stop_reason, finished_at = at,
+		retry_at = retry_at, message = coalesce(message, z.message)
+	where z.run_id = r.run_id;
+
+	for x in
+		select w.occurrence_id from maintsched.run_occurrence w
+		where w.run_id = r.run_id order by w.occurrence_id
+	loop
+		if state = 'succeeded' then
+			perform maintsched.complete_by_run(r, x.occurrence_id, 'pass', null);
+		elsif failed then
+			perform maintsched.complete_by_run(r, x.occurrence_id, 'fail', coalesce(message, (
+				select string_agg(format('%s: %s', e.target, e.message), '; ' order by e.seq)
+				from (
+					select a.seq, a.target, a.message
+					from maintsched.run_action a
+					where a.run_id = r.run_id and a.state = 'failed'
+					order by a.seq limit 3) e)));
+		end if;
+	end loop;
+	update maintsched.run_occurrence w
+	set settled_at = at
+	where w.run_id = r.run_id and w.settled_at is null
+	and (retry_at is null or failed);
+	if state = 'succeeded' then
+		perform maintsched.tick_elsewhere(r);
+	end if;
+
+	if r.change_class in ('major', 'critical') then
+		perform maintsched.call_hook('change_done', r.run_id);
+	end if;
+	if state in ('failed', 'partial', 'interrupted') then
+		perform maintsched.call_hook('notice_run', r.run_id);
+	end if;
+end
+$$;
+
+comment on function maintsched.finish_run(bigint, text, text, text) is
+'Internal: Ends a run: its state, why it stopped, when it is taken up again, and what it means for the occurrences that it served. how: done (its actions tell), error (it could not be carried out, sqlstate says more) or crashed (its process is gone).';
+
+create function maintsched.settle_closed() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	x record;
+	r maintsched.run;
+begin
+	for x in
+		select w.run_id, w.occurrence_id
+		from maintsched.run_occurrence w
+		join maintsched.occurrence o using (occurrence_id)
+		join maintsched.run u using (run_id)
+		where w.settled_at is null and o.closes_at <= maintsched.clock()
+		and u.finished_at is not null and u.simulated = maintsched.clock_simulated()
+		order by w.occurrence_id
+	loop
+		select u.* into r from maintsched.run u where u.run_id = x.run_id;
+		perform maintsched.complete_by_run(r, x.occurrence_id, 'partial', format('%s (%s); it closed before the rest was done',
+			r.state, r.stop_reason));
+		update maintsched.run_occurrence w
+		set settled_at = maintsched.clock()
+		where w.run_id = x.run_id and w.occurrence_id = x.occurrence_id;
+	end loop;
+end
+$$;
+
+comment on function maintsched.settle_closed() is
+'Internal: Records partial for the occurrences that closed while work on them was left over.';
+
+create function maintsched.reap_runs() returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	r maintsched.run;
+	reaped integer := 0;
+begin
+	for r in
+		select u.* from maintsched.run u
+		where u.state = 'running' and not maintsched.backend_alive(u.pid, u.backend_start)
+		order by u.run_id
+		for update skip locked
+	loop
+		-- on the clock of the run
+		perform maintsched.set_clock_offset((extract(epoch from r.clock_offset) * 1000000)::bigint);
+		perform maintsched.finish_run(r.run_id, 'crashed', 'the process that carried it out ended before it did');
+		perform maintsched.set_clock_offset(null);
+		reaped := reaped + 1;
+	end loop;
+	return reaped;
+end
+$$;
+
+comment on function maintsched.reap_runs() is
+'Internal: Ends the runs whose process no longer lives, as interrupted; returns how many.';

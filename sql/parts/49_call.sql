@@ -1,0 +1,372 @@
+--
+-- 49_call: asking for runs, and the steps of the scheduler
+--
+
+create function maintsched.find_routine(routine text) returns maintsched.routine
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	r maintsched.routine;
+begin
+	select x.* into r from maintsched.routine x where x.name = lower(btrim(routine));
+	if not found then
+		raise exception using
+			errcode = 'undefined_object',
+			message = format('routine %s does not exist', coalesce('"' || routine || '"', 'NULL')),
+			hint = maintsched.perhaps(coalesce(routine, ''),
+				array(select x.name from maintsched.routine x order by 1), 'Routines are');
+	end if;
+	return r;
+end
+$$;
+
+comment on function maintsched.find_routine(text) is
+'Internal: The routine of this name. Errors: undefined_object (42704).';
+
+create function maintsched.add_routine(
+	name text, plan text, description text, change_class text default 'minor', defaults jsonb default '{}')
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	acting constant oid := maintsched.role_oid(maintsched.acting_role());
+	f record;
+begin
+	perform maintsched.need_primary();
+	if name is null or name !~ '^[a-z][a-z0-9]*(_[a-z0-9]+)*$' or octet_length(name) > 63 then
+		raise exception using
+			errcode = 'invalid_name',
+			message = format('routine name %s is not in snake_case', coalesce('"' || name || '"', 'NULL')),
+			hint = 'Small letters, digits and single underscores, at most 63.';
+	elsif name = any (maintsched.routine_names()) then
+		raise exception using
+			errcode = 'duplicate_object',
+			message = format('routine "%s" exists', name),
+			hint = 'Choose another name, or drop it first: select maintsched.drop_routine(name);';
+	end if;
+	perform maintsched.check_word('change_class', change_class, array['none', 'minor', 'major', 'critical']);
+	perform maintsched.need_words('a description is needed for a routine', description);
+	if jsonb_typeof(coalesce(defaults, 'null')) <> 'object' then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = 'defaults of a routine are not a JSON object',
+			hint = 'They look like {"max_age": "30 days"}.';
+	end if;
+	select p.oid, n.nspname, p.proname, p.proowner, p.proretset, p.prorettype, p.prokind into f
+	from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+	where p.oid = to_regprocedure(plan || '(jsonb)');
+	if not found or plan !~ '[.]' then
+		raise exception using
+			errcode = 'undefined_function',
+			message = format('plan function %s(jsonb) does not exist', coalesce(plan, 'NULL')),
+			hint = 'Give its name with its schema, without arguments.';
+	elsif not f.proretset or f.prorettype <> 'maintsched.action'::regtype or f.prokind <> 'f' then
+		raise exception using
+			errcode = 'invalid_function_definition',
+			message = format('function %s(jsonb) does not return setof maintsched.action', plan);
+	elsif not pg_has_role(acting, f.proowner, 'usage') then
+		raise exception using
+			errcode = 'insufficient_privilege',
+			message = format('must be owner of function %s(jsonb)', plan),
+			hint = 'Routines are added by superusers or by the owner of their plan function.';
+	end if;
+	insert into maintsched.routine (name, plan, description, defaults, change_class)
+	values (name, format('%I.%I', f.nspname, f.proname), description, defaults, change_class);
+	perform maintsched.start_work();
+end
+$$;
+
+comment on function maintsched.add_routine(text, text, text, text, jsonb) is
+'Adds a routine: plan is the qualified name of a function f(params jsonb) returns setof maintsched.action, of which one must be the owner. It and its commands run with the rights of whose task it is; a role runs only what belongs to a superuser or to somebody with its own rights. Errors: undefined_function, invalid_function_definition, insufficient_privilege, duplicate_object, invalid_name, invalid_parameter_value.';
+
+create function maintsched.drop_routine(name text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	r constant maintsched.routine := maintsched.find_routine(name);
+	plan_owner constant oid := (select p.proowner from pg_proc p where p.oid = to_regprocedure(r.plan || '(jsonb)'));
+	used text;
+begin
+	if r.built_in then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('routine "%s" comes with the extension', r.name);
+	elsif plan_owner is not null
+		and not pg_has_role(maintsched.role_oid(maintsched.acting_role()), plan_owner, 'usage')
+	then
+		raise exception using
+			errcode = 'insufficient_privilege',
+			message = format('must be owner of function %s(jsonb)', r.plan);
+	end if;
+	select string_agg(t.calendar || '/' || t.name, ', ' order by t.calendar, t.name) into used
+	from maintsched.task t
+	where t.routine = r.name and t.retired_at is null;
+	if used is not null then
+		raise exception using
+			errcode = 'dependent_objects_still_exist',
+			message = format('routine "%s" is used by tasks', r.name),
+			detail = format('They are %s.', used),
+			hint = 'Retire them, or give them another routine.';
+	end if;
+	delete from maintsched.routine x where x.name = r.name;
+end
+$$;
+
+comment on function maintsched.drop_routine(text) is
+'Takes away a routine that no task uses any more; what it did stays recorded. Errors: undefined_object, object_not_in_prerequisite_state, insufficient_privilege, dependent_objects_still_exist.';
+
+create function maintsched.plan_of(routine text, params jsonb)
+returns table (name text, plan text, params_used jsonb, change_class text, span tstzrange)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	r constant maintsched.routine := maintsched.find_routine(routine);
+	problem constant text := maintsched.plan_problem(r.name, maintsched.acting_role());
+begin
+	if problem is not null then
+		raise exception using
+			errcode = 'insufficient_privilege',
+			message = format('routine "%s" cannot be planned here', r.name),
+			detail = upper(left(problem, 1)) || substr(problem, 2) || '.';
+	end if;
+	perform maintsched.check_params(r.name, params);
+	return query select r.name, r.plan, maintsched.routine_params(r.name, params), r.change_class,
+		maintsched.opening(r.change_class, maintsched.clock());
+end
+$$;
+
+comment on function maintsched.plan_of(text, jsonb) is
+'Internal: How a routine is planned by the acting role, and the window in which it would run. Errors: undefined_object, insufficient_privilege, invalid_parameter_value.';
+
+create function maintsched.plan(routine text, params jsonb default '{}')
+returns table (seq integer, target text, command text, reason text, benefit_bytes bigint,
+	estimated_seconds numeric, details jsonb, fits_window boolean)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	at constant timestamptz := maintsched.clock();
+	p record;
+begin
+	select * into p from maintsched.plan_of(routine, params);
+	return query execute format($query$
+		select a.ordinality::integer, a.target, a.command, a.reason, a.benefit_bytes,
+			e.seconds, a.details,
+			case
+				when $2 is null then false
+				when upper($2) is null then true
+				else greatest(lower($2), $3) + make_interval(secs => e.seconds::double precision)
+					<= upper($2) - maintsched.window_reserve(lower($2), upper($2))
+			end
+		from %s($1) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
+		cross join lateral (
+			select maintsched.estimate_seconds($4, a.target, a.estimated_seconds,
+				case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end) as seconds) e
+		$query$, p.plan)
+	using p.params_used, p.span, at, p.name;
+end
+$$;
+
+comment on function maintsched.plan(text, jsonb) is
+'What a routine would do now, ranked, as the acting role; changes nothing. fits_window: whether the action fits into the window that is open for its class, else into the next one; NULL: it is not known how long it takes. Errors: undefined_object, insufficient_privilege, invalid_parameter_value, and those of the plan function.';
+
+create function maintsched.need_window(change_class text, force boolean, reason text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	at constant timestamptz := maintsched.clock();
+	span constant tstzrange := maintsched.opening(change_class, at);
+begin
+	if force then
+		perform maintsched.need_words('a reason is needed to run outside a window', reason);
+	elsif span is null or lower(span) > at then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('no window is open for work of class %s', change_class),
+			detail = coalesce(format('The next one opens at %s.', maintsched.start_text(lower(span), 'UTC')),
+				'None is planned.'),
+			hint = 'Wait for it, or say force => true with a reason.';
+	end if;
+end
+$$;
+
+comment on function maintsched.need_window(text, boolean, text) is
+'Internal: Raises object_not_in_prerequisite_state (55000) unless work of a class may start now, or it is forced with a reason.';
+
+create function maintsched.need_work_allowed() returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	problem text := maintsched.instance_problem();
+begin
+	perform maintsched.need_primary();
+	if problem is null and exists (select from maintsched.pauses p where p.calendar is null) then
+		problem := 'all is paused';
+	end if;
+	if problem is not null then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('nothing runs here: %s', problem),
+			hint = 'If this is where the calendar is to be kept from now on: select maintsched.resume(''all'');';
+	end if;
+end
+$$;
+
+comment on function maintsched.need_work_allowed() is
+'Internal: Raises object_not_in_prerequisite_state (55000) in a copy, on a standby and while all is paused.';
+
+create function maintsched.run_routine(
+	routine text, params jsonb default '{}', force boolean default false, reason text default null)
+returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	k constant maintsched.routine := maintsched.find_routine(routine);
+	r maintsched.run;
+	problem text;
+begin
+	perform maintsched.need_work_allowed();
+	perform maintsched.check_params(k.name, params);
+	r.routine := k.name;
+	r.params := maintsched.routine_params(k.name, params);
+	r.run_as := maintsched.acting_role();
+	r.change_class := k.change_class;
+	r.requested_by := session_user;
+	r.reason := reason;
+	r.forced := coalesce(force, false);
+	problem := maintsched.run_problem(r.routine, r.run_as);
+	if problem is not null then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('routine "%s" cannot run', k.name),
+			detail = upper(left(problem, 1)) || substr(problem, 2) || '.';
+	end if;
+	perform maintsched.need_window(r.change_class, r.forced, reason);
+	r := maintsched.put_run(r, '{}');
+	perform maintsched.start_work();
+	return r.run_id;
+end
+$$;
+
+comment on function maintsched.run_routine(text, jsonb, boolean, text) is
+'Queues a run of a routine with the rights of the acting role, and returns its run_id; it starts after commit and completes no occurrence. Outside a window of its class only with force and a reason. Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';
+
+create function maintsched.run_task(
+	calendar text, task text, force boolean default false, reason text default null)
+returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	id constant bigint := maintsched.find_task(calendar, task);
+	at constant timestamptz := maintsched.clock();
+	t maintsched.task;
+	r maintsched.run;
+	open_ids bigint[];
+	problem text;
+	active bigint;
+begin
+	perform maintsched.need_work_allowed();
+	perform maintsched.lock_queue(wait => true);
+	select x.* into t from maintsched.task x where x.task_id = id for share;
+	if t.routine is null then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('task "%s" has no routine', t.name),
+			hint = 'People do it: select maintsched.complete_open_task(calendar, task);';
+	end if;
+	select x.run_id into active
+	from maintsched.run x where x.task_id = id and x.state in ('queued', 'running');
+	if found then
+		raise exception using
+			errcode = 'object_in_use',
+			message = format('run %s of task "%s" is queued or running', active, t.name),
+			hint = format('The view run_history shows it; to stop it: select maintsched.cancel_run(%s);', active);
+	end if;
+	open_ids := array(
+		select o.occurrence_id
+		from maintsched.occurrence o
+		join maintsched.occurrence_fact f using (occurrence_id)
+		where o.task_id = id and o.opens_at <= at and (o.closes_at is null or o.closes_at > at)
+		and o.withdrawn_at is null and f.with_simulated and f.status in ('due', 'overdue', 'failed', 'inconclusive')
+		order by o.opens_at);
+	if cardinality(open_ids) = 0 then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('task "%s" has no open occurrence', t.name),
+			hint = format('To run its routine besides the calendar: select maintsched.run_routine(%L, ...);', t.routine);
+	end if;
+	r := maintsched.run_for(t, session_user);
+	r.reason := reason;
+	r.forced := coalesce(force, false);
+	problem := case when r.change_class is null then maintsched.plan_problem(t.routine, t.run_as)
+		else coalesce(maintsched.run_problem(r.routine, r.run_as), maintsched.right_problem(t),
+			case when r.change_class in ('major', 'critical') then maintsched.change_problem(r) end) end;
+	if problem is not null then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('task "%s" cannot run', t.name),
+			detail = upper(left(problem, 1)) || substr(problem, 2) || '.';
+	end if;
+	perform maintsched.need_window(r.change_class, r.forced, reason);
+	r.continues := (
+		select max(x.run_id)
+		from maintsched.run_occurrence w
+		join maintsched.run x using (run_id)
+		where w.occurrence_id = any (open_ids) and x.state in ('partial', 'failed', 'interrupted'));
+	r := maintsched.put_run(r, open_ids);
+	perform maintsched.start_work();
+	return r.run_id;
+end
+$$;
+
+comment on function maintsched.run_task(text, text, boolean, text) is
+'Queues a run of a task''s routine, as the role that the task runs as, for its open occurrences, and returns its run_id; it starts after commit. Outside a window of its class only with force and a reason. Errors: undefined_object, object_in_use (a run is under way), object_not_in_prerequisite_state.';
+
+create function maintsched.cancel_run(run_id bigint) returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	r maintsched.run;
+	words constant text := format('cancelled by %s', session_user);
+begin
+	perform maintsched.need_primary();
+	select x.* into r from maintsched.run x where x.run_id = cancel_run.run_id for update;
+	if not found then
+		raise exception using
+			errcode = 'undefined_object',
+			message = format('run %s does not exist', coalesce(run_id::text, 'NULL')),
+			hint = 'The view run_history lists them.';
+	elsif r.finished_at is not null then
+		raise notice 'run % has ended: %', r.run_id, r.state;
+		return false;
+	elsif r.state = 'queued' then
+		perform maintsched.drop_run(r.run_id, 'cancelled', words, null);
+	else
+		update maintsched.run x
+		set stop_requested = 'cancelled', message = words
+		where x.run_id = r.run_id;
+		perform maintsched.start_work();
+	end if;
+	return true;
+end
+$$;
+
+comment on function maintsched.cancel_run(bigint) is
+'Cancels a run: one that is queued at once, one that is running within a second or two of the commit. Its occurrence stays due, for people or run_task(). Returns false where it had ended before. Errors: undefined_object.';

@@ -1,0 +1,473 @@
+--
+-- 50_routines: the routines sql, analyze and log_cleanup
+--
+-- A routine's plan function says what is to be done, and does nothing itself.
+-- It runs as the role of the run, and so do its commands: what that role may
+-- not do is not planned, or refused in words.
+--
+
+create function maintsched.param_types(routine text) returns table (name text, type text)
+language sql immutable parallel safe
+begin atomic
+	select p.name, p.type
+	from (values
+		('', 'time_limit', 'time'),
+		('sql', 'statement', 'text'),
+		('sql', 'statements', 'statements'),
+		('sql', 'timeout', 'time'),
+		('sql', 'lock_timeout', 'time'),
+		('analyze', 'include', 'patterns'),
+		('analyze', 'exclude', 'patterns'),
+		('log_cleanup', 'max_age', 'time'),
+		('log_cleanup', 'max_size', 'size'),
+		('log_cleanup', 'keep', 'count'),
+		('statement of sql', 'name', 'text'),
+		('statement of sql', 'statement', 'text'),
+		('statement of sql', 'timeout', 'time'),
+		('statement of sql', 'lock_timeout', 'time')) p(routine, name, type)
+	where p.routine = param_types.routine or p.routine = '' and param_types.routine in ('sql', 'analyze', 'log_cleanup');
+end;
+
+comment on function maintsched.param_types(text) is
+'Internal: The parameters that a built-in routine takes, with the type of each; none for a routine of your own.';
+
+create function maintsched.param_problem(type text, value jsonb) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	kind constant text := jsonb_typeof(value);
+	span interval;
+begin
+	if kind = 'null' then
+		return null;
+	end if;
+	case type
+		when 'text' then
+			return case
+				when kind <> 'string' then 'must be a text'
+				when btrim(value #>> '{}', E' \t\r\n') = '' then 'is empty' end;
+		when 'statements' then
+			return case
+				when kind not in ('array', 'string') then 'must be an array of statements'
+				when kind = 'array' and jsonb_array_length(value) = 0
+					or btrim(value #>> '{}', E' \t\r\n') = '' then 'is empty' end;
+		when 'patterns' then
+			return case
+				when kind <> 'array' or exists (
+					select from jsonb_array_elements(value) e
+					where jsonb_typeof(e) <> 'string' or btrim(e #>> '{}') = '')
+					then 'must be an array of names, such as ["sales", "public.orders"]'
+				when jsonb_array_length(value) = 0 then 'is empty' end;
+		when 'time' then
+			if kind = 'string' then
+				begin
+					span := value #>> '{}';
+				exception when data_exception then
+					span := null;
+				end;
+			end if;
+			return case when span is null or not isfinite(span) or span <= interval '0'
+				then 'must be a positive length of time, such as "30 days" or "5 minutes"' end;
+		when 'size' then
+			begin
+				return case when kind not in ('string', 'number') or pg_size_bytes(value #>> '{}') <= 0
+					then 'must be a size, such as "2 GB"' end;
+			exception when data_exception then
+				return 'must be a size, such as "2 GB"';
+			end;
+		when 'count' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,6}$'
+				then 'must be a whole number from 0 to 999999' end;
+	end case;
+end
+$$;
+
+comment on function maintsched.param_problem(text, jsonb) is
+'Internal: What is wrong with a value of a parameter of this type, as the end of a sentence; NULL: nothing. JSON null stands for "not given".';
+
+create function maintsched.check_keys(subject text, routine text, params jsonb) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	known constant text[] := array(select p.name from maintsched.param_types(routine) p);
+	param record;
+	problem text;
+begin
+	if jsonb_typeof(params) is distinct from 'object' then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('%s: params must be a JSON object', subject);
+	end if;
+	for param in
+		select e.key, e.value, p.type
+		from jsonb_each(params) e
+		left join maintsched.param_types(routine) p on p.name = e.key
+		order by p.type is not null, e.key
+	loop
+		if param.type is null then
+			raise exception using
+				errcode = 'invalid_parameter_value',
+				message = format('%s has no parameter "%s"', subject, param.key),
+				hint = maintsched.perhaps(param.key, known, 'Its parameters are');
+		end if;
+		problem := maintsched.param_problem(param.type, param.value);
+		if problem is not null then
+			raise exception using
+				errcode = 'invalid_parameter_value',
+				message = format('%s: %s %s', subject, param.key, problem),
+				detail = format('It is %s.', left(param.value::text, 200));
+		end if;
+	end loop;
+end
+$$;
+
+comment on function maintsched.check_keys(text, text, jsonb) is
+'Internal: Raises invalid_parameter_value (22023), naming subject and parameter, for one that is not known or has a wrong value.';
+
+create function maintsched.check_params(routine text, params jsonb) returns void
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	subject constant text := format('routine %s', routine);
+	statement jsonb;
+	number bigint;
+begin
+	if not exists (select from maintsched.param_types(check_params.routine)) then
+		params := coalesce((select jsonb_object_agg(e.key, e.value) from jsonb_each(params) e where e.key = 'time_limit'), '{}');
+		perform maintsched.check_keys(subject, 'sql', params);
+		return;
+	end if;
+	perform maintsched.check_keys(subject, routine, params);
+	if routine <> 'sql' then
+		return;
+	end if;
+
+	if num_nonnulls(params ->> 'statement', params ->> 'statements') <> 1 then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('%s needs either statement or statements', subject),
+			hint = 'Such as {"statement": "refresh materialized view sales.totals"} or {"statements": ["...", "..."], "timeout": "10 minutes"}.';
+	end if;
+	if jsonb_typeof(params -> 'statements') = 'array' then
+		for statement, number in
+			select e.value, e.ordinality from jsonb_array_elements(params -> 'statements') with ordinality e
+		loop
+			if jsonb_typeof(statement) = 'string' then
+				statement := jsonb_build_object('statement', statement);
+			elsif jsonb_typeof(statement) <> 'object' then
+				statement := '{}';
+			end if;
+			perform maintsched.check_keys(format('%s: statement %s', subject, number), 'statement of sql', statement);
+			if statement ->> 'statement' is null then
+				raise exception using
+					errcode = 'invalid_parameter_value',
+					message = format('%s: statement %s has no "statement"', subject, number),
+					hint = 'A statement is a text, or an object with statement and, if wanted, name, timeout and lock_timeout.';
+			end if;
+		end loop;
+	end if;
+end
+$$;
+
+comment on function maintsched.check_params(text, jsonb) is
+'Internal: Raises invalid_parameter_value (22023) unless these are parameters of the routine; of those of other routines only time_limit is looked at, which all have.';
+
+create function maintsched.count_text(n numeric) returns text
+language sql immutable parallel safe
+return case
+	when n >= 1e9 then trim_scale(round(n / 1e9, 1)) || ' billion'
+	when n >= 1e6 then trim_scale(round(n / 1e6, 1)) || ' million'
+	else btrim(to_char(n, '999,999,999'))
+end;
+
+comment on function maintsched.count_text(numeric) is 'Internal: A number for people: 14,000, 1.2 million.';
+
+create function maintsched.age_text(age interval) returns text
+language sql immutable parallel safe
+return (
+	select coalesce(x.n || ' ' || x.unit || case when x.n <> 1 then 's' else '' end, 'less than a minute')
+	from (
+		select case
+			when s.s < 60 then null
+			when s.s < 7200 then s.s / 60
+			when s.s < 172800 then s.s / 3600
+			else s.s / 86400 end as n,
+			case when s.s < 7200 then 'minute' when s.s < 172800 then 'hour' else 'day' end as unit
+		from (select floor(greatest(extract(epoch from age), 0))::bigint as s where age is not null) s) x);
+
+comment on function maintsched.age_text(interval) is 'Internal: A length of time in whole minutes, hours or days, for people.';
+
+create function maintsched.plan_sql(params jsonb) returns setof maintsched.action
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform maintsched.check_params('sql', params);
+	return query
+	select coalesce(x.entry ->> 'name', 'statement ' || e.ordinality),
+		x.entry ->> 'statement',
+		'a statement of your own'::text,
+		null::bigint,
+		null::numeric,
+		jsonb_strip_nulls(jsonb_build_object(
+			'statement_timeout', coalesce(x.entry ->> 'timeout', params ->> 'timeout'),
+			'lock_timeout', coalesce(x.entry ->> 'lock_timeout', params ->> 'lock_timeout')))
+	from jsonb_array_elements(
+		case jsonb_typeof(params -> 'statements')
+			when 'array' then params -> 'statements'
+			else jsonb_build_array(coalesce(nullif(params -> 'statements', 'null'), params -> 'statement'))
+		end) with ordinality e
+	cross join lateral (
+		select case jsonb_typeof(e.value) when 'string' then jsonb_build_object('statement', e.value) else e.value end as entry) x
+	order by e.ordinality;
+end
+$$;
+
+comment on function maintsched.plan_sql(jsonb) is
+'Plan of routine sql: your own statements, one action each, in order. params: statement, or statements, an array of texts or of objects with statement, name, timeout and lock_timeout; timeout and lock_timeout for all. Error: invalid_parameter_value (22023).';
+
+create function maintsched.pattern_like(pattern text) returns text
+language sql immutable parallel safe
+return replace(replace(
+	replace(replace(replace(pattern, '!', '!!'), '%', '!%'), '_', '!_'),
+	'*', '%'), '?', '_');
+
+comment on function maintsched.pattern_like(text) is
+'Internal: A pattern of params, in which * is any text and ? one character, as LIKE ... ESCAPE ''!'' takes it.';
+
+create function maintsched.name_matches(schema_name text, relation_name text, patterns jsonb) returns boolean
+language sql immutable parallel safe
+return exists (
+	select from jsonb_array_elements_text(patterns) p
+	where schema_name like maintsched.pattern_like(p.value) escape '!'
+	or schema_name || '.' || relation_name like maintsched.pattern_like(p.value) escape '!');
+
+comment on function maintsched.name_matches(text, text, jsonb) is
+'Internal: Whether one of the patterns is that of a schema or of schema.relation.';
+
+create function maintsched.may_analyze(relation oid) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select case
+		when pg_has_role(d.datdba, 'USAGE') then true
+		when current_setting('server_version_num')::integer >= 170000 then has_table_privilege(c.oid, 'MAINTAIN')
+		else pg_has_role(c.relowner, 'USAGE')
+	end
+	from pg_class c, pg_database d
+	where c.oid = relation and d.datname = current_database()
+$$;
+
+comment on function maintsched.may_analyze(oid) is
+'Internal: Whether the current role may ANALYZE a relation: the owner of the database, of the table, or, since PostgreSQL 17, who has MAINTAIN.';
+
+-- ANALYZE reads rows and runs the expressions of indexes as the owner of the
+-- table, in a security-restricted operation, whoever calls it: PostgreSQL does
+-- that by itself.
+create function maintsched.plan_analyze(params jsonb) returns setof maintsched.action
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	include constant jsonb := nullif(params -> 'include', 'null');
+	exclude constant jsonb := nullif(params -> 'exclude', 'null');
+	-- since 18 a parent is analyzed without its partitions; before, ANALYZE of
+	-- the parent goes through them all, and they have no action of their own
+	only_parent constant boolean := current_setting('server_version_num')::integer >= 180000;
+	relations oid[];
+	refused integer;
+	unmatched text;
+begin
+	perform maintsched.check_params('analyze', params);
+
+	select array_agg(c.oid) filter (where maintsched.may_analyze(c.oid)),
+		count(*) filter (where not maintsched.may_analyze(c.oid))
+	into relations, refused
+	from pg_class c
+	join pg_namespace n on n.oid = c.relnamespace
+	where (c.relkind in ('r', 'p') or c.relkind = 'm' and c.relispopulated)
+	and c.relpersistence <> 't'
+	and not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema'
+	and (include is null or maintsched.name_matches(n.nspname, c.relname, include))
+	and (exclude is null or not maintsched.name_matches(n.nspname, c.relname, exclude));
+	if refused > 0 then
+		raise notice '% left out', case refused when 1 then 'one table is' else refused || ' tables are' end
+			using detail = format('Role "%s" may not analyze what belongs to others.', current_user);
+	end if;
+	for unmatched in
+		select p.value
+		from jsonb_array_elements_text(coalesce(include, '[]')) p
+		where not exists (
+			select from pg_class c
+			join pg_namespace n on n.oid = c.relnamespace
+			where c.relkind in ('r', 'p', 'm')
+			and maintsched.name_matches(n.nspname, c.relname, jsonb_build_array(p.value)))
+	loop
+		raise warning 'no table is meant by "%"', unmatched
+			using hint = 'include takes schemas and tables as schema.table, with * for any text and ? for a character, in the letters of the catalog.';
+	end loop;
+
+	return query
+	with relation as (
+		select c.oid, c.relkind, c.relhassubclass,
+			format('%I.%I', n.nspname, c.relname) as name,
+			300 * greatest(nullif(current_setting('default_statistics_target')::integer, 0), (
+				select max((to_jsonb(a) ->> 'attstattarget')::integer)
+				from pg_attribute a
+				where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), 1) as sample
+		from pg_class c
+		join pg_namespace n on n.oid = c.relnamespace
+		where c.oid = any (relations)
+		and (only_parent or not c.relispartition
+			or pg_partition_root(c.oid) <> all (relations))
+	), part as (
+		select r.oid, l.oid as part
+		from relation r
+		cross join lateral (
+			select t.relid::oid as oid from pg_partition_tree(r.oid) t where t.isleaf and r.relkind = 'p'
+			union all
+			select r.oid where r.relkind <> 'p') l
+	), measured as (
+		select p.oid,
+			sum(s.rows) as rows,
+			sum(s.changed) as changed,
+			count(*) as parts,
+			sum(s.pages) as pages,
+			sum(least(s.pages, r.sample)) as sampled
+		from part p
+		join relation r using (oid)
+		cross join lateral (
+			select greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::numeric as rows,
+				coalesce(pg_stat_get_mod_since_analyze(c.oid), 0) as changed,
+				greatest(c.relpages, pg_stat_get_live_tuples(c.oid) / 50, 0)::bigint as pages
+			from pg_class c
+			where c.oid = p.part) s
+		group by p.oid
+	), judged as (
+		select r.*, coalesce(m.rows, 0) as rows, coalesce(m.changed, 0) as changed, coalesce(m.parts, 0) as parts,
+			greatest(pg_stat_get_last_analyze_time(r.oid), pg_stat_get_last_autoanalyze_time(r.oid)) as analyzed_at,
+			-- the partitions, and the parent's own sample of them
+			(coalesce(least(m.pages, r.sample), 0)
+				+ case when r.relkind = 'p' and not only_parent then coalesce(m.sampled, 0) else 0 end)::bigint as reads
+		from relation r
+		left join measured m using (oid)
+	)
+	select j.name,
+		case when only_parent and j.relhassubclass then 'ANALYZE ONLY ' else 'ANALYZE ' end || j.name,
+		maintsched.count_text(j.rows) || case when j.rows = 1 then ' row' else ' rows' end
+			|| case when j.relkind = 'p' then format(' in %s %s', j.parts,
+				case when j.parts = 1 then 'partition' else 'partitions' end) else '' end
+			|| format(', %s changed', maintsched.count_text(j.changed))
+			|| coalesce(' since the last ANALYZE ' || maintsched.age_text(statement_timestamp() - j.analyzed_at) || ' ago',
+				', no ANALYZE on record'),
+		null::bigint,
+		round(0.05 + 0.0002 * j.reads, 2),
+		jsonb_build_object(
+			'lock_timeout', '5s',
+			'bytes', j.reads * current_setting('block_size')::bigint,
+			'still_needed', format('(select pg_catalog.to_regclass(%L) is not null)', j.name),
+			'measure', format('(select pg_catalog.jsonb_build_object(''reltuples'', c.reltuples, ''relpages'', c.relpages, ''n_mod_since_analyze'', pg_catalog.pg_stat_get_mod_since_analyze(c.oid), ''last_analyze'', greatest(pg_catalog.pg_stat_get_last_analyze_time(c.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid))) from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass(%L))', j.name))
+	from judged j
+	order by j.changed desc, j.analyzed_at nulls first, j.name collate "C";
+end
+$$;
+
+comment on function maintsched.plan_analyze(jsonb) is
+'Plan of routine analyze: ANALYZE of every table, partitioned table and materialized view of the database that the role may analyze, most changed first; neither system nor temporary ones. params: include and exclude, arrays of schemas or of schema.table, with * for any text and ? for one character. Error: invalid_parameter_value (22023).';
+
+create function maintsched.log_file_kind(name text) returns text
+language c stable strict
+as 'MODULE_PATHNAME', 'maintsched_log_file_kind';
+
+comment on function maintsched.log_file_kind(text) is
+'Internal: log, csv or json where the name is one that the logging collector gives (log_filename), perhaps rotated or compressed since; otherwise NULL.';
+
+create function maintsched.log_file_removable(name text) returns boolean
+language c volatile strict
+as 'MODULE_PATHNAME', 'maintsched_log_file_removable';
+
+comment on function maintsched.log_file_removable(text) is
+'Internal: Whether this is a regular log file of the server which it does not write now.';
+
+create function maintsched.remove_log_file(name text) returns boolean
+language c volatile strict
+as 'MODULE_PATHNAME', 'maintsched_remove_log_file';
+
+comment on function maintsched.remove_log_file(text) is
+'Removes a log file of this server: a plain name in log_directory, in the form of log_filename or what a rotation or compression made of it, never the one that is written nor the newest of each format. False, with a NOTICE, where there is none. For managers who are superusers or members of pg_write_server_files. Errors: insufficient_privilege (42501), invalid_parameter_value (22023), object_in_use (55006), wrong_object_type (42809), object_not_in_prerequisite_state (55000).';
+
+create function maintsched.plan_log_cleanup(params jsonb) returns setof maintsched.action
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	-- The files are as old as they are, wherever maintsched.now may stand.
+	instant constant timestamptz := statement_timestamp();
+	max_age interval;
+	max_size bigint;
+	keep integer;
+begin
+	perform maintsched.check_params('log_cleanup', params);
+	max_age := (params ->> 'max_age')::interval;
+	max_size := pg_size_bytes(params ->> 'max_size');
+	keep := coalesce((params ->> 'keep')::integer, 3);
+	if not has_function_privilege('pg_catalog.pg_ls_logdir()', 'EXECUTE')
+		or not (pg_has_role('pg_write_server_files', 'USAGE'))
+	then
+		raise exception using
+			errcode = 'insufficient_privilege',
+			message = format('role "%s" may not clean up log files', current_user),
+			hint = 'It needs to be a superuser, or a member of pg_monitor (to see them) and pg_write_server_files (to remove them).';
+	elsif current_setting('logging_collector') <> 'on' then
+		raise notice 'this server has no log files of its own'
+			using detail = 'logging_collector is off: somebody else writes and rotates them.';
+		return;
+	elsif max_age is null and max_size is null then
+		raise notice 'no log file is too old or too much'
+			using detail = 'params have neither max_age nor max_size.';
+		return;
+	end if;
+
+	return query
+	with file as (
+		select f.name, f.size, f.modification,
+			rank() over (order by f.modification desc, f.name desc) as newest,
+			rank() over (partition by maintsched.log_file_kind(f.name) order by f.modification desc) as newest_of_kind,
+			sum(f.size) over (order by f.modification desc, f.name desc) as size_up_to,
+			sum(f.size) over () as size_of_all
+		from pg_ls_logdir() f
+		where maintsched.log_file_kind(f.name) is not null
+	), too_old as (
+		select f.*, f.modification < instant - max_age as by_age
+		from file f
+		where f.newest > keep and f.newest_of_kind > 1
+		and (f.modification < instant - max_age or f.size_up_to > max_size)
+	)
+	select f.name,
+		format('select maintsched.remove_log_file(%L)', f.name),
+		case when f.by_age then format('%s old, limit %s', maintsched.age_text(instant - f.modification), params ->> 'max_age')
+			else format('the log files take %s, limit %s', pg_size_pretty(f.size_of_all), params ->> 'max_size') end,
+		f.size,
+		0.01,
+		'{}'::jsonb
+	from too_old f
+	where maintsched.log_file_removable(f.name)
+	order by f.modification, f.name collate "C";
+exception
+	when undefined_file then
+		raise notice 'this server has no log files'
+			using detail = format('There is no folder "%s" (log_directory).', current_setting('log_directory'));
+end
+$$;
+
+comment on function maintsched.plan_log_cleanup(jsonb) is
+'Plan of routine log_cleanup: the log files of this server to remove, oldest first. params: max_age ("90 days"), max_size of all together ("2 GB"), keep, the number of the newest files that stay whatever they are (3). Where max_age or max_size is not given or null, there is no such limit. Errors: insufficient_privilege (42501), invalid_parameter_value (22023).';
+
+insert into maintsched.routine (name, plan, description, defaults, change_class, built_in) values
+	('sql', 'maintsched.plan_sql', 'Statements of your own, with the rights of the role of the run.', '{}', 'minor', true),
+	('analyze', 'maintsched.plan_analyze', 'ANALYZE of every table, most changed first.', '{}', 'minor', true),
+	('log_cleanup', 'maintsched.plan_log_cleanup', 'Removes the server''s log files by age and size.',
+		'{"max_age": "90 days", "keep": 3}', 'none', true);

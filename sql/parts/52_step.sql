@@ -1,0 +1,399 @@
+--
+-- 52_step: the steps of the scheduler, and tick()
+--
+-- The scheduler (src/scheduler/scheduler.c) calls each step in a transaction
+-- of its own, as the extension's owner; tick() does the same work in one
+-- transaction of its caller.  Whatever two of them could do twice, they try to
+-- lock and leave to the other.
+--
+
+create function maintsched.works_here() returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+return not pg_is_in_recovery()
+	and maintsched.instance_problem() is null
+	and not exists (select from maintsched.pauses p where p.calendar is null);
+
+comment on function maintsched.works_here() is
+'Internal: Whether the background may write and run anything in this database now.';
+
+create function maintsched.step_queue(lead interval) returns table (role_oid oid, runs bigint, first_run bigint)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if not maintsched.works_here() then
+		return;
+	end if;
+	perform maintsched.reap_runs();
+	perform maintsched.queue_due(lead);
+	return query
+	select r.run_as_oid, count(*), (array_agg(r.run_id order by r.not_before, r.run_id))[1]
+	from maintsched.run r
+	where r.state = 'queued'
+	and r.not_before - coalesce(r.clock_offset, interval '0') <= clock_timestamp() + lead
+	and (r.requested_by <> 'scheduler' or r.task_id is null or r.task_id <> all (maintsched.paused_tasks()))
+	group by r.run_as_oid
+	order by min(r.not_before - coalesce(r.clock_offset, interval '0'));
+end
+$$;
+
+comment on function maintsched.step_queue(interval) is
+'Internal: Ends the runs whose process is gone, queues what is due within lead, and returns for which roles runs wait.';
+
+create function maintsched.step_plan() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if maintsched.works_here() then
+		perform maintsched.plan_due();
+		perform maintsched.note_opened();
+	end if;
+end
+$$;
+
+comment on function maintsched.step_plan() is
+'Internal: Plans the occurrences that are to be planned.';
+
+create function maintsched.note_opened() returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	select maintsched.note_next(array(
+		select p.task_id
+		from maintsched.task_plan p
+		where p.next_opens_at <= maintsched.clock()
+		for no key update of p skip locked))
+$$;
+
+comment on function maintsched.note_opened() is
+'Internal: Notes the next occurrence of the tasks whose noted one has opened.';
+
+create function maintsched.close_due() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	-- where another session is at it, there is nothing left to do
+	if maintsched.lock_rollups(wait => false) then
+		perform maintsched.rebuild_missing();
+		perform maintsched.close_occurrences();
+		perform maintsched.roll_up_owed();
+		perform maintsched.note_years(maintsched.stale_years());
+	end if;
+end
+$$;
+
+comment on function maintsched.close_due() is
+'Internal: Closes what has closed, and rolls up the figures.';
+
+create function maintsched.step_close() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if maintsched.works_here() then
+		perform maintsched.close_due();
+	end if;
+end
+$$;
+
+comment on function maintsched.step_close() is
+'Internal: close_due(), where the background may write.';
+
+create function maintsched.step_tell() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if maintsched.works_here() then
+		perform maintsched.plan_changes();
+		perform maintsched.send_notices();
+	end if;
+end
+$$;
+
+comment on function maintsched.step_tell() is
+'Internal: Makes the change records and notices whose time has come.';
+
+create function maintsched.who_waits(pid integer) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select exists (
+		select
+		from pg_locks l
+		join pg_stat_activity s on s.pid = l.pid
+		where not l.granted
+		and l.waitstart + current_setting('maintsched.yield_after')::interval <= clock_timestamp()
+		and s.backend_type <> 'autovacuum worker'
+		and who_waits.pid = any (pg_blocking_pids(l.pid)))
+$$;
+
+comment on function maintsched.who_waits(integer) is
+'Internal: Whether somebody has waited longer than maintsched.yield_after for a lock of this process.';
+
+create function maintsched.step_watch() returns integer
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	patience constant interval := '10 seconds';
+	r maintsched.run;
+	why text;
+	now_there timestamptz;
+	running integer := 0;
+begin
+	for r in
+		select x.* from maintsched.run x where x.state = 'running' order by x.run_id
+	loop
+		continue when not maintsched.backend_alive(r.pid, r.backend_start);
+		running := running + 1;
+		now_there := clock_timestamp() + coalesce(r.clock_offset, interval '0');
+		why := case
+			when r.stop_requested <> 'yielded' then r.stop_requested
+			when r.window_closes_at <= now_there then 'window_closed'
+			when r.started_at + (r.params ->> 'time_limit')::interval <= now_there then 'time_limit'
+			when maintsched.who_waits(r.pid) and exists (
+				select from maintsched.run_action a
+				where a.run_id = r.run_id and a.state = 'running') then 'yielded'
+		end;
+		continue when why is null;
+		update maintsched.run x
+		set stop_requested = why,
+			stop_requested_at = case when x.stop_requested is distinct from why then clock_timestamp()
+				else x.stop_requested_at end
+		where x.run_id = r.run_id and x.state = 'running'
+		returning x.* into r;
+		continue when not found;
+		-- the runner reads why after this commit; user code may catch the first, not the second
+		if r.stop_requested_at + patience < clock_timestamp() then
+			perform pg_terminate_backend(r.pid);
+		else
+			perform pg_cancel_backend(r.pid);
+		end if;
+	end loop;
+	return running;
+end
+$$;
+
+comment on function maintsched.step_watch() is
+'Internal: Cancels the statement of runs that are to stop, whose window or time limit is over, or for which somebody has waited longer than maintsched.yield_after; ends the process after 10 seconds. Returns how many runs are running.';
+
+create function maintsched.fail_queued(role_oid oid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	r maintsched.run;
+begin
+	for r in
+		select x.* from maintsched.run x
+		where x.state = 'queued' and x.run_as_oid = fail_queued.role_oid
+		and x.not_before - coalesce(x.clock_offset, interval '0') <= clock_timestamp()
+		order by x.run_id
+		for update skip locked
+	loop
+		perform maintsched.finish_run(r.run_id, 'error',
+			'the process that was to carry it out ended before it began; the server log says why', '57P03');
+	end loop;
+end
+$$;
+
+comment on function maintsched.fail_queued(oid) is
+'Internal: Fails the queued runs of a role, whose runners do not get as far as to begin one.';
+
+create function maintsched.next_start(at timestamptz) returns timestamptz
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	-- the earliest opening of each class is the earliest to be run
+	select min(case when n.starts_at <= at then at + interval '60 seconds' else n.starts_at end)
+	from (
+		select coalesce(t.change_class, k.change_class) as class,
+			min(case when p.next_opens_at > at then p.next_opens_at end) as opens_at
+		from maintsched.task t
+		join maintsched.routine k on k.name = t.routine
+		join maintsched.task_plan p using (task_id)
+		where t.enabled and t.retired_at is null
+		group by 1
+		union all
+		-- what could be queued now and was not waits for somebody: look again in a while
+		select coalesce(t.change_class, k.change_class), min(greatest(o.retry_at, at))
+		from maintsched.runnable_occurrences('infinity') o
+		join maintsched.task t using (task_id)
+		join maintsched.routine k on k.name = t.routine
+		where o.opens_at <= at and t.task_id <> all (maintsched.paused_tasks())
+		group by 1) c
+	cross join lateral (
+		select maintsched.next_run(c.class, greatest(c.opens_at, at)) as starts_at) n
+	where c.opens_at is not null
+$$;
+
+comment on function maintsched.next_start(timestamptz) is
+'Internal: When the next run is due that is not queued yet; infinity: none is known.';
+
+create function maintsched.next_event() returns timestamptz
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	at constant timestamptz := maintsched.clock();
+begin
+	if not maintsched.works_here() then
+		return 'infinity';
+	end if;
+	return least(
+		(select min(greatest(r.not_before - coalesce(r.clock_offset, interval '0'), at + interval '5 seconds'))
+		from maintsched.run r
+		where r.state = 'queued'
+		and (r.requested_by <> 'scheduler' or r.task_id is null or r.task_id <> all (maintsched.paused_tasks()))),
+		maintsched.next_start(at),
+		maintsched.next_notice_at(),
+		(select min(o.closes_at)
+		from maintsched.run_occurrence w join maintsched.occurrence o using (occurrence_id)
+		where w.settled_at is null),
+		(select min(p.until) from maintsched.pauses p),
+		'infinity');
+end
+$$;
+
+comment on function maintsched.next_event() is
+'Internal: When the scheduler has something to do again here; infinity: nothing is known.';
+
+create function maintsched.drop_foreign_runs() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	r maintsched.run;
+begin
+	if maintsched.instance_problem() is null then
+		return;
+	end if;
+	for r in select x.* from maintsched.run x where x.state in ('queued', 'running') for update loop
+		if r.state = 'queued' then
+			perform maintsched.drop_run(r.run_id, 'cancelled', 'it was queued in the database that this one is a copy of', maintsched.clock());
+		else
+			perform maintsched.finish_run(r.run_id, 'crashed', 'it was running in the database that this one is a copy of');
+		end if;
+	end loop;
+end
+$$;
+
+comment on function maintsched.drop_foreign_runs() is
+'Internal: In a restored or copied database that is about to keep the calendar, ends the runs that belong to where it comes from.';
+
+create function maintsched.run_health()
+returns table (item text, status text, value text, detail text, hint text)
+language plpgsql stable security definer rows 4
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	at constant timestamptz := maintsched.clock();
+	automated constant boolean := exists (
+		select from maintsched.task t join maintsched.routine k on k.name = t.routine
+		where t.enabled and t.retired_at is null);
+	launcher constant text := maintsched.launcher_state();
+	version constant text := (
+		select e.extversion from pg_extension e where e.extname = 'maintsched');
+begin
+	return query
+	select 'launcher',
+		case when launcher = 'running' or not automated then 'OK' else 'WARN' end,
+		launcher,
+		case when launcher = 'running' then 'what is due starts by itself'
+			when automated then 'what is due starts when tick() is called'
+			else 'no task is automated' end,
+		case when launcher <> 'running' and automated
+			then 'Preload the library and set maintsched.launcher, or let pg_cron call tick(): select maintsched.enable_pg_cron();' end;
+	return query
+	select 'library',
+		case when version = maintsched.library_version() then 'OK' else 'CRIT' end,
+		maintsched.library_version(),
+		case when version = maintsched.library_version() then 'library and extension have the same version'
+			else format('the extension is of version %s: nothing runs in the background', version) end,
+		case when version <> maintsched.library_version()
+			then 'ALTER EXTENSION maintsched UPDATE; where the library is the older one, install it and restart the server.' end;
+	return query
+	select 'runs',
+		case when late.runs > 0 then 'WARN' when bad.runs > 0 then 'WARN' else 'OK' end,
+		late.runs::text,
+		case
+			when late.runs > 0 then format('%s runs wait for a worker since %s', late.runs,
+				to_char(late.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+			when bad.runs > 0 then format('%s runs failed in the last 24 hours', bad.runs)
+			else 'no run waits, none failed in the last 24 hours'
+		end,
+		case
+			when late.runs > 0 then 'max_worker_processes, maintsched.max_workers and the server log say why.'
+			when bad.runs > 0 then 'The views run_history and run_actions say why.'
+		end
+	from (
+		select count(*) as runs, min(r.not_before) as since
+		from maintsched.run r
+		where r.state = 'queued' and r.not_before <= at - interval '1 minute') late,
+		(select count(*) as runs
+		from maintsched.run r
+		where r.state in ('failed', 'interrupted')
+		and r.finished_at > at - interval '24 hours' and r.finished_at <= at) bad;
+	return query
+	select 'windows',
+		case when count(*) > 0 then 'WARN' else 'OK' end,
+		count(*)::text,
+		case when count(*) > 0 then 'no window admits before they are due: '
+				|| string_agg(u.calendar_name || '/' || u.task, ', ')
+			else 'every automated task has a window before it is due' end,
+		case when count(*) > 0 then 'Add a window of their class with add_window(), or change their change_class.' end
+	from maintsched.unserved_tasks() u;
+end
+$$;
+
+comment on function maintsched.run_health() is
+'Internal: What view health says of the background: launcher, library, runs, windows.';
+
+create function maintsched.tick() returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	problem text;
+	queued integer;
+begin
+	if pg_is_in_recovery() then
+		return 0;
+	end if;
+	problem := maintsched.instance_problem();
+	if problem is not null then
+		raise notice 'tick() does nothing: %', problem
+			using hint = 'If this is where the calendar is to be kept from now on: select maintsched.resume(''all'');';
+		return 0;
+	end if;
+	if exists (select from maintsched.pauses p where p.calendar is null) then
+		raise notice 'tick() does nothing: all is paused'
+			using hint = 'The view pauses says why. To go on: select maintsched.resume(''all'');';
+		return 0;
+	end if;
+	perform maintsched.need_read_committed('tick()');
+
+	perform maintsched.plan_due();
+	-- A simulated clock closes nothing: status follows from closes_at, and
+	-- closing is for the work that is done once, in real time.
+	if not maintsched.clock_simulated() then
+		perform maintsched.note_opened();
+		perform maintsched.close_due();
+	end if;
+	queued := maintsched.queue_due();
+	perform maintsched.plan_changes();
+	perform maintsched.send_notices();
+	if exists (select from maintsched.run r where r.state in ('queued', 'running')) then
+		perform maintsched.start_work();
+	end if;
+	return queued;
+end
+$$;
+
+comment on function maintsched.tick() is
+'One step: plans what is to be planned, closes what has closed, rolls up the figures, queues the runs whose time has come, makes change records and notices, and returns the number of runs queued; they start after commit, by the launcher or, where there is none, by a scheduler that this call starts. Call it at least once a day, from pg_cron or any cron; on a standby it does nothing, nor while all is paused, nor in a restored or copied database before resume(''all''). Errors: feature_not_supported (0A000) outside read committed.';

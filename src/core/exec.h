@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * exec.h
+ *	  The only two ways in which C runs SQL.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MAINTSCHED_EXEC_H
+#define MAINTSCHED_EXEC_H
+
+#include "executor/spi.h"
+
+/* transactions of the extension itself, as its owner */
+extern bool exec_begin(void);
+extern void exec_commit(void);
+
+/* transactions of user code, as the role of the session */
+extern void exec_begin_user(bool read_only);
+extern void exec_commit_user(void);
+
+extern uint64 exec_query(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
+extern void exec_utility(const char *command);
+
+extern char *exec_extension_version(void);
+
+#endif							/* MAINTSCHED_EXEC_H */

@@ -1,0 +1,571 @@
+/*-------------------------------------------------------------------------
+ *
+ * runner.c
+ *	  The process that carries out runs.
+ *
+ * A background worker of one role in one database, started by the scheduler.
+ * It carries out the queued runs of that role one after another, for a minute
+ * at the most, and resets the session in between.  The role is the session
+ * user, so that RESET ROLE and SET SESSION AUTHORIZATION lead nowhere else.
+ *
+ * User code (the plan function, the actions, their measures) runs in
+ * transactions of its own, as the role.  What is recorded about it is written
+ * in other transactions, as the owner of the extension (43_runner), never
+ * while user code runs: the two do not meet on the stack.
+ *
+ * The start of a run and of each action is committed before the work begins,
+ * so that a death in between shows: the scheduler then finds a run whose
+ * process is gone.  Actions are run at top level, one by one; an error ends an
+ * action, not the run.
+ *
+ * A statement is stopped by its own limit, by the end of the window (the
+ * statement timeout is set to what is left of it), and by SIGINT from the
+ * scheduler, which has written why into the run before.
+ *
+ * Locks: user code's own; the rows of the run while something is recorded.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "core/clock.h"
+#include "core/compat.h"
+#include "core/exec.h"
+#include "scheduler/workers.h"
+
+#define RUNNER_LIFETIME_MS 60000
+
+/* what an attempt at user code came to */
+typedef struct Outcome
+{
+	bool		failed;
+	char		sqlstate[6];
+	char	   *message;
+	const char *timeout;		/* window, own, or NULL */
+} Outcome;
+
+typedef struct Action
+{
+	int32		seq;
+	char	   *command;
+	char	   *still_needed;
+	char	   *measure;
+	double		statement_timeout;	/* ms, or -1 */
+	double		lock_timeout;
+	double		window;			/* ms that are left, or -1 */
+} Action;
+
+PGDLLEXPORT void maintsched_runner_main(Datum arg);
+
+/* of the run under way; reset when it is over */
+static MemoryContext run_context;
+
+static char *
+column_text(int column)
+{
+	char	   *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
+
+	return value ? MemoryContextStrdup(run_context, value) : NULL;
+}
+
+static double
+column_double(int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? -1 : DatumGetFloat8(value);
+}
+
+/*
+ * Begin to record something; the extension may be gone.
+ */
+static void
+begin_record(void)
+{
+	if (!exec_begin())
+	{
+		ereport(LOG,
+				(errmsg("maintsched was dropped while one of its runs was under way")));
+		proc_exit(0);
+	}
+}
+
+/*
+ * End what is recorded.  A request to cancel that came meanwhile was for a
+ * statement that had ended; what it wanted is written in the run.
+ */
+static void
+end_record(void)
+{
+	exec_commit();
+	QueryCancelPending = false;
+	MemoryContextSwitchTo(run_context);
+}
+
+/*
+ * After an error in user code: log it, note it, and end its transaction.
+ */
+static void
+note_error(Outcome *outcome)
+{
+	ErrorData  *error;
+
+	HOLD_INTERRUPTS();
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	MemoryContextSwitchTo(run_context);
+	error = CopyErrorData();
+	EmitErrorReport();
+	AbortCurrentTransaction();
+	FlushErrorState();
+	MemoryContextSwitchTo(run_context);
+	QueryCancelPending = false;
+
+	outcome->failed = true;
+	strlcpy(outcome->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(outcome->sqlstate));
+	outcome->message = error->detail
+		? psprintf("%s (%s)", error->message, error->detail)
+		: pstrdup(error->message ? error->message : "unknown error");
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Let the server cancel what follows after some milliseconds; what says by
+ * which limit.  Returns when.
+ */
+static TimestampTz
+arm_timeout(const Action *action, const char **what)
+{
+	double		limit = action->statement_timeout;
+
+	*what = "own";
+	if (action->window >= 0 && (limit <= 0 || action->window < limit))
+	{
+		limit = Max(action->window, 1);
+		*what = "window";
+	}
+	if (limit <= 0 || limit > INT_MAX)
+		return DT_NOEND;
+	enable_timeout_after(STATEMENT_TIMEOUT, (int) ceil(limit));
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) floor(limit));
+}
+
+/*
+ * Ask the plan function, as the role, what is to be done: an array of
+ * maintsched.action in *actions.  Nothing can be written by it.
+ */
+static void
+ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome)
+{
+	char	   *sql = psprintf("select coalesce(pg_catalog.array_agg(a), '{}') from %s($1) a", plan);
+	Oid			types[1] = {JSONBOID};
+
+	memset(outcome, 0, sizeof(*outcome));
+	pgstat_report_activity(STATE_RUNNING, sql);
+	PG_TRY();
+	{
+		bool		isnull;
+		Datum		value;
+
+		exec_begin_user(true);
+		exec_query(sql, 1, types, &params, NULL);
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		MemoryContextSwitchTo(run_context);
+		*actions = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		exec_commit_user();
+	}
+	PG_CATCH();
+	{
+		note_error(outcome);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(run_context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
+ * The first value of a query of the plan function's, as JSON text; NULL for
+ * none.  An expression is one, too.
+ */
+static char *
+evaluate(const char *query)
+{
+	char	   *sql;
+	char	   *value = NULL;
+	const char *p = query;
+
+	while (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r' || *p == '(')
+		p++;
+	if (pg_strncasecmp(p, "select", 6) == 0 || pg_strncasecmp(p, "with", 4) == 0)
+		sql = psprintf("select pg_catalog.to_jsonb(m.value) from (%s\n) m(value) limit 1", query);
+	else
+		sql = psprintf("select pg_catalog.to_jsonb(m.value) from (select %s\n) m(value)", query);
+
+	exec_begin_user(true);
+	if (exec_query(sql, 0, NULL, NULL, NULL) > 0)
+		value = column_text(1);
+	exec_commit_user();
+	MemoryContextSwitchTo(run_context);
+	return value;
+}
+
+/*
+ * Carry out an action as the role.  not_needed: its own test says so.
+ */
+static void
+run_action(Action *action, Outcome *outcome, bool *not_needed, char **before, char **after)
+{
+	char	   *volatile old_lock_timeout = NULL;
+	const char *volatile limit = NULL;
+	volatile TimestampTz ends = DT_NOEND;
+
+	memset(outcome, 0, sizeof(*outcome));
+	*not_needed = false;
+	*before = *after = NULL;
+	debug_query_string = action->command;
+	pgstat_report_activity(STATE_RUNNING, action->command);
+
+	PG_TRY();
+	{
+		const char *what;
+
+		ends = arm_timeout(action, &what);
+		limit = what;
+		if (action->lock_timeout >= 0)
+		{
+			old_lock_timeout = pstrdup(GetConfigOption("lock_timeout", false, false));
+			SetConfigOption("lock_timeout", psprintf("%.0f", action->lock_timeout),
+							PGC_USERSET, PGC_S_SESSION);
+		}
+		if (action->still_needed != NULL)
+		{
+			char	   *answer = evaluate(action->still_needed);
+
+			*not_needed = answer == NULL || strcmp(answer, "true") != 0;
+		}
+		if (!*not_needed)
+		{
+			if (action->measure != NULL)
+				*before = evaluate(action->measure);
+			exec_utility(action->command);
+			MemoryContextSwitchTo(run_context);
+			if (action->measure != NULL)
+				*after = evaluate(action->measure);
+		}
+		disable_timeout(STATEMENT_TIMEOUT, false);
+	}
+	PG_CATCH();
+	{
+		note_error(outcome);
+		if (strcmp(outcome->sqlstate, "57014") == 0 && GetCurrentTimestamp() >= ends)
+			outcome->timeout = limit;
+	}
+	PG_END_TRY();
+
+	if (old_lock_timeout != NULL)
+		SetConfigOption("lock_timeout", old_lock_timeout, PGC_USERSET, PGC_S_SESSION);
+	MemoryContextSwitchTo(run_context);
+	debug_query_string = NULL;
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
+ * Take the next action of a run, within a transaction of record.
+ */
+static bool
+take_action(int64 run_id, Action *action)
+{
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(run_id)};
+	bool		isnull;
+
+	if (exec_query("select * from maintsched.next_action($1)", 1, types, values, NULL) == 0)
+		return false;
+	action->seq = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	action->command = column_text(2);
+	action->still_needed = column_text(3);
+	action->measure = column_text(4);
+	action->statement_timeout = column_double(5);
+	action->lock_timeout = column_double(6);
+	action->window = column_double(7);
+	return true;
+}
+
+static void
+judge_action(int64 run_id, const Action *action, const Outcome *outcome, bool not_needed,
+			 const char *before, const char *after)
+{
+	Oid			types[8] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, TEXTOID};
+	Datum		values[8] = {0};
+	char		nulls[8];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(run_id);
+	values[1] = Int32GetDatum(action->seq);
+	values[5] = BoolGetDatum(not_needed);
+#define PUT_TEXT(i, text) \
+	do { if ((text) != NULL) values[i] = CStringGetTextDatum(text); else nulls[i] = 'n'; } while (0)
+	PUT_TEXT(2, outcome->failed ? outcome->sqlstate : NULL);
+	PUT_TEXT(3, outcome->failed ? outcome->message : NULL);
+	PUT_TEXT(4, outcome->timeout);
+	PUT_TEXT(6, before);
+	PUT_TEXT(7, after);
+#undef PUT_TEXT
+	exec_query("select maintsched.judge_action($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb)",
+			   8, types, values, nulls);
+}
+
+static void
+finish(int64 run_id, const char *how, const Outcome *outcome)
+{
+	Oid			types[4] = {INT8OID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[4] = {0};
+	char		nulls[4] = {' ', ' ', 'n', 'n'};
+
+	values[0] = Int64GetDatum(run_id);
+	values[1] = CStringGetTextDatum(how);
+	if (outcome != NULL)
+	{
+		values[2] = CStringGetTextDatum(outcome->message);
+		values[3] = CStringGetTextDatum(outcome->sqlstate);
+		nulls[2] = nulls[3] = ' ';
+	}
+	exec_query("select maintsched.finish_run($1, $2, $3, $4)", 4, types, values, nulls);
+}
+
+/*
+ * Mark a run as running; false: it is not to run now.
+ */
+static bool
+begin(int64 run_id, char **plan, Datum *params)
+{
+	Oid			types[3] = {INT8OID, INT4OID, TIMESTAMPTZOID};
+	Datum		values[3];
+	bool		begun;
+
+	values[0] = Int64GetDatum(run_id);
+	values[1] = Int32GetDatum(MyProcPid);
+	values[2] = TimestampTzGetDatum(MyStartTimestamp);
+	begin_record();
+	begun = exec_query("select * from maintsched.begin_run($1, $2, $3)", 3, types, values, NULL) > 0;
+	if (begun)
+	{
+		bool		isnull;
+		Datum		value;
+		MemoryContext context = CurrentMemoryContext;
+
+		*plan = column_text(1);
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+		MemoryContextSwitchTo(run_context);
+		*params = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		MemoryContextSwitchTo(context);
+	}
+	end_record();
+	return begun;
+}
+
+/*
+ * Record what is planned, and take the first action.
+ */
+static bool
+record_plan(int64 run_id, Datum actions, Action *action, Outcome *outcome)
+{
+	Oid			types[2] = {INT8OID, InvalidOid};
+	Datum		values[2];
+	volatile bool more = false;
+
+	memset(outcome, 0, sizeof(*outcome));
+	PG_TRY();
+	{
+		begin_record();
+		types[1] = get_array_type(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+												  CStringGetDatum("action"),
+												  ObjectIdGetDatum(get_namespace_oid("maintsched", false))));
+		values[0] = Int64GetDatum(run_id);
+		values[1] = actions;
+		exec_query("select maintsched.note_actions($1, $2)", 2, types, values, NULL);
+		more = take_action(run_id, action);
+		if (!more)
+			finish(run_id, "done", NULL);
+		end_record();
+	}
+	PG_CATCH();
+	{
+		note_error(outcome);
+	}
+	PG_END_TRY();
+	return more;
+}
+
+/*
+ * Carry out one run.  False: it is not to run now.
+ */
+static bool
+carry_out(int64 run_id)
+{
+	char	   *plan;
+	Datum		params;
+	Datum		actions = (Datum) 0;
+	Action		action;
+	Outcome		outcome;
+	bool		more = false;
+
+	if (!begin(run_id, &plan, &params))
+		return false;
+	ask_plan(plan, params, &actions, &outcome);
+	if (!outcome.failed)
+		more = record_plan(run_id, actions, &action, &outcome);
+	if (outcome.failed)
+	{
+		begin_record();
+		finish(run_id, "error", &outcome);
+		end_record();
+		return true;
+	}
+
+	while (more)
+	{
+		bool		not_needed;
+		char	   *before;
+		char	   *after;
+
+		run_action(&action, &outcome, &not_needed, &before, &after);
+		begin_record();
+		judge_action(run_id, &action, &outcome, not_needed, before, after);
+		more = take_action(run_id, &action);
+		if (!more)
+			finish(run_id, "done", NULL);
+		end_record();
+	}
+	return true;
+}
+
+/*
+ * The next queued run of this role; false: there is none.
+ */
+static bool
+peek(Oid role, int64 *run_id, double *wait_ms, bool *simulated, int64 *clock_offset)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(role)};
+	char	   *sql = psprintf("select * from maintsched.peek_run($1, '%d ms')", WORKERS_LEAD_MS);
+	bool		found;
+	bool		isnull;
+
+	begin_record();
+	found = exec_query(sql, 1, types, values, NULL) > 0;
+	if (found)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		*run_id = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
+		*wait_ms = DatumGetFloat8(SPI_getbinval(row, desc, 2, &isnull));
+		*clock_offset = DatumGetInt64(SPI_getbinval(row, desc, 3, &isnull));
+		*simulated = !isnull;
+	}
+	end_record();
+	return found;
+}
+
+/*
+ * Sleep until a run may start: this process was started a little early.
+ */
+static void
+wait_for_start(double ms)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ceil(ms));
+
+	while (ms > 0)
+	{
+		long		rest = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+		if (rest <= 0)
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 rest, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/*
+ * Give the session back as it was at its start.
+ */
+static void
+reset_session(void)
+{
+	clock_reset_offset();
+	exec_utility("discard all");
+	MemoryContextReset(run_context);
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+void
+maintsched_runner_main(Datum arg)
+{
+	RunnerStart start;
+	TimestampTz last_start;
+	int64		refused = 0;
+
+	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(start));
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(start.database, start.role, 0);
+	if (!workers_register(start.database, WORKER_RUNNER))
+		proc_exit(1);
+
+	run_context = AllocSetContextCreate(TopMemoryContext, "maintsched run", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(run_context);
+	last_start = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RUNNER_LIFETIME_MS);
+
+	for (;;)
+	{
+		int64		run_id;
+		int64		clock_offset;
+		double		wait_ms;
+		bool		simulated;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!peek(start.role, &run_id, &wait_ms, &simulated, &clock_offset) || run_id == refused)
+			break;
+		wait_for_start(wait_ms);
+		if (simulated)
+			clock_set_offset(clock_offset);
+		if (!carry_out(run_id))
+			refused = run_id;
+		reset_session();
+		pgstat_report_stat(true);
+		if (GetCurrentTimestamp() >= last_start)
+			break;
+	}
+	proc_exit(0);
+}

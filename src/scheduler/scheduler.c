@@ -1,0 +1,437 @@
+/*-------------------------------------------------------------------------
+ *
+ * scheduler.c
+ *	  The process that does in one database what is due there.
+ *
+ * A short-lived background worker, started by the launcher or, where there is
+ * none, by tick().  It queues the runs that are due (42_queue), starts a runner
+ * for each role that has some, then plans, closes and tells what is to be
+ * planned, closed and told (52_step), stays while runners live, and ends.
+ *
+ * While it stays, it looks once a second who waits for them and whose window
+ * is over (step_watch), which cancels their statement, and where user code
+ * catches that, ends their process.
+ *
+ * There is one in a database at a time: it holds a lock of its own kind, which
+ * no SQL can take.  Each step is a transaction; what fails is logged, and does
+ * not keep the other steps from being done.  The steps lock in the order of
+ * README.md and try where they could wait.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "core/clock.h"
+#include "core/compat.h"
+#include "core/exec.h"
+#include "core/wake.h"
+#include "scheduler/workers.h"
+
+#define SECOND INT64CONST(1000000)
+#define CHORE_INTERVAL (60 * SECOND)
+#define MAX_RUNNERS 16
+#define MAX_TRIES 3
+/* pg_locks shows it as objsubid of an advisory lock; SQL uses 1 and 2 */
+#define LOCK_KIND 77
+
+typedef struct Runner
+{
+	BackgroundWorkerHandle *handle; /* NULL: free */
+	Oid			role;
+} Runner;
+
+PGDLLEXPORT void maintsched_scheduler_main(Datum arg);
+
+static Runner runners[MAX_RUNNERS];
+
+/* the run for which runners were started last, and how many of them */
+static int64 tried_run = 0;
+static int	tries = 0;
+
+/*
+ * Run one step as the owner of the extension.  An error is logged, and false
+ * returned: the other steps go on.  The rows of the query are handed to
+ * receive.
+ */
+static bool
+run_step(const char *sql, void (*receive) (void *), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool done = false;
+	volatile uint32 held = QueryCancelHoldoffCount;
+
+	pgstat_report_activity(STATE_RUNNING, sql);
+	PG_TRY();
+	{
+		if (!exec_begin())
+			proc_exit(0);		/* the extension was dropped */
+		exec_query(sql, 0, NULL, NULL, NULL);
+		if (receive != NULL)
+			receive(arg);
+		exec_commit();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(context);
+		EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		QueryCancelHoldoffCount = held;
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	clock_reset_offset();
+	MemoryContextSwitchTo(context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return done;
+}
+
+/*
+ * Take the lock of which there is one for a database.  Who has it looks once
+ * more before it ends, so a short wait is enough.
+ */
+static bool
+lock_database(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, LOCK_KIND);
+	for (int i = 0; i < 30; i++)
+	{
+		if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
+			return true;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 100L, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return false;
+}
+
+static int
+count_runners(Oid role)
+{
+	int			n = 0;
+
+	for (int i = 0; i < MAX_RUNNERS; i++)
+		if (runners[i].handle != NULL && (!OidIsValid(role) || runners[i].role == role))
+			n++;
+	return n;
+}
+
+static void
+reap_runners(void)
+{
+	pid_t		pid;
+
+	for (int i = 0; i < MAX_RUNNERS; i++)
+	{
+		if (runners[i].handle == NULL ||
+			GetBackgroundWorkerPid(runners[i].handle, &pid) != BGWH_STOPPED)
+			continue;
+		pfree(runners[i].handle);
+		runners[i].handle = NULL;
+	}
+}
+
+typedef struct Queue
+{
+	int			nroles;
+	Oid			roles[64];
+	int64		runs[64];		/* how many wait for a role */
+	int64		first[64];		/* the one that is next */
+} Queue;
+
+static void
+receive_queue(void *arg)
+{
+	Queue	   *queue = arg;
+
+	queue->nroles = 0;
+	for (uint64 i = 0; i < SPI_processed && queue->nroles < lengthof(queue->roles); i++)
+	{
+		bool		isnull;
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		queue->roles[queue->nroles] = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
+		queue->runs[queue->nroles] = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
+		queue->first[queue->nroles++] = DatumGetInt64(SPI_getbinval(row, desc, 3, &isnull));
+	}
+}
+
+/*
+ * Fail the queued runs of a role whose runners end before they begin any.
+ */
+static void
+fail_role(Oid role)
+{
+	char	   *sql = psprintf("select maintsched.fail_queued(%u)", role);
+
+	(void) run_step(sql, NULL, NULL);
+	pfree(sql);
+}
+
+static bool
+start_runner(Oid role)
+{
+	RunnerStart start = {MyDatabaseId, role};
+
+	for (int i = 0; i < MAX_RUNNERS; i++)
+	{
+		if (runners[i].handle != NULL)
+			continue;
+		runners[i].role = role;
+		return workers_start(&runners[i].handle, "maintsched_runner_main", "maintsched runner",
+							 (Datum) 0, &start, sizeof(start));
+	}
+	return false;
+}
+
+/*
+ * Start runners for the roles that have runs queued, within the limits.
+ * False: no worker slot of the server was free.
+ */
+static bool
+start_runners(const Queue *queue)
+{
+	for (int i = 0; i < queue->nroles; i++)
+	{
+		Oid			role = queue->roles[i];
+
+		/* still queued, and nobody there to begin it: its runner did not get so far */
+		if (count_runners(role) == 0)
+		{
+			if (queue->first[i] != tried_run)
+			{
+				tried_run = queue->first[i];
+				tries = 0;
+			}
+			if (++tries > MAX_TRIES)
+			{
+				fail_role(role);
+				continue;
+			}
+		}
+		while (count_runners(role) < queue->runs[i] &&
+			   count_runners(InvalidOid) < Min(workers_per_database, MAX_RUNNERS) &&
+			   (count_runners(InvalidOid) == 0 ||
+				workers_count(WORKER_RUNNER) + workers_count(WORKER_SCHEDULER) < wake_max_workers))
+		{
+			if (!start_runner(role))
+			{
+				tries = 0;		/* it was not tried */
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+static void
+receive_count(void *arg)
+{
+	bool		isnull;
+
+	*(int32 *) arg = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/*
+ * Cancel what is to be cancelled; returns how many runs are running, those
+ * of runners that an earlier scheduler started included.
+ */
+static int
+watch_runs(void)
+{
+	int32		running = 0;
+
+	(void) run_step("select maintsched.step_watch()", receive_count, &running);
+	return running;
+}
+
+static void
+do_chores(void)
+{
+	(void) run_step("select maintsched.step_plan()", NULL, NULL);
+	(void) run_step("select maintsched.step_close()", NULL, NULL);
+	(void) run_step("select maintsched.step_tell()", NULL, NULL);
+	pgstat_report_stat(true);
+}
+
+static void
+receive_instant(void *arg)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+	*(TimestampTz *) arg = isnull ? DT_NOEND : DatumGetTimestampTz(value);
+}
+
+/*
+ * When there is something to do here again.  Where that cannot be found out,
+ * in a minute.
+ */
+static TimestampTz
+next_event(void)
+{
+	TimestampTz next;
+
+	if (!run_step("select maintsched.next_event()", receive_instant, &next))
+		next = GetCurrentTimestamp() + 60 * SECOND;
+	return next;
+}
+
+static void
+sleep_until(TimestampTz until)
+{
+	long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Max(Min(ms, 1000L), 1L), PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/*
+ * Queued runs that nothing could begin: tell, and leave them to the next
+ * scheduler.
+ */
+static TimestampTz
+give_up(void)
+{
+	ereport(LOG,
+			(errmsg("runs of maintsched wait for a background worker slot"),
+			 errhint("You might need to increase max_worker_processes.")));
+	(void) wake_stop_listening(wake_count());
+	return GetCurrentTimestamp() + 5 * SECOND;
+}
+
+/*
+ * Do what is due until nothing is; returns when something is next.
+ */
+static TimestampTz
+work(void)
+{
+	TimestampTz chores_at = 0;
+	TimestampTz watch_at = 0;
+	TimestampTz give_up_at = 0;
+	uint32		chores_for = 0;
+	int			running = 0;
+	char	   *sql = psprintf("select * from maintsched.step_queue('%d ms')", WORKERS_LEAD_MS);
+
+	for (;;)
+	{
+		uint32		seen = wake_count();
+		Queue		queue = {0};
+		bool		slots_free;
+		TimestampTz now;
+
+		reap_runners();
+		(void) run_step(sql, receive_queue, &queue);
+		slots_free = start_runners(&queue);
+
+		now = GetCurrentTimestamp();
+		if (now >= chores_at || chores_for != seen)
+		{
+			do_chores();
+			chores_at = now + CHORE_INTERVAL;
+			chores_for = seen;
+			continue;			/* that may have taken a while */
+		}
+		if (now >= watch_at)
+		{
+			running = watch_runs();
+			watch_at = now + SECOND;
+		}
+		if (running > 0 || count_runners(InvalidOid) > 0)
+		{
+			give_up_at = 0;
+			sleep_until(watch_at);
+		}
+		else if (queue.nroles > 0)
+		{
+			/* no slot, or they end at once: not for ever in one process */
+			if (give_up_at == 0)
+				give_up_at = now + 10 * SECOND;
+			if (now >= give_up_at)
+				return give_up();
+			sleep_until(now + (slots_free ? SECOND / 10 : SECOND));
+		}
+		else
+		{
+			TimestampTz next = next_event();
+
+			if (next <= GetCurrentTimestamp() + SECOND)
+				sleep_until(next - WORKERS_LEAD_MS * INT64CONST(1000));
+			else if (wake_stop_listening(seen))
+				return next;
+		}
+	}
+}
+
+void
+maintsched_scheduler_main(Datum arg)
+{
+	Oid			database = DatumGetObjectId(arg);
+	char	   *version;
+	TimestampTz next = DT_NOEND;
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	if (!workers_register(database, WORKER_SCHEDULER))
+		proc_exit(1);
+
+	version = exec_extension_version();
+	if (version == NULL)
+	{
+		workers_report(database, false, DT_NOEND);
+		proc_exit(0);
+	}
+	if (strcmp(version, MAINTSCHED_VERSION) != 0)
+	{
+		ereport(LOG,
+				(errmsg("maintsched %s in database %u is not served by its library of version %s",
+						version, database, MAINTSCHED_VERSION),
+				 errhint("ALTER EXTENSION maintsched UPDATE; where the library is the older one, restart the server.")));
+		workers_report(database, true, DT_NOEND);
+		proc_exit(0);
+	}
+
+	if (!lock_database())
+	{
+		/* another one works here, and will see what there is */
+		workers_report(database, true, GetCurrentTimestamp() + 5 * SECOND);
+		proc_exit(0);
+	}
+	if (!wake_listen(database))
+		proc_exit(1);
+	next = work();
+	workers_report(database, true, next);
+	proc_exit(0);
+}

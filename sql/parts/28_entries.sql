@@ -19,7 +19,7 @@ from maintsched.calendar_item i
 where i.kind = 'notifications'
 order by i.calendar, i.position;
 
-comment on view maintsched.notifications is 'When people are to be told of maintenance. Kept and shown; not sent yet.';
+comment on view maintsched.notifications is 'When people are to be told of maintenance. The lead times before planned maintenance are those of the notices; none is mailed.';
 comment on column maintsched.notifications.calendar is 'The calendar.';
 comment on column maintsched.notifications.name is 'Its name.';
 comment on column maintsched.notifications.title is 'What is told.';

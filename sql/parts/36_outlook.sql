@@ -13,7 +13,7 @@ begin
 		array_agg(case when c.name = 'none' and upper(r) >= until then 'infinity'
 			else upper(r) - maintsched.window_reserve(lower(r), upper(r)) end order by lower(r))
 	from unnest(array['none', 'minor', 'major', 'critical']) c(name)
-	cross join lateral unnest(maintsched.admitted(c.name, since, until)) r
+	cross join lateral unnest(maintsched.admitted(c.name, since - interval '24 hours', until)) r
 	group by c.name;
 end
 $$;

@@ -33,8 +33,11 @@ begin
 		least(e.closes_at, x.clock_at), k.timezone, e.window_id
 	from maintsched.emergency_window e
 	join maintsched.calendar k on k.name = e.calendar
-	left join maintsched.emergency_close x using (window_id)
-	where e.opened_at < until and least(e.closes_at, x.clock_at) > since;
+	left join maintsched.emergency_close x on x.window_id = e.window_id
+		and x.clock_at <= maintsched.clock() and (not x.simulated or maintsched.clock_simulated())
+	where e.opened_at < until and least(e.closes_at, x.clock_at) > since
+	-- one that was played under maintsched.now admits nothing in real time
+	and e.clock_at <= maintsched.clock() and (not e.simulated or maintsched.clock_simulated());
 end
 $$;
 
@@ -88,7 +91,9 @@ begin
 				then tstzrange(lower(r), null)
 				else r
 			end into span
-		from unnest(maintsched.admitted(change_class, after, after + days * interval '24 hours')) r
+		-- since a day ago: what has begun and what it touches, whole
+		from unnest(maintsched.admitted(change_class,
+			after - interval '24 hours', after + days * interval '24 hours')) r
 		where upper(r) - maintsched.window_reserve(lower(r), upper(r)) > after
 		order by lower(r)
 		limit 1;

@@ -173,11 +173,25 @@ declare
 	retry_at timestamptz;
 	until timestamptz;
 	failed boolean;
+	stopped boolean;
 	x record;
 begin
 	select z.* into r from maintsched.run z where z.run_id = finish_run.run_id for update;
 	if not found or r.finished_at is not null then
 		return;
+	end if;
+	stopped := r.stop_requested is not null and (how = 'crashed' or how = 'error' and sqlstate = '57014');
+	if stopped then
+		-- while it planned, or it went on when it was to stop, and its process was ended
+		update maintsched.run_action a
+		set state = 'skipped', finished_at = at,
+			skip_reason = case when r.stop_requested in ('cancelled', 'yielded') then r.stop_requested else 'no_time' end,
+			message = case when a.state = 'running' then 'it went on when it was to stop, and its process was ended' end
+		where a.run_id = r.run_id and a.state in ('planned', 'running');
+		if how = 'crashed' then
+			message := r.message;
+		end if;
+		how := 'done';
 	end if;
 	-- what was begun and not ended, and what was not begun
 	update maintsched.run_action a
@@ -205,7 +219,7 @@ begin
 		when how = 'crashed' then 'interrupted'
 		when r.stop_requested = 'cancelled' then 'cancelled'
 		when how = 'error' or (n.failed > 0 and n.done = 0) then 'failed'
-		when n.failed > 0 or n.left_over > 0 then 'partial'
+		when n.failed > 0 or n.left_over > 0 or stopped then 'partial'
 		else 'succeeded'
 	end;
 	stop_reason := case
@@ -214,7 +228,7 @@ begin
 		when r.stop_requested in ('window_closed', 'time_limit') then r.stop_requested
 		when n.no_time > 0 then case when r.window_closes_at is null then 'time_limit' else 'window_closed' end
 		when how = 'error' or n.failed > 0 then 'error'
-		when n.in_the_way > 0 then 'yielded'
+		when n.in_the_way > 0 or stopped then 'yielded'
 		else 'completed'
 	end;
 
@@ -236,7 +250,7 @@ begin
 			retry_at := case when until is null or retry_at < until then retry_at end;
 		end if;
 		failed := failed and retry_at is null;
-		if retry_at is null and n.left_over > 0 and state <> 'interrupted' then
+		if retry_at is null and (n.left_over > 0 or stopped) and state <> 'interrupted' then
 			retry_at := case
 				when stop_reason = 'window_closed' then greatest(r.window_closes_at, at)
 				else at + maintsched.retry_delay((

@@ -306,6 +306,7 @@ declare
 	calendar_name constant text := maintsched.find_calendar(calendar);
 	zone constant text := (select c.timezone from maintsched.calendar c where c.name = calendar_name);
 	short boolean;
+	ends timestamptz;
 	id bigint;
 begin
 	perform maintsched.need_primary();
@@ -329,18 +330,21 @@ begin
 		perform maintsched.need_words('a reason is needed for a change at short notice', reason);
 	end if;
 
+	ends := starts_at + make_interval(secs => extract(epoch from duration)::double precision);
 	insert into maintsched.change_record (
 		calendar, title, change_class, starts_at, ends_at, ticket, planned, rollback, impact,
 		reason, requested_by, requested_by_oid)
 	values (
-		calendar_name, btrim(title), change_class, starts_at,
-		starts_at + make_interval(secs => extract(epoch from duration)::double precision),
+		calendar_name, btrim(title), change_class, starts_at, ends,
 		nullif(btrim(ticket), ''), nullif(btrim(planned), ''), nullif(btrim(rollback), ''),
 		nullif(btrim(impact), ''), nullif(btrim(reason), ''),
 		session_user, maintsched.role_oid(session_user))
 	returning change_id into id;
 	raise notice 'planned change % of class % for %', id, change_class, maintsched.start_text(starts_at, zone)
 		|| concat(case when short then ', at short notice' end,
+			case when change_class <> 'critical'
+					and not maintsched.admitted(change_class, starts_at, ends) @> tstzrange(starts_at, ends)
+				then format(', outside the windows for class %s', change_class) end,
 			case when change_class <> 'minor' and (
 					select c.approval_required from maintsched.calendar c where c.name = calendar_name)
 				then ', another role has to approve it' end);

@@ -258,7 +258,31 @@ $$;
 comment on function maintsched.change_done(bigint) is
 'Internal: A run ended: closes its change records, unless it is tried again in the same window.';
 
-create function maintsched.expected_changes(at timestamptz)
+-- the few tasks of class major and critical, among many of others
+create index task_routine on maintsched.task (routine) where change_class is null and routine is not null;
+
+create index task_change_class on maintsched.task (task_id) where change_class in ('major', 'critical');
+
+create function maintsched.major_tasks() returns bigint[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select array(
+		select t.task_id
+		from maintsched.routine r
+		join maintsched.task t on t.routine = r.name and t.change_class is null
+		where r.change_class in ('major', 'critical') and t.enabled and t.retired_at is null
+		union all
+		select t.task_id
+		from maintsched.task t
+		join maintsched.routine r on r.name = t.routine
+		where t.change_class in ('major', 'critical') and t.enabled and t.retired_at is null)
+$$;
+
+comment on function maintsched.major_tasks() is
+'Internal: The automated tasks of class major and critical.';
+
+create function maintsched.expected_changes(at timestamptz, task_ids bigint[])
 returns table (task_id bigint, occurrence_id bigint, change_class text, starts_at timestamptz)
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -267,10 +291,9 @@ as $$
 		select o.task_id, o.occurrence_id, o.closes_at, k.change_class,
 			greatest(o.opens_at, l.retry_at, at) as wanted_at
 		from (
-			select t.task_id, coalesce(t.change_class, r.change_class) as change_class
+			select t.task_id, maintsched.task_class(t) as change_class
 			from maintsched.task t
-			join maintsched.routine r on r.name = t.routine
-			where t.enabled and t.retired_at is null) k
+			where t.task_id = any (task_ids)) k
 		join maintsched.occurrence o on o.task_id = k.task_id
 		left join lateral (
 			select u.run_id, u.retry_at
@@ -279,8 +302,7 @@ as $$
 			where x.occurrence_id = o.occurrence_id
 			order by u.run_id desc
 			limit 1) l on true
-		where k.change_class in ('major', 'critical')
-		and (case when o.closed_at is null then o.opens_at end) <= at + interval '72 hours'
+		where (case when o.closed_at is null then o.opens_at end) <= at + interval '72 hours'
 		and o.withdrawn_at is null and (o.closes_at is null or o.closes_at > at)
 		and o.simulated = maintsched.clock_simulated()
 		and (l.run_id is null or l.retry_at is not null)
@@ -298,10 +320,10 @@ as $$
 	where w.starts_at is not null and (c.closes_at is null or w.starts_at < c.closes_at)
 $$;
 
-comment on function maintsched.expected_changes(timestamptz) is
-'Internal: The occurrences open at this instant or within 72 hours whose runs are of class major or critical, and when each will run.';
+comment on function maintsched.expected_changes(timestamptz, bigint[]) is
+'Internal: The occurrences of these tasks that are open at this instant or open within 72 hours and are still to be run, and when each will run.';
 
-create function maintsched.drop_changes(at timestamptz) returns void
+create function maintsched.drop_changes(at timestamptz, task_ids bigint[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -309,16 +331,29 @@ declare
 	paused constant bigint[] := maintsched.paused_tasks();
 	c record;
 begin
+	if not exists (
+		select from maintsched.change_record n
+		where n.task_id is not null and n.simulated = maintsched.clock_simulated()
+		and not exists (select from maintsched.change_close x where x.change_id = n.change_id))
+	then
+		return;
+	end if;
 	for c in
 		select n.change_id, n.starts_at, e.starts_at as expected_at, l.run_id, k.timezone,
 			exists (
 				select from maintsched.occurrence_fact f
 				where f.occurrence_id = n.occurrence_id and f.with_simulated
-				and f.status in ('done', 'late', 'waived', 'withdrawn', 'missed')) as over
+				and f.status in ('done', 'late', 'waived', 'withdrawn', 'missed')) as over,
+			(
+				select format('run %s ended before: %s', r.run_id, r.state)
+				from maintsched.run_occurrence x
+				join maintsched.run r using (run_id)
+				where x.occurrence_id = n.occurrence_id
+				order by r.run_id desc limit 1) as last_run
 		from maintsched.change_record n
 		join maintsched.task t using (task_id)
 		join maintsched.calendar k on k.name = t.calendar
-		left join maintsched.expected_changes(at) e
+		left join maintsched.expected_changes(at, task_ids) e
 			on e.task_id = n.task_id and e.occurrence_id = n.occurrence_id
 		left join lateral (
 			select x.run_id from maintsched.change_run x
@@ -328,7 +363,10 @@ begin
 		and n.task_id <> all (paused)
 		and not exists (
 			select from maintsched.run r
-			where r.state in ('queued', 'running') and (r.task_id = n.task_id or r.run_id = l.run_id))
+			where r.state in ('queued', 'running') and (r.task_id = n.task_id or r.run_id = l.run_id
+				or exists (
+					select from maintsched.run_occurrence x
+					where x.run_id = r.run_id and x.occurrence_id = n.occurrence_id)))
 		and case
 			when l.run_id is not null then n.ends_at <= at or n.ends_at is null or e.starts_at is null
 			when at < n.starts_at then e.starts_at is distinct from n.starts_at
@@ -343,7 +381,7 @@ begin
 		insert into maintsched.change_close (change_id, outcome, completed_at, issues, follow_up)
 		values (c.change_id, 'cancelled', at, case
 			when c.expected_at is null and c.over then 'there is nothing left to run'
-			when c.expected_at is null then 'no window admits it before its occurrence closes'
+			when c.expected_at is null then coalesce(c.last_run, 'no window admits it before its occurrence closes')
 			when at < c.starts_at then format('its window has moved to %s', maintsched.start_text(c.expected_at, c.timezone))
 			else format('it did not run in its window; the next one opens at %s', maintsched.start_text(c.expected_at, c.timezone))
 			end, false)
@@ -352,7 +390,7 @@ begin
 end
 $$;
 
-comment on function maintsched.drop_changes(timestamptz) is
+comment on function maintsched.drop_changes(timestamptz, bigint[]) is
 'Internal: Closes the records of runs that will not come, or whose run has ended for good.';
 
 create function maintsched.plan_changes() returns void
@@ -362,18 +400,19 @@ as $$
 declare
 	at constant timestamptz := maintsched.clock();
 	key constant integer := 'maintsched'::regnamespace::oid::integer;
+	task_ids constant bigint[] := maintsched.major_tasks();
 	c record;
 begin
 	-- where another session is at it, there is nothing left to do
 	if not pg_try_advisory_xact_lock(key, 1) then
 		return;
 	end if;
-	perform maintsched.drop_changes(at);
+	perform maintsched.drop_changes(at, task_ids);
 	for c in
 		select distinct on (e.task_id, e.starts_at) e.*, t as task
-		from maintsched.expected_changes(at) e
+		from maintsched.expected_changes(at, task_ids) e
 		join maintsched.task t using (task_id)
-		where e.starts_at <= at + interval '72 hours'
+		where task_ids <> '{}' and e.starts_at <= at + interval '72 hours'
 		and e.task_id <> all (maintsched.paused_tasks())
 		and not exists (
 			select from maintsched.run r
@@ -394,7 +433,7 @@ begin
 	where x.follow_up and x.simulated = maintsched.clock_simulated()
 	and not exists (select from maintsched.follow_up f where f.change_id = x.change_id);
 	-- nobody calls anything when an emergency window closes by itself
-	perform maintsched.notice_emergency(w.window_id, true)
+	perform maintsched.tell_emergency(w.window_id, true)
 	from maintsched.emergency_window w
 	where w.closes_at <= at and w.closes_at > at - interval '30 days'
 	and w.simulated = maintsched.clock_simulated()

@@ -302,6 +302,21 @@ $$;
 comment on function maintsched.emergency_calendar(text) is
 'Internal: The calendar that keeps the follow-up of an emergency: the one named, else the first that was installed. Errors: undefined_object, object_not_in_prerequisite_state.';
 
+create function maintsched.tell_emergency(window_id bigint, closed boolean) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	-- an emergency does not wait for its notice
+	perform maintsched.notice_emergency(window_id, closed);
+exception when others then
+	raise warning 'the notice of emergency window % failed: %', window_id, sqlerrm;
+end
+$$;
+
+comment on function maintsched.tell_emergency(bigint, boolean) is
+'Internal: notice_emergency(), whose failure is a WARNING.';
+
 create function maintsched.open_emergency_window(
 	reason text, duration interval default '4 hours', calendar text default null)
 returns bigint
@@ -351,7 +366,7 @@ begin
 	review := maintsched.open_follow_up(calendar_name, 'emergency-review',
 		'Emergency review', '3 days', true,
 		format('Emergency window %s: %s', id, btrim(reason)), window_id => id);
-	perform maintsched.notice_emergency(id, false);
+	perform maintsched.tell_emergency(id, false);
 	perform maintsched.start_work();
 	raise notice 'emergency window % is open until %', id, maintsched.start_text(ends, zone)
 		using detail = format('Opened %s and %s, which another role has to review.',
@@ -401,7 +416,7 @@ begin
 	select c.change_id, outcome, least(at, w.closes_at), btrim(summary), false
 	from maintsched.change_record c
 	where c.window_id = w.window_id;
-	perform maintsched.notice_emergency(w.window_id, true);
+	perform maintsched.tell_emergency(w.window_id, true);
 	perform maintsched.start_work();
 	if w.closes_at <= at then
 		raise notice 'emergency window % had closed by itself', w.window_id;

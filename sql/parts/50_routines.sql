@@ -277,6 +277,12 @@ declare
 	-- since 18 a parent is analyzed without its partitions; before, ANALYZE of
 	-- the parent goes through them all, and they have no action of their own
 	only_parent constant boolean := current_setting('server_version_num')::integer >= 180000;
+	throttle constant numeric := (
+		select sum(s.setting::numeric) filter (where s.name = 'vacuum_cost_delay') / 1000
+			* sum(s.setting::numeric) filter (where s.name in ('vacuum_cost_page_miss', 'vacuum_cost_page_dirty'))
+			/ sum(s.setting::numeric) filter (where s.name = 'vacuum_cost_limit')
+		from pg_settings s
+		where starts_with(s.name, 'vacuum_cost_'));
 	relations oid[];
 	refused integer;
 	unmatched text;
@@ -364,7 +370,8 @@ begin
 			|| coalesce(' since the last ANALYZE ' || maintsched.age_text(statement_timestamp() - j.analyzed_at) || ' ago',
 				', no ANALYZE on record'),
 		null::bigint,
-		round(0.05 + 0.0002 * j.reads, 2),
+		-- with the pauses of vacuum_cost_delay, where each page is written, too
+		round(0.05 + j.reads * (0.0002 + throttle), 2),
 		jsonb_build_object(
 			'lock_timeout', '5s',
 			'bytes', j.reads * current_setting('block_size')::bigint,

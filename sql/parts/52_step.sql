@@ -143,6 +143,7 @@ declare
 	r maintsched.run;
 	why text;
 	now_there timestamptz;
+	admitted boolean;
 	running integer := 0;
 begin
 	for r in
@@ -150,10 +151,18 @@ begin
 	loop
 		continue when not maintsched.backend_alive(r.pid, r.backend_start);
 		running := running + 1;
+		perform maintsched.set_clock_offset((extract(epoch from r.clock_offset) * 1000000)::bigint);
 		now_there := clock_timestamp() + coalesce(r.clock_offset, interval '0');
+		-- a blackout may be new, an emergency window closed
+		admitted := r.forced or maintsched.admitted((
+				select coalesce(max(a.details ->> 'change_class'), r.change_class)
+				from maintsched.run_action a
+				where a.run_id = r.run_id and a.state = 'running'),
+			now_there, now_there + interval '1 second') @> now_there;
+		perform maintsched.set_clock_offset(null);
 		why := case
 			when r.stop_requested <> 'yielded' then r.stop_requested
-			when r.window_closes_at <= now_there then 'window_closed'
+			when r.window_closes_at <= now_there or not admitted then 'window_closed'
 			when r.started_at + (r.params ->> 'time_limit')::interval <= now_there then 'time_limit'
 			when maintsched.who_waits(r.pid) and exists (
 				select from maintsched.run_action a
@@ -162,6 +171,8 @@ begin
 		continue when why is null;
 		update maintsched.run x
 		set stop_requested = why,
+			window_closes_at = case when why = 'window_closed' then least(x.window_closes_at, now_there)
+				else x.window_closes_at end,
 			stop_requested_at = case when x.stop_requested is distinct from why then clock_timestamp()
 				else x.stop_requested_at end
 		where x.run_id = r.run_id and x.state = 'running'

@@ -123,10 +123,11 @@ declare
 begin
 	-- a simulated session does not repeat what really was told; a real one tells
 	-- what only a simulated one has
-	if maintsched.clock_simulated() and exists (
+	if exists (
 		select from maintsched.notice n
 		where n.about = put_notice.about and n.opens_at = put_notice.opens_at
-		and n.kind = put_notice.kind and n.team is not distinct from put_notice.team)
+		and n.kind = put_notice.kind and n.team is not distinct from put_notice.team
+		and (maintsched.clock_simulated() or not n.simulated))
 	then
 		return false;
 	end if;
@@ -207,6 +208,8 @@ as $$
 #variable_conflict use_variable
 declare
 	since constant timestamptz := greatest(opens_at, maintsched.clock());
+	-- empty where the window is over
+	ends_at constant timestamptz := greatest(closes_at, since);
 	paused constant bigint[] := maintsched.paused_tasks();
 begin
 	return array(
@@ -215,10 +218,9 @@ begin
 			select c.name,
 				upper(maintsched.admitted(c.name, maintsched.clock(), since)
 					* tstzmultirange(tstzrange(maintsched.clock(), since))) as before,
-				upper(maintsched.admitted(c.name, since, closes_at)
-					* tstzmultirange(tstzrange(since, closes_at))) as until
+				upper(maintsched.admitted(c.name, since, ends_at)
+					* tstzmultirange(tstzrange(since, ends_at))) as until
 			from unnest(array['minor', 'major', 'critical']) c(name)
-			where since < closes_at
 		), ahead as (
 			select o.occurrence_id, t.title
 			from maintsched.task t

@@ -43,7 +43,7 @@ begin
 			format('Maintenance is over: %s', e.title),
 			format('The maintenance window that opened on %s closed on %s.',
 				maintsched.start_text(e.opens_at, e.zone), maintsched.end_text(e.closes_at, e.zone)));
-	elsif now_there >= case e.moment when 'before' then e.opens_at else e.closes_at end then
+	elsif now_there >= (case e.moment when 'before' then e.opens_at else e.closes_at end) then
 		return false;
 	end if;
 
@@ -85,7 +85,7 @@ begin
 			format(case when m.moved_to is null then 'Maintenance on %s does not take place: %s'
 					else 'Maintenance on %s was moved: %s' end,
 				maintsched.start_text(m.opens_at, m.zone), m.title),
-			coalesce(format('The maintenance window opens on %s instead.', maintsched.start_text(m.moved_to, m.zone)),
+			coalesce('It opens on ' || maintsched.start_text(m.moved_to, m.zone) || ' instead.',
 				'This maintenance window was given up.'),
 			moved_to => m.moved_to)::integer;
 	end loop;
@@ -177,7 +177,7 @@ begin
 				else format('Maintenance on %s: %s', maintsched.start_text(e.starts_at, e.zone), e.title)
 			end,
 			case
-				when e.kind = 'change_end' then coalesce(format('It ended as %s.', replace(e.outcome, '_', ' ')),
+				when e.kind = 'change_end' then coalesce('Outcome: ' || replace(e.outcome, '_', ' ') || '.',
 					'Its planned time is over; nobody has said yet how it ended.')
 				when e.kind = 'cancelled' then 'It was cancelled.'
 				else concat_ws(' ',
@@ -374,9 +374,9 @@ begin
 		told := told + missed.told;
 		if left_out + missed.left_out > 0 then
 			told := told + maintsched.put_notice('left_out', 'notices', since, at, null, null,
-				format('%s notices were left out', left_out + missed.left_out),
-				format('From %s to %s nobody was told anything. More than a day ago %s duties were missed and %s windows closed: occurrence_status and run_history tell which.',
-					since, at, missed.left_out, left_out))::integer;
+				format('Notices left out: %s', left_out + missed.left_out),
+				format('From %s to %s nobody was told anything. Duties missed: %s; maintenance windows closed: %s.',
+					maintsched.start_text(since, 'UTC'), maintsched.start_text(at, 'UTC'), missed.left_out, left_out))::integer;
 		end if;
 		perform maintsched.notice_emergency(w.window_id, true)
 		from maintsched.emergency_window w

@@ -34,8 +34,8 @@ begin
 			format('Run %s of "%s" ended on %s: %s of %s actions done%s.', r.run_id, r.title,
 				maintsched.start_text(coalesce(r.finished_at, maintsched.clock()), r.zone), r.done, r.actions,
 				', ' || replace(nullif(r.stop_reason, 'completed'), '_', ' ')),
-			r.message,
-			format('It goes on at %s.', maintsched.start_text(r.retry_at, r.zone))),
+			rtrim(r.message, '.') || '.',
+			'It goes on at ' || maintsched.start_text(r.retry_at, r.zone) || '.'),
 		occurrence_id => r.occurrence_id, run_id => r.run_id)
 	from (
 		select distinct m from unnest(coalesce(r.teams, array[null::text])) m) x(team);
@@ -158,9 +158,10 @@ as $$
 		select s.*, case
 				when s.closes_at > maintsched.clock() then maintsched.window_work(s.opens_at, s.closes_at)
 				when exists (
-					select from maintsched.notices n
-					where n.kind = 'window_end' and n.opens_at = s.opens_at and n.calendar = s.calendar
-					and n.subject = 'Maintenance is over: ' || s.title) then array['']
+					select from maintsched.notice n
+					where n.about = 'window ' || s.calendar || '/' || s.window_name
+					and n.opens_at = s.opens_at and n.kind = 'window_end'
+					and n.clock_at <= maintsched.clock()) then array['']
 				else '{}' end as work
 		from span s
 		where s.emergency_id is null

@@ -176,8 +176,10 @@ take_news(TimestampTz now)
 			continue;
 		database->reported = true;
 		database->failures = 0;
-		database->next_event = !reports[i].installed ? DT_NOEND :
-			Min(reports[i].next_event, now + PROBE_INTERVAL);
+		/* it may have been woken after its scheduler had stopped listening */
+		if (reports[i].installed)
+			database->next_event = Min(database->next_event,
+									   Min(reports[i].next_event, now + PROBE_INTERVAL));
 	}
 
 	n = wake_take_dirty(dirty, &rescan);
@@ -229,7 +231,7 @@ reap_schedulers(TimestampTz now)
 			int64		backoff = SECOND << Min(database->failures, 9);
 
 			database->failures++;
-			database->next_event = Max(database->next_event, now + Min(backoff, LONGEST_BACKOFF));
+			database->next_event = now + Min(backoff, LONGEST_BACKOFF);
 		}
 	}
 }

@@ -276,6 +276,34 @@ select maintsched.plan_changes();
 select state, outcome, issues from public.regress_log where change_id = 12;
 select maintsched.change_problem(maintsched.run_for(t, 'scheduler')) from maintsched.task t where t.name = 'database-optimization';
 
+-- One run for two tasks: each has its record.
+select maintsched.add_task('smartmed', 'optimize-again', 'FREQ=MONTHLY;BYMONTHDAY=1', due_within => '7 days', routine => 'optimize') > 0 as added;
+update maintsched.task set rollback = 'Restore the dump.' where name = 'optimize-again';
+set maintsched.now = '2027-03-04 03:00+00';
+select maintsched.plan_due(), maintsched.plan_changes();
+select change_id, task, starts_at, notice_hours, state from maintsched.change_log where state <> 'closed' order by 1;
+set maintsched.now = '2027-03-07 03:00+00';
+select (maintsched.put_run(maintsched.run_for(t, 'scheduler'), array(
+	select o.occurrence_id
+	from maintsched.occurrence o
+	join maintsched.task x using (task_id)
+	where x.routine = 'optimize' and o.opens_at = '2027-03-01 00:00+00'))).run_id
+from maintsched.task t where name = 'database-optimization';
+select maintsched.plan_changes();
+update maintsched.run set state = 'running', started_at = maintsched.clock(), window_closes_at = '2027-03-07 07:00+00' where run_id = 6;
+select maintsched.change_begun(6);
+select maintsched.note_actions(6, array[row('index a', 'reindex a', 'half of it is free', null, null, null)::maintsched.action]);
+update maintsched.run_action set state = 'done' where run_id = 6;
+update maintsched.run set state = 'succeeded', finished_at = maintsched.clock() where run_id = 6;
+select maintsched.change_done(6);
+select change_id, task, run_id, state, outcome, planned, rollback like '%Restore the dump.' as standing_text
+from maintsched.change_log where run_id = 6 order by 1;
+select change_id, status from maintsched.follow_ups where change_id > 12 order by 1;
+
+-- In the window of its class, and for longer than that.
+select maintsched.plan_change('smartmed', 'x', 'major', '2027-03-14 03:00+00', '4 h', planned => 'x', rollback => 'y');
+select maintsched.plan_change('smartmed', 'x', 'major', '2027-03-14 03:00+00', '04:00:01', planned => 'x', rollback => 'y');
+
 -- In real time, simulated records do not count.
 select item, status from maintsched.health where item = 'simulated records';
 set client_min_messages = warning;

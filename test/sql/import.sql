@@ -105,7 +105,7 @@ select maintsched.import_calendar(jsonb_set(jsonb_set(pg_temp.document()::jsonb,
 select count(*) from maintsched.calendar where name = 'broken';
 
 -- Routine sql comes from no document: it is neither exported nor retired.
-select maintsched.add_task('small', 'own-sql', 'FREQ=DAILY', routine => 'sql', params => '{"command": "select 1"}') > 0 as added;
+select maintsched.add_task('small', 'own-sql', 'FREQ=DAILY', routine => 'sql', params => '{"statement": "select 1"}') > 0 as added;
 select maintsched.export_calendar('small') @? '$.tasks[*] ? (@.name == "own-sql")' as exported;
 select maintsched.import_calendar(maintsched.export_calendar('small')::text);
 select retired_at, enabled from maintsched.task where name = 'own-sql';

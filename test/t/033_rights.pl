@@ -1,0 +1,751 @@
+# Whose rights: a run has those of its role and no others, whoever tries what.
+# Attacks by real logins; each says what the attacker got, and then what is
+# recorded.
+use strict;
+use warnings FATAL => 'all';
+use FindBin;
+use lib $FindBin::RealBin;
+use Maintsched;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('rights');
+$node->init;
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'maintsched'
+maintsched.launcher = on
+maintsched.max_workers = 4
+autovacuum = off
+});
+$node->start;
+
+# What psql says, without the place.
+sub said
+{
+	my ($role, $sql) = @_;
+	my ($out, $err);
+	$node->psql('postgres', $sql, stdout => \$out, stderr => \$err,
+		extra_params => [ '-U', $role, '-v', 'SHOW_CONTEXT=never' ]);
+	$err =~ s/^psql:<stdin>:\d+: //mg;
+	$err =~ s/^(?:LINE|CONTEXT|QUERY|HINT|\s+\^).*\n?//mg;
+	chomp $err;
+	return $out eq '' ? $err : $err eq '' ? $out : "$out\n$err";
+}
+
+sub boss { return said('boss', shift); }
+
+sub refused
+{
+	my ($role, $sql, $error, $name) = @_;
+	my $said = said($role, $sql);
+	is($said =~ s/\nDETAIL:.*//sr, "ERROR:  $error", $name);
+	return;
+}
+
+# Waits for the end of a run: its state and why it ended.
+sub ended
+{
+	my ($run) = @_;
+	return "no run: $run" if $run !~ /^\d+$/;
+	$node->poll_query_until('postgres',
+		"select finished_at is not null from maintsched.run where run_id = $run")
+	  or diag($node->safe_psql('postgres', "select * from maintsched.run where run_id = $run"));
+	return $node->safe_psql('postgres',
+		"select state || ' ' || coalesce(stop_reason, '-') from maintsched.run where run_id = $run");
+}
+
+# What became of the actions of a run, one line each.
+sub actions
+{
+	my ($run) = @_;
+	return $node->safe_psql('postgres', "
+		select concat_ws(' ', state, skip_reason, sqlstate, message)
+		from maintsched.run_actions where run_id = $run order by seq");
+}
+
+sub quoted { my ($text) = @_; $text =~ s/'/''/g; return "'$text'"; }
+
+# Parameters of routine sql, as an SQL expression.
+sub statements
+{
+	return "jsonb_build_object('statements', jsonb_build_array("
+	  . join(', ', map { quoted($_) . '::text' } @_) . '))';
+}
+
+# A run of statements that a manager asks for, as itself.
+sub own_run
+{
+	my ($role, @statements) = @_;
+	return said($role, "select maintsched.run_routine('sql', " . statements(@statements) . ')');
+}
+
+# A task that the superuser gives a role, and whose time comes at the same
+# simulated instant; the run that tick() queued, or what was said.
+my $tasks = 0;
+
+sub add_task_of
+{
+	my ($role, $routine, $params) = @_;
+	my $name = 'task-' . ++$tasks;
+	my $said = boss("
+		set maintsched.now = '2030-01-07 09:59:59+00';
+		do \$\$ begin
+			perform maintsched.add_task('ops', '$name', 'FREQ=DAILY', starts_on => '2030-01-07 10:00',
+				due_within => '1 hour', routine => '$routine', params => $params);
+			update maintsched.task set run_as = '$role' where name = '$name' and run_as <> '$role';
+		end \$\$");
+	die $said if $said ne '';
+	return $name;
+}
+
+sub tick
+{
+	return boss("set maintsched.now = '2030-01-07 10:00:00+00'; select maintsched.tick()");
+}
+
+sub run_of
+{
+	my ($name) = @_;
+	return $node->safe_psql('postgres',
+		"select max(run_id) from maintsched.run_history where task = '$name'");
+}
+
+sub task_run
+{
+	my ($role, @statements) = @_;
+	my $name = add_task_of($role, 'sql', statements(@statements));
+	tick();
+	return run_of($name);
+}
+
+sub outcome_of
+{
+	my ($name) = @_;
+	return boss("set maintsched.now = '2031-01-01 00:00+00';
+		select string_agg(c.outcome, ' ' order by c.completion_id)
+		from maintsched.completion c
+		join maintsched.occurrence o using (occurrence_id)
+		join maintsched.task t using (task_id) where t.name = '$name'");
+}
+
+# What user code left in the table that all may write into.
+sub witnessed
+{
+	return $node->safe_psql('postgres', q{
+		with seen as (delete from public.witness returning *)
+		select concat_ws(' ', what, current_role_was, session_role_was) from seen order by n});
+}
+
+# mallory is a manager with the rights of carol, and no others'; for dave it
+# would have to SET ROLE.
+$node->safe_psql('postgres', q{
+	create role boss superuser login;
+	create role mallory login;
+	create role alice login;
+	create role carol login;
+	create role dave login;
+	create role plain login;
+	grant carol to mallory;
+	create role noinherit login noinherit in role alice;
+	create extension maintsched;
+	select maintsched.grant_access('mallory', 'manager');
+	select maintsched.grant_access('alice', 'manager');
+	select maintsched.grant_access('noinherit', 'manager');
+	select maintsched.grant_access('carol', 'manager');
+	select maintsched.grant_access('dave', 'manager');
+	select maintsched.grant_access('plain', 'viewer');
+	select maintsched.import_calendar('{"format":"maintsched-calendar/1","name":"ops","title":"Ops","tasks":[]}');
+	select maintsched.add_window('ops', 'always', 'FREQ=DAILY', starts_on => '2026-01-01',
+		duration => '24 hours', change_class => 'major', timezone => 'UTC');
+	create table public.witness (
+		n bigint generated always as identity, what text,
+		current_role_was text default current_user, session_role_was text default session_user);
+	grant all on public.witness to public;
+	create schema mallory authorization mallory;
+	create schema alice authorization alice;
+	create schema carol authorization carol;
+	create schema plain authorization plain;
+	create schema trusted;
+	grant usage, create on schema trusted to mallory;
+	grant create on database postgres to mallory;
+});
+my $witness = 'insert into public.witness (what) values';
+
+# --- task.run_as is the role that last changed routine, params or run_as ---
+
+boss(q{
+	do $$ begin
+		perform maintsched.add_task('ops', 'boss-task', 'FREQ=DAILY', starts_on => '2040-01-01',
+			routine => 'sql', params => '{"statement": "select 1"}');
+	end $$});
+my $task = q{select run_as, routine, params ->> 'statement', enabled from maintsched.task where name = };
+is(boss("$task 'boss-task'"), 'boss|sql|select 1|t', 'a task runs as who added it');
+my $cannot = 'role "mallory" cannot change what runs as role "boss"';
+my $evil = '{"statement": "alter role mallory superuser"}';
+foreach my $set (
+	"params = '$evil'",
+	"routine = 'analyze', params = '{}'",
+	"run_as = 'mallory'",
+	"run_as = 'mallory', params = '$evil'",
+	"routine = null, kind = 'manual'")
+{
+	refused('mallory', "update maintsched.task set $set where name = 'boss-task'", $cannot,
+		"a manager edits a superuser's task: $set");
+}
+is(said('mallory', q{update maintsched.task set title = 'Mine', enabled = false where name = 'boss-task'}), '',
+	'what is not executable a manager may edit, and turn it off');
+refused('mallory', q{update maintsched.task set enabled = true where name = 'boss-task'}, $cannot, 'but not turn it on');
+is(boss(q{update maintsched.task set enabled = true where name = 'boss-task'}), '', 'a superuser may');
+is(said('mallory', q{select maintsched.retire_task('ops', 'boss-task', 'I want it away')}), '', 'a manager may retire it');
+refused('mallory', q{update maintsched.task set retired_at = null where name = 'boss-task'}, $cannot,
+	'but not put back what then runs');
+is(boss(q{update maintsched.task set retired_at = null where name = 'boss-task'}), '', 'a superuser may');
+is(boss("$task 'boss-task'"), 'boss|sql|select 1|t', 'it is as it was');
+is(boss(q{select string_agg(field || ' ' || changed_by, ', ' order by changed_at)
+	from maintsched.calendar_history where task = 'boss-task' and field in ('routine', 'params', 'run_as')}), '',
+	'and no change of what runs is recorded');
+
+boss(q{create role other_boss superuser login});
+is(said('other_boss', q{update maintsched.task set params = '{"statement": "select 2"}' where name = 'boss-task'}), '',
+	'another superuser edits it');
+is(boss("$task 'boss-task'"), 'other_boss|sql|select 2|t', 'and it runs as that one');
+
+said('mallory', q{
+	do $$ begin
+		perform maintsched.add_task('ops', 'mallory-task', 'FREQ=DAILY', starts_on => '2040-01-01',
+			routine => 'sql', params => '{"statement": "select 1"}');
+	end $$});
+foreach my $role (qw(boss alice dave plain pg_read_all_data nobody))
+{
+	refused('mallory', "update maintsched.task set run_as = '$role' where name = 'mallory-task'",
+		"role \"mallory\" cannot change what runs as role \"$role\"", "run_as of a role without USAGE of it: $role");
+}
+refused('noinherit', q{update maintsched.task set params = '{"statement": "select 3"}' where name = 'mallory-task'},
+	'role "noinherit" cannot change what runs as role "mallory"', 'nor is it taken over from another manager');
+said('alice', q{
+	do $$ begin
+		perform maintsched.add_task('ops', 'alice-task', 'FREQ=DAILY', starts_on => '2040-01-01',
+			routine => 'sql', params => '{"statement": "select 1"}');
+	end $$});
+refused('noinherit', q{update maintsched.task set params = '{"statement": "select 3"}' where name = 'alice-task'},
+	'role "noinherit" cannot change what runs as role "alice"', 'membership without INHERIT is no USAGE');
+is(said('mallory', q{update maintsched.task set run_as = 'carol' where name = 'mallory-task'}), '', 'a role that it has the rights of');
+is(boss("$task 'mallory-task'"), 'carol|sql|select 1|t', 'is taken');
+is(said('mallory', q{update maintsched.task set params = '{"statement": "select 4"}' where name = 'mallory-task'}), '', 'who edits it then');
+is(boss("$task 'mallory-task'"), 'mallory|sql|select 4|t', 'makes it run as itself');
+is(boss(q{set role mallory; update maintsched.task set params = '{"statement": "select 5"}' where name = 'boss-task'}) =~ s/\n.*//sr,
+	'ERROR:  role "mallory" cannot change what runs as role "other_boss"', 'a superuser that has SET ROLE to a manager is that manager');
+boss(q{alter role mallory superuser});
+is(said('mallory', q{update maintsched.task set params = '{"statement": "select 6"}' where name = 'mallory-task'}), '', 'a task of one who is a superuser');
+is(said('carol', q{select 1}), '1', 'whose rights carol has not');
+refused('carol', q{update maintsched.task set params = '{"statement": "select 7"}' where name = 'mallory-task'},
+	'role "carol" cannot change what runs as role "mallory"', 'is edited by superusers only');
+boss(q{alter role mallory nosuperuser; grant boss to alice});
+refused('alice', q{update maintsched.task set params = '{"statement": "select 8"}' where name = 'boss-task'},
+	'role "alice" cannot change what runs as role "other_boss"', "a granted superuser role's is not a superuser's");
+is(boss(q{update maintsched.task set params = '{"statement": "select 9"}' where name = 'boss-task'}), '', 'boss takes it back');
+refused('alice', q{update maintsched.task set params = '{"statement": "select 8"}' where name = 'boss-task'},
+	'role "alice" cannot change what runs as role "boss"', 'a member of a superuser is none');
+boss('revoke boss from alice');
+foreach my $table (qw(routine run run_action run_occurrence occurrence completion calendar_change task_version))
+{
+	refused('mallory', "delete from maintsched.$table", "permission denied for table $table",
+		"a manager writes to $table itself");
+}
+
+# --- routines are added by superusers or by the plan function's owner ---
+
+my $plan = sub {
+	my ($name, $what, $more) = @_;
+	return "create function $name(params jsonb) returns setof maintsched.action language plpgsql $more as \$\$
+		begin
+			return query select 't', '$what', null, null::bigint, null::numeric, null::jsonb;
+		end \$\$;";
+};
+my $take_over = sub {
+	my ($name) = @_;
+	return "create or replace function $name(params jsonb) returns setof maintsched.action language plpgsql as \$f\$
+		begin
+			if (select rolsuper from pg_roles where rolname = current_user) then
+				execute 'alter role mallory superuser';
+			end if;
+			return query select 't', \$\$$witness ('taken')\$\$, null, null::bigint, null::numeric, null::jsonb;
+		end \$f\$;";
+};
+boss($plan->('public.by_boss', "$witness (''by_boss'')", ''));
+boss($plan->('trusted.shared', "$witness (''shared'')", ''));
+said('alice', $plan->('alice.by_alice', "$witness (''by_alice'')", ''));
+said('mallory', $take_over->('mallory.helpful'));
+boss('grant usage on schema mallory, alice, trusted to public');
+refused('mallory', q{select maintsched.add_routine('stolen', 'public.by_boss', 'Not mine')},
+	'must be owner of function public.by_boss(jsonb)', "add_routine() of a superuser's function");
+refused('mallory', q{select maintsched.add_routine('stolen', 'alice.by_alice', 'Not mine')},
+	'must be owner of function alice.by_alice(jsonb)', "add_routine() of another role's function");
+refused('plain', q{select maintsched.add_routine('stolen', 'alice.by_alice', 'Not mine')},
+	'permission denied for function add_routine', 'add_routine() without access');
+is(said('mallory', q{select maintsched.add_routine('helpful', 'mallory.helpful', 'Helps you')}), '', 'the owner may');
+is(said('alice', q{select maintsched.add_routine('of_alice', 'alice.by_alice', 'Witness')}), '', 'and so may another of its own');
+is(boss(q{select maintsched.add_routine('of_boss', 'public.by_boss', 'Witness')}), '', 'and a superuser');
+is(boss(q{select maintsched.add_routine('shared', 'trusted.shared', 'Witness')}), '', 'and in a schema that others may create in');
+
+# --- whoever can replace the plan function decides what its user does ---
+
+my $not_theirs = 'plan function mallory.helpful(jsonb) of role "mallory"';
+foreach my $victim (qw(boss alice))
+{
+	my $name = add_task_of($victim, 'helpful', q{'{}'});
+	is(tick(), 0, "a task of $victim with mallory's routine is not queued");
+	my $run = run_of($name);
+	is(ended($run), 'failed error', 'its run fails');
+	is(boss("select message, started_at is null, actions from maintsched.run_history where run_id = $run"),
+		"plan function mallory.helpful(jsonb) belongs to role \"mallory\", which has not the rights of role \"$victim\"|t|0",
+		'before the start, and says why');
+	is(outcome_of($name), 'fail', 'the occurrence has failed');
+	my $said = said($victim, q{select maintsched.run_routine('helpful')});
+	like($said, qr/^ERROR:  routine "helpful" cannot run\nDETAIL:  Plan function mallory.helpful\(jsonb\) belongs to role "mallory"/,
+		'run_routine() refuses it');
+	$said = said($victim, q{select * from maintsched.plan('helpful')});
+	like($said, qr/^ERROR:  routine "helpful" cannot be planned here\nDETAIL:  Plan function mallory.helpful\(jsonb\) belongs to role "mallory"/,
+		'and so does plan()');
+}
+is(ended(said('mallory', q{select maintsched.run_routine('helpful')})), 'succeeded completed', 'mallory runs it');
+is(witnessed(), 'taken mallory mallory', 'as mallory');
+is(ended(said('alice', q{select maintsched.run_routine('of_boss')})), 'succeeded completed', "a superuser's plan function serves all");
+is(witnessed(), 'by_boss alice alice', 'with their own rights');
+is(ended(boss(q{select maintsched.run_routine('of_boss')})), 'succeeded completed', 'and superusers');
+is(witnessed(), 'by_boss boss boss', 'with theirs');
+{
+	my $name = add_task_of('carol', 'helpful', q{'{}'});
+	tick();
+	is(ended(run_of($name)), 'succeeded completed', 'mallory has the rights of carol');
+	is(witnessed(), 'taken carol carol', 'so carol runs what it wrote');
+	$name = add_task_of('mallory', 'helpful', q{'{}'});
+	boss('alter function mallory.helpful(jsonb) owner to carol');
+	tick();
+	is(ended(run_of($name)), 'failed error', 'the owner changes to a role without the rights');
+	is(boss('select message from maintsched.run_history where run_id = ' . run_of($name)),
+		'plan function mallory.helpful(jsonb) belongs to role "carol", which has not the rights of role "mallory"', 'and it says so');
+	boss('alter function mallory.helpful(jsonb) owner to mallory');
+}
+# what is queued is looked at again at its start
+{
+	$node->append_conf('postgresql.conf', 'maintsched.max_workers = 0');
+	$node->reload;
+	$node->poll_query_until('postgres', q{select current_setting('maintsched.max_workers') = '0'}) or die;
+	my %ways = (
+		'given to another' => [ 'alter function trusted.w1(jsonb) owner to mallory',
+			'plan function trusted.w1(jsonb) belongs to role "mallory", which has not the rights of role "alice"' ],
+		'dropped' => [ 'drop function trusted.w2(jsonb)', 'plan function trusted.w2(jsonb) of routine "w2" does not exist' ],
+		'renamed' => [ 'alter function trusted.w3(jsonb) rename to w3_old', 'plan function trusted.w3(jsonb) of routine "w3" does not exist' ],
+		'taken over by name' => [ 'alter function trusted.w4(jsonb) rename to w4_old; set session authorization mallory; ' . $take_over->('trusted.w4'),
+			'plan function trusted.w4(jsonb) belongs to role "mallory", which has not the rights of role "alice"' ],
+		'of another signature' => [ 'drop function trusted.w5(jsonb); ' . $plan->('trusted.w5', 'select 1', '') =~ s/params jsonb/params json/r,
+			'plan function trusted.w5(jsonb) of routine "w5" does not exist' ],
+		'revoked' => [ 'revoke execute on function trusted.w6(jsonb) from public', 'role "alice" may not call plan function trusted.w6(jsonb)' ],
+		'of another result' => [ 'drop function trusted.w7(jsonb); create function trusted.w7(params jsonb) returns setof text language sql as $$ select repeat(\'x\', 3000) $$',
+			undef ]);
+	my @ways = ('given to another', 'dropped', 'renamed', 'taken over by name', 'of another signature', 'revoked', 'of another result');
+	my @runs;
+	foreach my $i (1 .. @ways)
+	{
+		boss($plan->("trusted.w$i", "$witness (''w$i'')", ''));
+		boss("select maintsched.add_routine('w$i', 'trusted.w$i', 'Witness')");
+		push @runs, said('alice', "select maintsched.run_routine('w$i')");
+	}
+	is(boss(q{select count(*) from maintsched.run where state = 'queued'}), scalar(@ways), 'queued before it was');
+	boss($ways{$_}[0]) foreach @ways;
+	$node->append_conf('postgresql.conf', 'maintsched.max_workers = 4');
+	$node->reload;
+	foreach my $way (@ways)
+	{
+		my $run = shift @runs;
+		is(ended($run), 'failed error', "the plan function is $way");
+		my $message = boss("select message from maintsched.run_history where run_id = $run");
+		if (defined $ways{$way}[1])
+		{
+			is($message, $ways{$way}[1], 'and it says so');
+		}
+		else
+		{
+			like($message, qr/maintsched\.action/, "and it says so: $message");
+		}
+	}
+	is(witnessed(), '', 'nothing was carried out');
+}
+{
+	# a plan function writes nothing
+	said('alice', q{
+		create function alice.writes(params jsonb) returns setof maintsched.action language plpgsql as $$
+		begin
+			perform set_config('transaction_read_only', 'off', true);
+			insert into public.witness (what) values ('planned');
+		end $$;
+		select maintsched.add_routine('writes', 'alice.writes', 'Writes')});
+	my $run = said('alice', q{select maintsched.run_routine('writes')});
+	is(ended($run), 'failed error', 'a plan function that writes');
+	like(boss("select message from maintsched.run_history where run_id = $run"),
+		qr/^(?:cannot set transaction read-write mode inside a read-only transaction|transaction read-write mode must be set before any query)$/, 'is refused');
+	is(witnessed(), '', 'and nothing is written');
+}
+
+# --- documents ---
+
+sub document
+{
+	my ($name, @tasks) = @_;
+	return quoted("{\"format\":\"maintsched-calendar/1\",\"name\":\"$name\",\"title\":\"$name\",\"tasks\":["
+		  . join(', ', map { "{\"name\":\"$_->[0]\",\"title\":\"T\",\"kind\":\"routine\",\"rule\":\"FREQ=DAILY\",\"starts_on\":\"2040-01-01T00:00:00\",\"due_within\":\"PT1H\",$_->[1]}" } @tasks) . ']}');
+}
+like(said('mallory', 'select maintsched.import_calendar(' . document('bad', [ 'a', '"routine":"analyze"' ],
+			[ 'b', '"routine":"sql","params":{"statement":"alter role mallory superuser"}' ]) . ')'),
+	qr/^ERROR:  tasks\[1\]\.routine: /, 'a document with a sql task is refused');
+like(boss('select maintsched.import_calendar(' . document('bad', [ 'b', '"routine":"sql","params":{"statement":"select 1"}' ]) . ')'),
+	qr/^ERROR:  tasks\[0\]\.routine: /, 'for superusers, too');
+foreach my $key ('"enabled":true', '"run_as":"boss"')
+{
+	like(said('mallory', 'select maintsched.import_calendar(' . document('bad', [ 'a', "\"routine\":\"analyze\",$key" ]) . ')'),
+		qr/^ERROR:  tasks\[0\]\.\w+: unknown field/, "a document with $key is refused");
+}
+is(boss(q{select count(*) from maintsched.calendar where name = 'bad'}), 0, 'nothing of them was imported');
+like(boss('select maintsched.import_calendar(' . document('docs', [ 'an', '"routine":"analyze"' ], [ 'cl', '"routine":"log_cleanup","params":{"max_age":"30 days"}' ]) . ')'),
+	qr/^docs\nNOTICE:  tasks that run a routine arrive disabled: an, cl\n/, 'another document tells');
+is(boss(q{select string_agg(concat_ws(' ', name, enabled, run_as), ', ' order by name) from maintsched.task where calendar = 'docs'}),
+	'an f boss, cl f boss', 'that its tasks arrive disabled');
+refused('mallory', q{update maintsched.task set enabled = true where name = 'an'},
+	'role "mallory" cannot change what runs as role "boss"', "enabling one that runs as a superuser");
+is(said('mallory', q{update maintsched.task set enabled = true, run_as = 'mallory' where name = 'an'}) =~ s/\n.*//sr,
+	'ERROR:  role "mallory" cannot change what runs as role "boss"', 'not with another run_as, either');
+is(boss(q{update maintsched.task set enabled = true where calendar = 'docs'}), '', 'a superuser enables them');
+like(said('mallory', 'select maintsched.import_calendar(' . document('docs', [ 'an', '"routine":"analyze","params":{"include":["pg_catalog"]}' ], [ 'cl', '"routine":"log_cleanup","params":{"max_age":"30 days"}' ]) . ')'),
+	qr/^ERROR:  role "mallory" cannot change what runs as role "boss"/, 'a document of other params by a manager');
+like(boss('select maintsched.import_calendar(' . document('docs', [ 'an', '"routine":"analyze","params":{"include":["pg_catalog"]}' ], [ 'cl', '"routine":"log_cleanup","params":{"max_age":"30 days"}' ]) . ')'),
+	qr/^docs\nNOTICE:  tasks that run a routine arrive disabled: an\n/, 'by a superuser');
+is(boss(q{select string_agg(concat_ws(' ', name, enabled, run_as), ', ' order by name) from maintsched.task where calendar = 'docs'}),
+	'an f boss, cl t boss', 'it disables what it changes, and nothing else');
+is(said('mallory', q{select maintsched.install_calendar('smartmed')}) =~ s/^NOTICE.*\n?//mgr =~ s/^(?:DETAIL|WARNING).*\n?//mgr =~ s/\n.*//sr,
+	'smartmed', 'a shipped document');
+is(boss(q{select count(*) filter (where enabled), count(*) filter (where not enabled), string_agg(distinct run_as, ',')
+	from maintsched.task where calendar = 'smartmed' and routine is not null}) =~ s/^[1-9]\d*/many/r, 'many|0|mallory',
+	'arrives enabled, and runs as who installed it');
+is(said('mallory', q{
+	select maintsched.import_calendar(replace(maintsched.shipped_document('smartmed'), '"title"', '"title" ')::text, as_name => 'spaced');})
+	=~ /arrive disabled/ ? 'disabled' : 'enabled', 'enabled', 'as it does with other blanks');
+like(said('mallory', q{
+	select maintsched.import_calendar((maintsched.shipped_document('smartmed')::jsonb || '{"description": "Changed."}')::text, as_name => 'changed')}),
+	qr/NOTICE:  tasks that run a routine arrive disabled: /, 'and one that was changed in a word disabled');
+is(boss(q{select count(*) from maintsched.task where calendar = 'changed' and routine is not null and enabled}), 0, 'all of it');
+boss(q{update maintsched.task set enabled = false where calendar in ('smartmed', 'spaced') and enabled});
+
+# --- run_as is the session user of the runner ---
+
+boss('create table plain.own (i int); alter table plain.own owner to plain; insert into plain.own values (1)');
+my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what"; };
+{
+	my @attacks = (
+		[ "$witness ('first')", 'done' ],
+		[ 'reset role', 'done' ],
+		[ 'set role none', 'done' ],
+		[ 'set session authorization default', 'done' ],
+		[ 'reset session authorization', 'done' ],
+		[ "$witness ('after reset')", 'done' ],
+		[ 'set session authorization boss', 'failed 42501 permission denied to set session authorization' ],
+		[ 'set role boss', 'failed 42501 permission denied to set role "boss"' ],
+		[ 'set role alice', 'failed 42501 permission denied to set role "alice"' ],
+		[ q{select set_config('role', 'boss', false)}, 'failed 42501 permission denied to set role "boss"' ],
+		[ q{select set_config('session_authorization', 'boss', false)}, 'failed 42501 permission denied to set session authorization' ],
+		[ 'alter role plain superuser', qr/^failed 42501 (?:must be superuser to alter superuser roles or change superuser attribute|permission denied to alter role)/ ],
+		(map { [ "update maintsched.$_ set $_->[1]", '' ] } ()),
+		[ q{update maintsched.run_action set state = 'done', sqlstate = null}, $denied->('for table run_action') ],
+		[ q{update maintsched.run set run_as = 'boss'}, $denied->('for table run') ],
+		[ q{insert into maintsched.completion (occurrence_id, outcome) values (1, 'pass')}, $denied->('for table completion') ],
+		[ q{update maintsched.occurrence set closed_at = now()}, $denied->('for table occurrence') ],
+		[ q{delete from maintsched.run_action}, $denied->('for table run_action') ],
+		[ q{truncate maintsched.run}, $denied->('for table run') ],
+		[ q{alter table maintsched.run disable trigger all}, 'failed 42501 must be owner of table run' ],
+		[ q{lock table maintsched.run in access exclusive mode}, $denied->('for table run') ],
+		[ q{select 1 from maintsched.run for update}, $denied->('for table run') ],
+		[ q{select maintsched.finish_run(1, 'done')}, $denied->('for function finish_run') ],
+		[ q{select maintsched.set_clock_offset(0)}, $denied->('for function set_clock_offset') ],
+		[ q{select maintsched.run_routine('sql', '{"statement": "select 1"}')}, $denied->('for function run_routine') ],
+		[ q{select maintsched.cancel_run(1)}, $denied->('for function cancel_run') ],
+		[ q{alter extension maintsched update}, 'failed 42501 must be owner of extension maintsched' ],
+		[ q{drop extension maintsched}, 'failed 42501 must be owner of extension maintsched' ],
+		[ q{set maintsched.now = '2040-01-01'}, 'failed 42501 permission denied to set parameter "maintsched.now"' ],
+		[ q{set session_replication_role = 'replica'}, 'failed 42501 permission denied to set parameter "session_replication_role"' ],
+		[ q{select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'maintsched scheduler'},
+			qr/^failed 42501 (?:must be a superuser|permission denied) to terminate/ ],
+		[ 'commit', 'failed 0A000 transaction control statements are not allowed in an action' ],
+		[ "$witness ('x'); commit", 'failed 0A000 transaction control statements are not allowed in an action' ],
+		[ "do \$\$ begin reset role; commit; perform set_config('role', 'none', false); insert into public.witness (what) values ('do'); end \$\$", 'done' ],
+		[ "$witness ('last')", 'done' ]);
+	my $run = task_run('plain', map { $_->[0] } @attacks);
+	is(ended($run), 'partial error', 'statements of a plain role, with attacks among them');
+	my @got = split /\n/, actions($run);
+	foreach my $attack (@attacks)
+	{
+		my ($statement, $expected) = @$attack;
+		my $got = shift @got;
+		ref $expected ? like($got, $expected, $statement) : is($got, $expected, $statement);
+	}
+	is(witnessed(), join("\n", map { "$_ plain plain" } ('first', 'after reset', 'do', 'last')),
+		'what it could do it did as itself');
+}
+
+# --- a superuser's statements are its own; bookkeeping is not moved by them ---
+
+{
+	my $run = own_run('boss', 'set session authorization plain', "$witness ('as plain')",
+		'reset session authorization', 'set role alice', "$witness ('as alice')");
+	is(ended($run), 'succeeded completed', 'a superuser may be anybody');
+	is(witnessed(), "as plain plain plain\nas alice alice boss", 'as it says');
+	$run = own_run('boss', "set maintsched.now = '2040-01-01 00:00+00'", "set session_replication_role = 'replica'",
+		"set plpgsql.variable_conflict = 'error'", "set plpgsql.extra_errors = 'all'", "set plpgsql.check_asserts = off", "select 1");
+	is(ended($run), 'succeeded completed', 'a superuser sets another clock in its statement');
+	is(boss("select simulated, started_at > now() - interval '1 minute' and finished_at < now() + interval '1 minute',
+			(select count(*) from maintsched.run_action a where a.run_id = r.run_id and a.finished_at between r.started_at and r.finished_at)
+		from maintsched.run r where run_id = $run"), 'f|t|6', 'the run goes on by the real one');
+}
+
+# --- user code cannot put itself into the place of ours ---
+
+{
+	# first in the search path of the role, for each of its sessions
+	my @names = ('clock()', 'now()', 'clock_timestamp()', 'current_setting(text)', 'format(text, text)', 'to_jsonb(anyelement)',
+		'array_agg(anynonarray)', 'coalesce(text)', 'count(bigint)', 'next_action(bigint)', 'finish_run(bigint, text)', 'judge_action(bigint)');
+	my $code = q{begin
+			insert into public.witness (what) values ('hijacked');
+			if (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then
+				execute 'alter role plain superuser';
+			end if;
+			return null;
+		end};
+	my $create = 'set search_path = plain, pg_catalog;';
+	foreach my $schema ('plain', 'pg_temp')
+	{
+		foreach my $name (@names)
+		{
+			my $result = $name =~ /any/ ? 'text' : $name =~ /clock|now/ ? 'timestamptz' : 'text';
+			$create .= "create function $schema.$name returns $result language plpgsql as \$\$ $code \$\$;\n" unless $name =~ /^coalesce/;
+		}
+	}
+	foreach my $type (qw(text bigint integer oid timestamptz jsonb name boolean interval))
+	{
+		foreach my $operator ('=', '<', '<=', '||', '-', '+', '->>', '<>')
+		{
+			my $other = $operator eq '->>' ? 'text' : $type;
+			$create .= "create or replace function plain.op(a $type, b $other) returns boolean language plpgsql as \$\$ $code \$\$;
+				create operator plain.$operator (leftarg = $type, rightarg = $other, function = plain.op);\n";
+		}
+	}
+	$create .= join '', map { "create table plain.$_ (i int); create view pg_temp.v_$_ as select 1;" } qw(run run_action occurrence pg_class pg_roles pg_proc);
+	boss("set role plain; set search_path = plain, public; $create") =~ /^(?:NOTICE.*\n?)*\z/ or diag('setup');
+	boss('alter role plain set search_path = plain, pg_temp, pg_catalog');
+	my $run = task_run('plain', "insert into public.witness (what) values ('mine')",
+		"create temp table run as select 1 as run_id; create temp table run_action (state text); create temp table pg_class (oid oid);
+		 create function pg_temp.clock() returns timestamptz language sql as 'select null::timestamptz'",
+		"set search_path = plain, pg_temp, pg_catalog", "select pg_catalog.set_config('maintsched.reason', 'mine', false)",
+		"insert into public.witness (what) values ('mine too')");
+	is(ended($run), 'succeeded completed', 'a search path with operators, functions and tables of its own');
+	is(actions($run), join("\n", ('done') x 5), 'all of it was done');
+	is(witnessed(), "mine plain plain\nmine too plain plain", 'and none of them was called');
+	is(boss(q{select rolsuper from pg_roles where rolname = 'plain'}), 'f', 'plain is no superuser');
+	boss('alter role plain reset search_path');
+}
+
+# --- what the commit calls runs as the role, too ---
+
+{
+	boss(q{
+		create table plain.deferred (i int);
+		create function plain.at_commit() returns trigger language plpgsql as $$
+		begin
+			insert into public.witness (what) values ('at commit');
+			if new.i < 0 then
+				raise exception using errcode = 'check_violation', message = 'refused at commit';
+			end if;
+			return null;
+		end $$;
+		create constraint trigger at_commit after insert on plain.deferred deferrable initially deferred
+		for each row execute function plain.at_commit();
+		alter table plain.deferred owner to plain;
+		alter function plain.at_commit() owner to plain});
+	my $run = task_run('plain', 'insert into plain.deferred values (1)', 'insert into plain.deferred values (-1)',
+		'insert into plain.deferred values (-2); select 1', 'insert into plain.deferred values (2)');
+	is(ended($run), 'partial error', 'a deferred trigger refuses at commit');
+	is(actions($run), join("\n", 'done', 'failed 23514 refused at commit', 'failed 23514 refused at commit', 'done'),
+		'which is the failure of its action');
+	is(witnessed(), "at commit plain plain\nat commit plain plain", 'it was called as the role');
+	is(boss('select string_agg(i::text, $$,$$ order by i) from plain.deferred'), '1,2', 'what was refused is not there');
+}
+
+# --- settings that a role brings along ---
+
+{
+	my @settings = (
+		q{default_transaction_isolation = 'serializable'}, 'default_transaction_read_only = on', 'default_transaction_deferrable = on',
+		'search_path = plain', 'row_security = off', 'statement_timeout = 1', 'lock_timeout = 1',
+		'idle_in_transaction_session_timeout = 1', 'idle_session_timeout = 1',
+		q{datestyle = 'German, DMY'}, q{intervalstyle = 'sql_standard'}, q{timezone = 'Asia/Kathmandu'},
+		'standard_conforming_strings = off', 'backslash_quote = off', q{client_encoding = 'latin1'}, 'role = carol', 'array_nulls = off',
+		'transform_null_equals = on', 'quote_all_identifiers = on', q{timezone_abbreviations = 'India'}, q{bytea_output = 'escape'},
+		q{plpgsql.extra_errors = 'all'}, q{plpgsql.extra_warnings = 'all'}, 'plpgsql.variable_conflict = use_column',
+		q{session_replication_role = 'replica'}, q{application_name = 'psql'}, 'enable_seqscan = off',
+		q{default_tablespace = 'nowhere'}, q{default_table_access_method = 'nothing'}, q{temp_tablespaces = 'nowhere'},
+		'force_parallel_mode = on', 'parallel_setup_cost = 0', 'parallel_tuple_cost = 0', 'min_parallel_table_scan_size = 0',
+		'track_activities = off', 'track_counts = off', 'check_function_bodies = off', q{plan_cache_mode = 'force_generic_plan'},
+		'synchronous_commit = off', 'commit_delay = 100000', 'log_statement_stats = on', q{log_statement = 'all'}, 'debug_print_plan = on',
+		'from_collapse_limit = 1', 'join_collapse_limit = 1', q{lc_messages = 'C'}, q{transaction_timeout = 1});
+	boss('grant carol to plain');
+	my $major = $node->safe_psql('postgres', 'show server_version_num') / 10000;
+	my (%run_of, @refused);
+	foreach my $setting (@settings)
+	{
+		next if $setting =~ /^transaction_timeout/ && $major < 17;
+		$setting =~ s/^force_parallel_mode/debug_parallel_query/ if $major >= 16;
+		my $role = 'set' . scalar(keys %run_of);
+		my $said = boss("create role $role login in role carol; grant usage on schema plain to $role; alter role $role set $setting");
+		$said =~ s/^NOTICE.*//;
+		push @refused, "$setting: $said" if $said ne '';
+		$run_of{$setting} = add_task_of($role, 'sql', statements("set transaction read write; $witness ('$setting')"));
+	}
+	is_deeply(\@refused, [], 'each role has a hostile setting');
+	boss(q{select maintsched.grant_access(rolname, 'viewer') from pg_roles where rolname ~ '^set[0-9]'});
+	is(tick(), scalar(keys %run_of), 'each has a run');
+	my @wrong;
+	foreach my $setting (sort keys %run_of)
+	{
+		my $run = run_of($run_of{$setting});
+		my $end = ended($run);
+		push @wrong, "$setting: $end " . actions($run) . ' ' . boss("select message from maintsched.run where run_id = $run")
+		  if $end ne 'succeeded completed' || outcome_of($run_of{$setting}) ne 'pass';
+	}
+	is_deeply(\@wrong, [], 'and every one succeeds, and completes its occurrence');
+	is(boss(q{
+		select count(*) from maintsched.run r join maintsched.run_action a using (run_id)
+		where r.run_as ~ '^set' and not (
+			r.simulated and r.queued_at = '2030-01-07 10:00+00' and r.started_at between r.queued_at and r.queued_at + interval '5 minutes'
+			and a.started_at between r.started_at and a.finished_at and a.finished_at <= r.finished_at
+			and r.finished_at <= r.queued_at + interval '5 minutes' and a.state = 'done' and a.before is null)}), 0,
+		'with the right instants');
+	my %saw = map { /^(.*) (\S+) (\S+)$/ ? ($1 => "$2 $3") : () } split /\n/, witnessed();
+	is(scalar(keys %saw), scalar(keys %run_of), 'each statement was carried out');
+	my $other = delete $saw{'role = carol'};
+	like($other, qr/^carol set\d+$/, 'ALTER ROLE SET role = carol is obeyed, as in a login of the role');
+	is_deeply([ grep { $saw{$_} !~ /^(set\d+) \1$/ } sort keys %saw ], [], 'the others ran as themselves');
+}
+
+# --- a session leaves nothing to the next run ---
+
+{
+	my $first = statements(
+		"$witness (pg_backend_pid()::text)",
+		"set search_path = mallory; set lock_timeout = '1ms'; set default_transaction_read_only = on; set default_transaction_isolation = 'serializable'; set my.secret = 'x'; set datestyle = 'German'",
+		'set transaction read write; create temp table left_over (i int)', "prepare left_over as select 1",
+		"select pg_advisory_lock(4711)", "declare left_over cursor with hold for select 1",
+		"set role carol", "select pg_catalog.setval('pg_temp.s', 1) from (select 1) x where false",
+		"select pg_catalog.set_config('transaction_read_only', 'off', true); create temp sequence s; select nextval('s')");
+	my $second = statements(
+		"insert into public.witness (what) select pg_backend_pid()::text",
+		"insert into public.witness (what) select concat_ws('/', current_setting('search_path'), current_setting('lock_timeout'),
+			current_setting('default_transaction_read_only'), current_setting('default_transaction_isolation'),
+			coalesce(nullif(current_setting('my.secret', true), ''), 'none'), current_setting('datestyle'), current_setting('role'))",
+		"insert into public.witness (what) select concat_ws('/', (select count(*) from pg_prepared_statements), (select count(*) from pg_cursors where name = 'left_over'),
+			(select count(*) from pg_locks where locktype = 'advisory' and objid = 4711), coalesce(to_regclass('left_over')::text, 'none'), coalesce(to_regclass('pg_temp.s')::text, 'none'))",
+		'select lastval()', 'fetch left_over', 'execute left_over');
+	my @runs = split /\n/, said('mallory', "begin; select maintsched.run_routine('sql', $first); select maintsched.run_routine('sql', $second); commit");
+	is(ended($runs[0]), 'partial error', 'a run that leaves all it can behind');
+	is(actions($runs[0]) =~ s/\n.*permission denied.*//r =~ s/^failed.*$/failed/mgr,
+		join("\n", ('done') x 7, 'failed', 'done'), 'as it said');
+	is(ended($runs[1]), 'partial error', 'the next one of its role');
+	is(actions($runs[1]), join("\n", 'done', 'done', 'done', 'failed 55000 lastval is not yet defined in this session',
+			'failed 34000 cursor "left_over" does not exist', 'failed 26000 prepared statement "left_over" does not exist'), 'finds nothing');
+	my @saw = split /\n/, witnessed();
+	is($saw[1], $saw[0], 'in the same process');
+	is($saw[2], '"$user", public/0/off/read committed/none/ISO, MDY/none mallory mallory', 'settings');
+	is($saw[3], '0/0/0/none/none mallory mallory', 'and objects');
+	is(boss(q{select count(*) from pg_locks where locktype = 'advisory' and objid = 4711}), 0, 'the lock is free');
+	my $run = own_run('mallory', 'listen maintsched', 'select 1');
+	is(ended($run), 'partial error', 'a background process has nobody to LISTEN for');
+	like(actions($run), qr/^failed \w+ .*\ndone$/, 'and says so');
+}
+
+# --- a role that cannot log in or is gone is a failed run, found before the start ---
+
+{
+	my %ways = (
+		r_nologin => [ 'alter role r_nologin nologin', 'role "r_nologin" cannot log in' ],
+		r_gone => [ 'drop owned by r_gone; drop role r_gone', 'role "r_gone" does not exist' ],
+		r_connect => [ 'select 1', 'role "r_connect" may not connect to this database' ],
+		r_access => [ q{select maintsched.revoke_access('r_access')}, 'role "r_access" may not call plan function maintsched.plan_sql(jsonb)' ]);
+	boss("create role $_ login; select maintsched.grant_access('$_', 'viewer')") foreach sort keys %ways;
+	my %tasks_of;
+	$tasks_of{$_} = add_task_of($_, 'sql', statements("$witness ('$_')")) foreach sort keys %ways;
+	boss("$ways{$_}[0]") foreach sort keys %ways;
+	boss('grant connect on database postgres to boss, mallory, alice, carol, plain; revoke connect on database postgres from public');
+	is(tick(), 0, 'none of their runs is queued');
+	foreach my $role (sort keys %ways)
+	{
+		my $run = run_of($tasks_of{$role});
+		is(ended($run), 'failed error', "$role: the run has failed");
+		is(boss("select message, started_at is null, actions from maintsched.run_history where run_id = $run"), "$ways{$role}[1]|t|0", 'before the start');
+		is(outcome_of($tasks_of{$role}), 'fail', 'and the occurrence with it');
+		is(boss("set maintsched.now = '2030-01-07 10:00:00+00'; select maintsched.tick();
+			select count(*) from maintsched.notices where kind ~ 'failed' and body ~ 'run $run\\M' or subject ~ 'run $run\\M' and kind ~ 'failed'") =~ s/^0\n//r, 1, 'and there is a notice');
+	}
+	boss('grant connect on database postgres to public');
+	is(witnessed(), '', 'nothing was carried out');
+}
+{
+	# between queueing and start
+	$node->append_conf('postgresql.conf', 'maintsched.max_workers = 0');
+	$node->reload;
+	$node->poll_query_until('postgres', q{select current_setting('maintsched.max_workers') = '0'}) or die;
+	boss("create role $_ login; select maintsched.grant_access('$_', 'manager')") foreach qw(q_nologin q_gone q_new q_connect q_member q_changed);
+	boss('grant carol to q_member');
+	my %tasks_of = map { $_ => add_task_of($_, 'sql', statements("$witness ('$_')")) } qw(q_nologin q_gone q_new q_connect);
+	said('q_member', q{
+		do $$ begin
+			perform maintsched.add_task('ops', 'member-task', 'FREQ=DAILY', starts_on => date_trunc('second', now() at time zone 'UTC') + interval '1 second',
+				due_within => '1 hour', routine => 'sql', params => '{"statement": "insert into public.witness (what) values (''member'')"}');
+			update maintsched.task set run_as = 'carol' where name = 'member-task';
+		end $$});
+	$tasks_of{q_member} = 'member-task';
+	$tasks_of{q_changed} = add_task_of('q_changed', 'sql', statements("$witness ('as it was queued')"));
+	is(tick(), 5, 'queued as long as they could');
+	$node->poll_query_until('postgres', q{select maintsched.tick() > 0 or exists (select from maintsched.run_history where task = 'member-task')}) or die;
+	my %runs = map { $_ => run_of($tasks_of{$_}) } keys %tasks_of;
+	is(boss(q{select count(*) from maintsched.run where state = 'queued'}), 6, 'and that of carol, too');
+	boss('alter role q_nologin nologin; drop owned by q_gone; drop role q_gone; drop owned by q_new; drop role q_new;
+		create role q_new superuser login; grant connect on database postgres to boss, mallory, alice, carol, plain, q_changed;
+		revoke connect on database postgres from public; revoke carol from q_member');
+	boss("set maintsched.now = '2030-01-07 10:00:00+00';
+		update maintsched.task set params = " . statements("$witness ('as it was changed')") . ", run_as = 'q_changed' where name = '$tasks_of{q_changed}'");
+	$node->append_conf('postgresql.conf', 'maintsched.max_workers = 4');
+	$node->reload;
+	my %message_of = (
+		q_nologin => qr/^role "q_nologin" cannot log in$/,
+		q_gone => qr/^role "q_gone" does not exist$/,
+		q_new => qr/^role "q_new" is not the one that it was$/,
+		q_connect => qr/^role "q_connect" may not connect to this database$/,
+		q_member => qr/^role "q_member", which last changed what runs, has no longer the rights of role "carol"$/);
+	foreach my $role (sort keys %message_of)
+	{
+		is(ended($runs{$role}), 'failed error', "$role: queued before, and failed");
+		like(boss("select message from maintsched.run_history where run_id = $runs{$role}"), $message_of{$role}, 'with the reason');
+		is(boss("select started_at is null, actions from maintsched.run_history where run_id = $runs{$role}"), 't|0', 'before the start');
+		is(outcome_of($tasks_of{$role}), 'fail', 'and its occurrence has, too');
+	}
+	is(ended($runs{q_changed}), 'cancelled cancelled', 'a run whose task was changed after it was queued does not start');
+	boss('grant connect on database postgres to public');
+	is(witnessed(), '', 'nothing of it was carried out');
+}
+
+# --- afterwards ---
+
+is(boss('select maintsched.launcher_state()'), 'running', 'the launcher lives');
+is(boss(q{select count(*) from maintsched.run where state in ('queued', 'running')}), 0, 'no run is left');
+is(boss(q{select string_agg(rolname, ', ' order by rolname) from pg_roles where rolsuper and rolname ~ '^(boss|other_boss|mallory|alice|carol|dave|plain|noinherit|set)'}),
+	'boss, other_boss', 'nobody has become a superuser');
+unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'no process has crashed');
+$node->stop;
+done_testing();

@@ -23,6 +23,13 @@ as 'MODULE_PATHNAME', 'maintsched_acting_role';
 comment on function maintsched.acting_role() is
 'The role that the session acts as, by login or SET ROLE, also inside functions that run as the owner of the extension.';
 
+create function maintsched.session_role() returns text
+language c stable parallel restricted
+as 'MODULE_PATHNAME', 'maintsched_session_role';
+
+comment on function maintsched.session_role() is
+'Internal: session_user, and words where that role was dropped since it logged in.';
+
 create function maintsched.nearest_name(word text, candidates text[]) returns text
 language c immutable strict parallel safe
 as 'MODULE_PATHNAME', 'maintsched_nearest_name';

@@ -379,7 +379,7 @@ create table maintsched.calendar_change (
 	task text,
 	changed_at timestamptz not null default maintsched.clock(),
 	recorded_at timestamptz not null default clock_timestamp(),
-	changed_by text not null default session_user,
+	changed_by text not null default maintsched.session_role(),
 	acting_as text not null default maintsched.acting_role(),
 	field text not null,
 	old text,

@@ -124,7 +124,9 @@ begin
 			new.run_as := maintsched.acting_role();
 		end if;
 		perform maintsched.check_run_as(old.run_as, new.run_as);
-	elsif new.enabled and not old.enabled and new.routine is not null then
+	elsif (new.enabled and new.retired_at is null) and not (old.enabled and old.retired_at is null)
+		and new.routine is not null
+	then
 		perform maintsched.check_run_as(old.run_as, new.run_as);
 	end if;
 
@@ -329,7 +331,7 @@ begin
 
 	task.task_id := maintsched.insert_task(task, nullif(current_setting('maintsched.reason', true), ''));
 	if task.routine is not null then
-		perform maintsched.warn_unserved(task.calendar);
+		perform maintsched.warn_unserved(task.calendar, task.task_id);
 	end if;
 	return task.task_id;
 end

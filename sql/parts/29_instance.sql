@@ -18,8 +18,8 @@ comment on function maintsched.role_oid(text) is
 create table maintsched.stamp (
 	recorded_at timestamptz not null default clock_timestamp(),
 	clock_at timestamptz not null default maintsched.clock(),
-	recorded_by text not null default session_user,
-	recorded_by_oid oid default maintsched.role_oid(session_user),
+	recorded_by text not null default maintsched.session_role(),
+	recorded_by_oid oid default maintsched.role_oid(maintsched.session_role()),
 	acting_as text not null default maintsched.acting_role(),
 	acting_as_oid oid default maintsched.role_oid(maintsched.acting_role()),
 	simulated boolean not null default maintsched.clock_simulated()

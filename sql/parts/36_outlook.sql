@@ -135,7 +135,7 @@ $$;
 comment on function maintsched.run_outlook() is
 'Internal: For each automated task when its open occurrence is run and what that waits for, and when the task runs next.';
 
-create function maintsched.unserved_tasks(calendar text default null)
+create function maintsched.unserved_tasks(calendar text default null, task_id bigint default null)
 returns table (calendar_name text, task text, change_class text, due_at timestamptz)
 language plpgsql stable security definer rows 10
 set search_path = pg_catalog, pg_temp
@@ -158,22 +158,25 @@ begin
 	select t.calendar, t.name, c.class, p.next_due_at
 	from maintsched.task t
 	join maintsched.routine k on k.name = t.routine
-	join maintsched.task_plan p using (task_id)
+	join maintsched.task_plan p on p.task_id = t.task_id
 	cross join lateral (select coalesce(t.change_class, k.change_class) as class) c
 	left join opening w on w.change_class = c.class
 	where t.enabled and t.retired_at is null
 	and c.class <> 'critical'
 	and (unserved_tasks.calendar is null or t.calendar = unserved_tasks.calendar)
+	and (unserved_tasks.task_id is null or t.task_id = unserved_tasks.task_id)
 	and p.next_opens_at > at
+	-- the windows of later years are not looked at
+	and p.next_due_at < at + interval '430 days'
 	and coalesce(w.starts[width_bucket(p.next_opens_at, w.ends) + 1], 'infinity') >= p.next_due_at
 	order by t.calendar, t.position, t.task_id;
 end
 $$;
 
-comment on function maintsched.unserved_tasks(text) is
+comment on function maintsched.unserved_tasks(text, bigint) is
 'Internal: Automated tasks whose next occurrence no window admits before it is due.';
 
-create function maintsched.warn_unserved(calendar text) returns void
+create function maintsched.warn_unserved(calendar text, task_id bigint default null) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -181,16 +184,20 @@ declare
 	n bigint;
 	names text;
 begin
-	select count(*), string_agg(format('%s (%s)', u.task, u.change_class), ', ')
+	select count(*), string_agg(format('%s (%s)', u.task, u.change_class), ', ') filter (where u.rank <= 10)
+		|| case when count(*) > 10 then ', ...' else '' end
 	into n, names
-	from maintsched.unserved_tasks(warn_unserved.calendar) u;
+	from (
+		select x.*, row_number() over () as rank
+		from maintsched.unserved_tasks(warn_unserved.calendar, warn_unserved.task_id) x) u;
 	if n > 0 then
-		raise warning 'no window admits % of the automated tasks of calendar "%" before they are due', n, calendar
-			using detail = format('They are %s.', names),
+		raise warning 'no window admits % of calendar "%" before it is due',
+			case when n = 1 then '1 automated task' else format('%s automated tasks', n) end, calendar
+			using detail = format('Class in parentheses: %s.', names),
 			hint = 'Add a window of their class with add_window(), or change their change_class.';
 	end if;
 end
 $$;
 
-comment on function maintsched.warn_unserved(text) is
+comment on function maintsched.warn_unserved(text, bigint) is
 'Internal: A WARNING where no window admits automated tasks of a calendar before they are due.';

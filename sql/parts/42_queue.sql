@@ -302,6 +302,10 @@ declare
 	r maintsched.run;
 	problem text;
 begin
+	if maintsched.clock_simulated() then
+		-- there is no next step on this clock: wait for who has the row
+		perform from maintsched.task t where t.task_id = task_ids[1] for share;
+	end if;
 	-- an edit that is under way holds the row: the next step looks again
 	select t.* into task from maintsched.task t
 	where t.task_id = task_ids[1]
@@ -313,9 +317,6 @@ begin
 	r.continues := continued;
 	r.failures := failures;
 	r.not_before := not_before;
-	if r.change_class in ('major', 'critical') and maintsched.change_problem(r) is not null then
-		return false;
-	end if;
 	r := maintsched.put_run(r, occurrence_ids);
 	problem := coalesce(maintsched.run_problem(r.routine, r.run_as), maintsched.right_problem(task));
 	if problem is not null then
@@ -380,6 +381,8 @@ begin
 			join maintsched.task t using (task_id)
 			cross join lateral (select maintsched.task_class(t) as class) x
 			where t.task_id <> all (paused) and openings ? x.class
+			and (x.class not in ('major', 'critical')
+				or maintsched.change_problem(maintsched.run_for(t, 'scheduler')) is null)
 		)
 		select array_agg(r.task_id order by r.due_at, r.task_id) as task_ids,
 			array_agg(r.occurrence_id order by r.due_at, r.occurrence_id) as occurrence_ids,

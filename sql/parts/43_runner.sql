@@ -190,7 +190,7 @@ $$;
 comment on function maintsched.note_actions(bigint, maintsched.action[]) is
 'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did.';
 
-create function maintsched.estimate_seconds(routine text, target text, estimated_seconds numeric, bytes numeric) returns numeric
+create function maintsched.estimate_seconds(routine text, target text, command text, estimated_seconds numeric, bytes numeric) returns numeric
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -201,7 +201,8 @@ as $$
 			select extract(epoch from a.finished_at - a.started_at) as seconds
 			from maintsched.run_action a
 			join maintsched.run r using (run_id)
-			where a.target = estimate_seconds.target and a.state = 'done' and r.routine = estimate_seconds.routine
+			where a.target = estimate_seconds.target and a.command = estimate_seconds.command
+			and a.state = 'done' and r.routine = estimate_seconds.routine
 			order by a.run_id desc
 			limit 20) h),
 		-- else how fast others went, nine times of ten
@@ -219,8 +220,8 @@ as $$
 		estimated_seconds)
 $$;
 
-comment on function maintsched.estimate_seconds(text, text, numeric, numeric) is
-'Internal: How many seconds an action will take: the 90th percentile of the last 20 of its target, else its bytes at the speed that 90 % of the last 100 actions of the routine reached, else what its plan function says.';
+comment on function maintsched.estimate_seconds(text, text, text, numeric, numeric) is
+'Internal: How many seconds an action will take: the 90th percentile of the last 20 times, else its bytes at the speed that 90 % of the last 100 actions of the routine reached, else what its plan function says.';
 
 create function maintsched.duration_ms(words text) returns double precision
 language plpgsql stable
@@ -280,7 +281,7 @@ begin
 		end if;
 		ends := least(ends, limits);
 		exit when ends is null;
-		seconds := maintsched.estimate_seconds(r.routine, a.target, a.estimated_seconds,
+		seconds := maintsched.estimate_seconds(r.routine, a.target, a.command, a.estimated_seconds,
 			case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end);
 		exit when ends > at + make_interval(secs => coalesce(seconds, 0)::double precision) and ends > at;
 		perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'no_time', null,

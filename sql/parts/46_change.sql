@@ -126,6 +126,9 @@ $$;
 create trigger wake after insert on maintsched.change_record
 for each statement execute function maintsched.wake();
 
+create trigger wake after insert on maintsched.change_close
+for each statement execute function maintsched.wake();
+
 create trigger wake after insert on maintsched.change_approval
 for each statement execute function maintsched.wake();
 

@@ -126,13 +126,15 @@ as $$
 		from pg_locks l
 		join pg_stat_activity s on s.pid = l.pid
 		where not l.granted
-		and l.waitstart + current_setting('maintsched.yield_after')::interval <= clock_timestamp()
+		-- or will have by the next look, a second from now
+		and l.waitstart + current_setting('maintsched.yield_after')::interval
+			<= clock_timestamp() + interval '1 second'
 		and s.backend_type <> 'autovacuum worker'
 		and who_waits.pid = any (pg_blocking_pids(l.pid)))
 $$;
 
 comment on function maintsched.who_waits(integer) is
-'Internal: Whether somebody has waited longer than maintsched.yield_after for a lock of this process.';
+'Internal: Whether somebody has waited for a lock of this process for maintsched.yield_after, or will have within a second.';
 
 create function maintsched.step_watch() returns integer
 language plpgsql
@@ -190,7 +192,7 @@ end
 $$;
 
 comment on function maintsched.step_watch() is
-'Internal: Cancels the statement of runs that are to stop, whose window or time limit is over, or for which somebody has waited longer than maintsched.yield_after; ends the process after 10 seconds. Returns how many runs are running.';
+'Internal: Cancels the statement of runs that are to stop, whose window or time limit is over, or for which somebody waits for maintsched.yield_after; ends the process after 10 seconds. Returns how many runs are running.';
 
 create function maintsched.fail_queued(role_oid oid) returns void
 language plpgsql
@@ -198,6 +200,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
 	r maintsched.run;
+	problem text;
 begin
 	for r in
 		select x.* from maintsched.run x
@@ -206,8 +209,13 @@ begin
 		order by x.run_id
 		for update skip locked
 	loop
-		perform maintsched.finish_run(r.run_id, 'error',
-			'the process that was to carry it out ended before it began; the server log says why', '57P03');
+		problem := maintsched.run_problem(r.routine, r.run_as, r.run_as_oid);
+		if problem is not null then
+			perform maintsched.finish_run(r.run_id, 'error', problem);
+		else
+			perform maintsched.finish_run(r.run_id, 'error',
+				'the process that was to carry it out ended before it began; the server log says why', '57P03');
+		end if;
 	end loop;
 end
 $$;
@@ -388,17 +396,24 @@ begin
 		return 0;
 	end if;
 	perform maintsched.need_read_committed('tick()');
+	if maintsched.clock_simulated() then
+		-- what is due on this clock nobody else would queue
+		perform maintsched.lock_queue(wait => true);
+	end if;
 
-	perform maintsched.plan_due();
 	-- A simulated clock closes nothing: status follows from closes_at, and
 	-- closing is for the work that is done once, in real time.
+	perform maintsched.plan_due();
 	if not maintsched.clock_simulated() then
 		perform maintsched.note_opened();
-		perform maintsched.close_due();
 	end if;
 	queued := maintsched.queue_due();
+	-- told before it is closed: what is closed is no longer looked at
 	perform maintsched.plan_changes();
 	perform maintsched.send_notices();
+	if not maintsched.clock_simulated() then
+		perform maintsched.close_due();
+	end if;
 	if exists (select from maintsched.run r where r.state in ('queued', 'running')) then
 		perform maintsched.start_work();
 	end if;

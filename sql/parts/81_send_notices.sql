@@ -228,23 +228,40 @@ declare
 	n integer;
 begin
 	told := 0;
-	left_out := 0;
-	for e in
-		select v.at, v.kind, v.occurrence_id, t.calendar, t.name as task, r.title, r.teams, o.opens_at, o.due_at,
-			o.timezone as zone, f.status, f.outcome
-		from maintsched.occurrence_events(since, maintsched.clock()) v
-		join maintsched.occurrence o using (occurrence_id)
+	select count(*) into left_out
+	from maintsched.occurrence_events(since, maintsched.clock() - interval '24 hours') v
+	cross join lateral (
+		select o.facts, o.task_id
+		from maintsched.occurrence o
 		join maintsched.task t on t.task_id = o.task_id and t.enabled and t.retired_at is null
 			and v.at > t.effective_from
-		join maintsched.task_version r on r.task_id = o.task_id and r.version = o.version
-		join maintsched.occurrence_fact f on f.occurrence_id = v.occurrence_id and f.with_simulated
-		where f.status in ('due', 'overdue', 'missed', 'failed', 'inconclusive')
+		where o.occurrence_id = v.occurrence_id
+		offset 0) o
+	where v.kind = 'missed'
+	-- without a fact or a waiver there is nothing to judge
+	and case when o.facts = 0 and not exists (select from maintsched.waiver w where w.task_id = o.task_id) then true
+		else exists (
+			select from maintsched.occurrence_fact f
+			where f.occurrence_id = v.occurrence_id and f.with_simulated
+			and f.status in ('missed', 'failed', 'inconclusive')) end;
+	-- one by one, by their keys: as a join the planner takes them for few
+	for e in
+		select v.at, v.kind, v.occurrence_id, x.*
+		from maintsched.occurrence_events(since, maintsched.clock()) v
+		cross join lateral (
+			select t.calendar, t.name as task, r.title, r.teams, o.opens_at, o.due_at,
+				o.timezone as zone, f.status, f.outcome
+			from maintsched.occurrence o
+			join maintsched.task t on t.task_id = o.task_id and t.enabled and t.retired_at is null
+				and v.at > t.effective_from
+			join maintsched.task_version r on r.task_id = o.task_id and r.version = o.version
+			join maintsched.occurrence_fact f on f.occurrence_id = v.occurrence_id and f.with_simulated
+			where o.occurrence_id = v.occurrence_id
+			and f.status in ('due', 'overdue', 'missed', 'failed', 'inconclusive')
+			offset 0) x
+		where v.kind <> 'missed' or v.at > maintsched.clock() - interval '24 hours'
 		order by v.at, v.occurrence_id
 	loop
-		if e.kind = 'missed' and e.at <= maintsched.clock() - interval '24 hours' then
-			left_out := left_out + 1;
-			continue;
-		end if;
 		n := (
 			select count(*) filter (where maintsched.put_notice(e.kind, 'occurrence ' || e.occurrence_id, e.opens_at, e.at,
 				e.calendar, x.team,

@@ -91,6 +91,9 @@ as $$
 	and obj_description(c.oid, 'pg_class') not like 'Internal:%'
 	union all
 	select 'usage', 'schema maintsched'
+	union all
+	-- plan functions of their own return it
+	select 'usage', 'type maintsched.action' where access_objects.access = 'manager'
 $$;
 
 comment on function maintsched.access_objects(text) is
@@ -103,6 +106,7 @@ as $$
 begin
 	execute format('revoke all on all tables in schema maintsched from %I', role);
 	execute format('revoke all on all functions in schema maintsched from %I', role);
+	execute format('revoke all on type maintsched.action from %I', role);
 	execute format('revoke all on schema maintsched from %I', role);
 end
 $$;

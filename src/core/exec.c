@@ -49,6 +49,9 @@
 #include "core/compat.h"
 #include "core/exec.h"
 
+/* how long our own statements wait for a lock */
+const char *exec_lock_timeout = "0";
+
 static Oid	saved_user;
 static int	saved_context;
 
@@ -151,7 +154,7 @@ exec_begin(void)
 	GetUserIdAndSecContext(&saved_user, &saved_context);
 	SetUserIdAndSecContext(owner, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	set_local("search_path", "pg_catalog, pg_temp");
-	set_local("lock_timeout", "0");
+	set_local("lock_timeout", exec_lock_timeout);
 	set_local("session_replication_role", "origin");
 	set_local("transform_null_equals", "off");
 	set_local("array_nulls", "on");

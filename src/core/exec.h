@@ -12,6 +12,8 @@
 
 #include "executor/spi.h"
 
+extern const char *exec_lock_timeout;
+
 /* transactions of the extension itself, as its owner */
 extern bool exec_begin(void);
 extern void exec_commit(void);

@@ -19,6 +19,19 @@
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(maintsched_acting_role);
+PG_FUNCTION_INFO_V1(maintsched_session_role);
+
+/*
+ * A role may be dropped while it works.  What it did is recorded all the same,
+ * which session_user would refuse.
+ */
+static text *
+name_of(Oid role)
+{
+	char	   *name = GetUserNameFromId(role, true);
+
+	return cstring_to_text(name != NULL ? name : psprintf("dropped role %u", role));
+}
 
 /*
  * acting_role() returns text
@@ -26,5 +39,14 @@ PG_FUNCTION_INFO_V1(maintsched_acting_role);
 Datum
 maintsched_acting_role(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(GetUserNameFromId(GetOuterUserId(), false)));
+	PG_RETURN_TEXT_P(name_of(GetOuterUserId()));
+}
+
+/*
+ * session_role() returns text
+ */
+Datum
+maintsched_session_role(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(name_of(GetSessionUserId()));
 }

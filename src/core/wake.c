@@ -72,6 +72,7 @@ static Listener *my_listener = NULL;
 static bool callback_registered = false;
 static Oid	pending_database = InvalidOid;
 static bool pending_start = false;
+static bool pending_databases = false;
 static bool pending_announcement = false;
 
 PG_FUNCTION_INFO_V1(maintsched_wake);
@@ -294,6 +295,7 @@ forget_pending(void)
 {
 	pending_database = InvalidOid;
 	pending_start = false;
+	pending_databases = false;
 	pending_announcement = false;
 }
 
@@ -302,6 +304,7 @@ at_transaction_end(XactEvent event, void *arg)
 {
 	Oid			database = pending_database;
 	bool		start = pending_start;
+	bool		databases = pending_databases;
 
 	switch (event)
 	{
@@ -323,6 +326,8 @@ at_transaction_end(XactEvent event, void *arg)
 			if (OidIsValid(database) && !wake_somebody(database) &&
 				start && wake_max_workers > 0 && !IsBinaryUpgrade)
 				start_scheduler(database);
+			if (databases)
+				wake_database(InvalidOid);
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
@@ -333,18 +338,35 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
-/*
- * Tell of a database when the current transaction commits.
- */
-void
-wake_at_commit(Oid database)
+static void
+register_callback(void)
 {
 	if (!callback_registered)
 	{
 		RegisterXactCallback(at_transaction_end, NULL);
 		callback_registered = true;
 	}
+}
+
+/*
+ * Tell of a database when the current transaction commits.
+ */
+void
+wake_at_commit(Oid database)
+{
+	register_callback();
 	pending_database = database;
+}
+
+/*
+ * Tell the launcher, when the current transaction commits, that there are
+ * other databases than before.
+ */
+void
+wake_databases_at_commit(void)
+{
+	register_callback();
+	pending_databases = true;
 }
 
 /*

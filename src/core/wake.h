@@ -28,5 +28,6 @@ extern int	wake_take_dirty(Oid *databases, bool *overflow);
 /* for whoever knows of something new */
 extern void wake_database(Oid database);
 extern void wake_at_commit(Oid database);
+extern void wake_databases_at_commit(void);
 
 #endif							/* MAINTSCHED_WAKE_H */

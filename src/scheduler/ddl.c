@@ -11,6 +11,13 @@
  * interrupted, and tried again.  Who may not run the command gets PostgreSQL's
  * own error before anything is ended.
  *
+ * CREATE and ALTER DATABASE make the launcher read at commit which databases
+ * there are.
+ *
+ * DROP EXTENSION and ALTER EXTENSION ... UPDATE lock one table of ours after
+ * the other, as the workers do in their own order: they are ended first, too,
+ * and kept away until the end of the transaction.
+ *
  * Copyright (c) 2026, maintsched developers
  *
  *-------------------------------------------------------------------------
@@ -32,6 +39,9 @@
 #include "scheduler/workers.h"
 
 static ProcessUtility_hook_type next_hook = NULL;
+
+/* held until the end of the transaction */
+static Oid	held_database = InvalidOid;
 
 /*
  * The name of the database that a command needs for itself, or NULL.
@@ -76,6 +86,54 @@ is_allowed(Node *statement, Oid database)
 	return compat_is_database_owner(database, GetUserId());
 }
 
+/*
+ * Whether a command drops or updates the extension.
+ */
+static bool
+changes_extension(Node *statement)
+{
+	ListCell   *cell;
+
+	if (IsA(statement, AlterExtensionStmt))
+		return strcmp(((AlterExtensionStmt *) statement)->extname, "maintsched") == 0;
+	if (!IsA(statement, DropStmt) || ((DropStmt *) statement)->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(cell, ((DropStmt *) statement)->objects)
+		if (strcmp(strVal(lfirst(cell)), "maintsched") == 0)
+			return true;
+	return false;
+}
+
+static void
+release_at_end(XactEvent event, void *arg)
+{
+	if (OidIsValid(held_database) &&
+		(event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE))
+	{
+		workers_release(held_database);
+		held_database = InvalidOid;
+	}
+}
+
+/*
+ * Keep workers out of this database until the end of the transaction.
+ */
+static void
+hold_this_database(void)
+{
+	static bool registered = false;
+
+	if (OidIsValid(held_database))
+		return;
+	if (!registered)
+	{
+		RegisterXactCallback(release_at_end, NULL);
+		registered = true;
+	}
+	held_database = MyDatabaseId;
+	workers_hold(MyDatabaseId);
+}
+
 static void
 hold_and_process(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
 				 ProcessUtilityContext context, ParamListInfo params,
@@ -83,16 +141,18 @@ hold_and_process(PlannedStmt *pstmt, const char *query_string, bool read_only_tr
 {
 	const char *name = context == PROCESS_UTILITY_TOPLEVEL ? database_of(pstmt->utilityStmt) : NULL;
 	Oid			database = name != NULL && IsTransactionState() ? get_database_oid(name, true) : InvalidOid;
-	bool		creates = IsA(pstmt->utilityStmt, CreatedbStmt);
+	bool		databases = IsA(pstmt->utilityStmt, CreatedbStmt) || IsA(pstmt->utilityStmt, AlterDatabaseStmt);
 	ProcessUtility_hook_type process = next_hook ? next_hook : standard_ProcessUtility;
 
 	if (!OidIsValid(database) || IsTransactionBlock() || !is_allowed(pstmt->utilityStmt, database))
 		database = InvalidOid;
 
-	if (OidIsValid(database))
-		workers_hold(database);
+	if (changes_extension(pstmt->utilityStmt) && superuser())
+		hold_this_database();
 	PG_TRY();
 	{
+		if (OidIsValid(database))
+			workers_hold(database);
 		process(pstmt, query_string, read_only_tree, context, params, environment, dest, completion);
 	}
 	PG_FINALLY();
@@ -102,9 +162,8 @@ hold_and_process(PlannedStmt *pstmt, const char *query_string, bool read_only_tr
 	}
 	PG_END_TRY();
 
-	/* a new database may have come with the extension from its template */
-	if (creates)
-		wake_database(InvalidOid);
+	if (databases)
+		wake_databases_at_commit();
 }
 
 void

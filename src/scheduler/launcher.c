@@ -208,14 +208,16 @@ wake_all(TimestampTz now)
 
 /*
  * Note which schedulers have ended.  One that did not report has failed: the
- * next one is started later each time.
+ * next one is started later each time.  True: there was one, maybe since its
+ * database is gone.
  */
-static void
+static bool
 reap_schedulers(TimestampTz now)
 {
 	HASH_SEQ_STATUS status;
 	Database   *database;
 	pid_t		pid;
+	bool		failed = false;
 
 	hash_seq_init(&status, databases);
 	while ((database = hash_seq_search(&status)) != NULL)
@@ -232,8 +234,10 @@ reap_schedulers(TimestampTz now)
 
 			database->failures++;
 			database->next_event = now + Min(backoff, LONGEST_BACKOFF);
+			failed = true;
 		}
 	}
+	return failed;
 }
 
 /*
@@ -333,7 +337,8 @@ turn(TimestampTz *last_turn, TimestampTz *next_scan)
 	}
 	*last_turn = now;
 
-	reap_schedulers(now);
+	if (reap_schedulers(now))
+		scan_databases(now);
 	slots_free = start_schedulers(now);
 	if (!slots_free && slots_were_free)
 		ereport(LOG,

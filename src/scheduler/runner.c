@@ -174,6 +174,17 @@ arm_timeout(const Action *action, const char **what)
 }
 
 /*
+ * The type maintsched.action[].
+ */
+static Oid
+action_array_type(void)
+{
+	return get_array_type(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+										  CStringGetDatum("action"),
+										  ObjectIdGetDatum(get_namespace_oid("maintsched", false))));
+}
+
+/*
  * Ask the plan function, as the role, what is to be done: an array of
  * maintsched.action in *actions.  Nothing can be written by it.
  */
@@ -192,6 +203,11 @@ ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome)
 
 		exec_begin_user(true);
 		exec_query(sql, 1, types, &params, NULL);
+		/* what is read as actions must be some; its result may be another by now */
+		if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != action_array_type())
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("function %s(jsonb) does not return setof maintsched.action", plan)));
 		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 		MemoryContextSwitchTo(run_context);
 		*actions = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
@@ -401,9 +417,7 @@ record_plan(int64 run_id, Datum actions, Action *action, Outcome *outcome)
 	PG_TRY();
 	{
 		begin_record();
-		types[1] = get_array_type(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-												  CStringGetDatum("action"),
-												  ObjectIdGetDatum(get_namespace_oid("maintsched", false))));
+		types[1] = action_array_type();
 		values[0] = Int64GetDatum(run_id);
 		values[1] = actions;
 		exec_query("select maintsched.note_actions($1, $2)", 2, types, values, NULL);

@@ -106,6 +106,19 @@ run_step(const char *sql, void (*receive) (void *), void *arg)
 }
 
 /*
+ * The value that a step returned; the SQL may be another than this library
+ * was written for.
+ */
+static Datum
+single_value(Oid type, bool *isnull)
+{
+	if (SPI_processed != 1 || SPI_tuptable == NULL || SPI_tuptable->tupdesc->natts != 1 ||
+		SPI_gettypeid(SPI_tuptable->tupdesc, 1) != type)
+		elog(ERROR, "a step of the scheduler returned something else than one value of type %u", type);
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
+}
+
+/*
  * Take the lock of which there is one for a database.  Who has it looks once
  * more before it ends, so a short wait is enough.
  */
@@ -167,6 +180,11 @@ receive_queue(void *arg)
 	Queue	   *queue = arg;
 
 	queue->nroles = 0;
+	if (SPI_tuptable == NULL || SPI_tuptable->tupdesc->natts != 3 ||
+		SPI_gettypeid(SPI_tuptable->tupdesc, 1) != OIDOID ||
+		SPI_gettypeid(SPI_tuptable->tupdesc, 2) != INT8OID ||
+		SPI_gettypeid(SPI_tuptable->tupdesc, 3) != INT8OID)
+		elog(ERROR, "step_queue() returned something else than roles and runs");
 	for (uint64 i = 0; i < SPI_processed && queue->nroles < lengthof(queue->roles); i++)
 	{
 		bool		isnull;
@@ -208,6 +226,20 @@ start_runner(Oid role)
 }
 
 /*
+ * Whether there may be one runner more: within the limit of this database, and
+ * of the server, where each database may have one.
+ */
+static bool
+may_start(void)
+{
+	int			here = count_runners(InvalidOid);
+
+	return here < Min(workers_per_database, MAX_RUNNERS) &&
+		(here == 0 ||
+		 workers_count(WORKER_RUNNER) + workers_count(WORKER_SCHEDULER) < wake_max_workers);
+}
+
+/*
  * Start runners for the roles that have runs queued, within the limits.
  * False: no worker slot of the server was free.
  */
@@ -219,7 +251,7 @@ start_runners(const Queue *queue)
 		Oid			role = queue->roles[i];
 
 		/* still queued, and nobody there to begin it: its runner did not get so far */
-		if (count_runners(role) == 0)
+		if (count_runners(role) == 0 && may_start())
 		{
 			if (queue->first[i] != tried_run)
 			{
@@ -232,10 +264,7 @@ start_runners(const Queue *queue)
 				continue;
 			}
 		}
-		while (count_runners(role) < queue->runs[i] &&
-			   count_runners(InvalidOid) < Min(workers_per_database, MAX_RUNNERS) &&
-			   (count_runners(InvalidOid) == 0 ||
-				workers_count(WORKER_RUNNER) + workers_count(WORKER_SCHEDULER) < wake_max_workers))
+		while (count_runners(role) < queue->runs[i] && may_start())
 		{
 			if (!start_runner(role))
 			{
@@ -251,8 +280,9 @@ static void
 receive_count(void *arg)
 {
 	bool		isnull;
+	Datum		value = single_value(INT4OID, &isnull);
 
-	*(int32 *) arg = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	*(int32 *) arg = isnull ? 0 : DatumGetInt32(value);
 }
 
 /*
@@ -272,8 +302,9 @@ static void
 do_chores(void)
 {
 	(void) run_step("select maintsched.step_plan()", NULL, NULL);
-	(void) run_step("select maintsched.step_close()", NULL, NULL);
+	/* told before it is closed: what is closed is no longer looked at */
 	(void) run_step("select maintsched.step_tell()", NULL, NULL);
+	(void) run_step("select maintsched.step_close()", NULL, NULL);
 	pgstat_report_stat(true);
 }
 
@@ -281,7 +312,7 @@ static void
 receive_instant(void *arg)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	Datum		value = single_value(TIMESTAMPTZOID, &isnull);
 
 	*(TimestampTz *) arg = isnull ? DT_NOEND : DatumGetTimestampTz(value);
 }
@@ -337,6 +368,7 @@ static TimestampTz
 work(void)
 {
 	TimestampTz chores_at = 0;
+	TimestampTz chores_done = 0;
 	TimestampTz watch_at = 0;
 	TimestampTz give_up_at = 0;
 	uint32		chores_for = 0;
@@ -359,6 +391,7 @@ work(void)
 		{
 			do_chores();
 			chores_at = now + CHORE_INTERVAL;
+			chores_done = now;
 			chores_for = seen;
 			continue;			/* that may have taken a while */
 		}
@@ -385,8 +418,21 @@ work(void)
 		{
 			TimestampTz next = next_event();
 
-			if (next <= GetCurrentTimestamp() + SECOND)
+			now = GetCurrentTimestamp();
+			if (next <= now && next > chores_done)
+			{
+				/* it came while there was a run */
+				chores_at = now;
+				continue;
+			}
+			/* what the steps above did not do now they would not do again at once */
+			if (next <= now)
+				next = now + CHORE_INTERVAL;
+			if (next <= now + SECOND)
+			{
 				sleep_until(next - WORKERS_LEAD_MS * INT64CONST(1000));
+				chores_at = next;
+			}
 			else if (wake_stop_listening(seen))
 				return next;
 		}
@@ -423,6 +469,8 @@ maintsched_scheduler_main(Datum arg)
 		proc_exit(0);
 	}
 
+	/* who drops the extension must not find us in his way, nor in a deadlock */
+	exec_lock_timeout = "500ms";
 	if (!lock_database())
 	{
 		/* another one works here, and will see what there is */

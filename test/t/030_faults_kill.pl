@@ -6,13 +6,13 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
 use Maintsched;
+use PostgreSQL::Test::Utils;
 use Worker;
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(usleep);
 
 my $node = worker_server('kill');
 make_calendar($node, 'postgres');
-my $said = $node->safe_psql('postgres', 'select 1');
 
 # Work that is under way; and how it ends when nothing happens.
 sub work
@@ -67,7 +67,7 @@ foreach my $function (qw(pg_terminate_backend pg_cancel_backend))
 		my $worker = process_of($node, 'runner');
 		my $pid = signal($function, $kind);
 		is_gone($pid, "the $kind ends") if $function eq 'pg_terminate_backend' or $kind eq 'launcher';
-		my $new = process_of($node, $kind);
+		process_of($node, $kind);
 		is(process_of($node, 'runner'), $worker, 'the runner is still at it');
 		afterwards($task, "$function() of the $kind", 'succeeded/completed');
 	}
@@ -104,8 +104,6 @@ is($node->safe_psql('postgres', q{select count(*) from pg_stat_activity where ba
 afterwards('adopted', 'the scheduler ended three times', 'succeeded/completed');
 is($node->safe_psql('postgres', q{select count(*) from work where task = 'beside'}), '1', 'what was queued meanwhile was done once');
 
-# --- user code that catches what ends it ---
-
 # --- kill -9 ---
 
 foreach my $kind (qw(launcher scheduler runner))
@@ -118,6 +116,18 @@ foreach my $kind (qw(launcher scheduler runner))
 }
 
 # --- the server ---
+
+sub until_true
+{
+	my ($test) = @_;
+	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+	until ($test->())
+	{
+		die 'it does not come' if time > $deadline;
+		usleep(50_000);
+	}
+	return;
+}
 
 sub start_again
 {
@@ -138,18 +148,17 @@ $node->stop('fast');
 start_again('fast');
 afterwards('fast', 'fast shutdown', 'interrupted/crashed succeeded/completed');
 
+# Its children see that it is gone, and end by themselves; until then no other
+# postmaster starts.
 work('postmaster');
+my $postmaster = $node->{_pid};
 $node->kill9;
-# its children end by themselves
-foreach (1 .. 1800)
-{
-	last if $node->start(fail_ok => 1);
-	Time::HiRes::usleep(100_000);
-}
-start_again('postmaster') if 0;
+until_true(sub { kill(0, $postmaster) == 0 });
+until_true(sub { $node->start(fail_ok => 1) });
 wait_for($node, 'postgres', q{select count(*) = 1 from maintsched.run_history where state = 'interrupted' and task = 'postmaster'},
 	'kill -9 of the postmaster: the run is interrupted');
 afterwards('postmaster', 'kill -9 of the postmaster', 'interrupted/crashed succeeded/completed');
 
 $node->stop;
+unlike(slurp_file($node->logfile), qr/PANIC:|TRAP:|terminated by signal (?!9\b)/, 'nothing died but what was killed');
 done_testing();

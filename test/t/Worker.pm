@@ -42,7 +42,8 @@ sub make_calendar
 }
 
 # A task that is open at once and writes its name into the table work, when the
-# gate is open.
+# gate is open.  also: what is done besides in the same transaction; false: that
+# was refused.
 sub add_work
 {
 	my ($node, $database, $task, %other) = @_;
@@ -53,14 +54,16 @@ sub add_work
 	my $role = $other{role} ? "run_as = '$other{role}'," : '';
 	my $rule = $other{rule} // 'FREQ=DAILY';
 	my $due_within = $other{due_within} // '20 hours';
-	$node->safe_psql($database, qq{
+	my $also = $other{also} // '';
+	return $node->psql($database, qq{
+		set client_min_messages = error;
 		begin;
 		select maintsched.add_task('ops', '$task', '$rule', kind => 'routine', routine => 'sql',
 			starts_on => date_trunc('second', now() at time zone 'UTC') - interval '1 second',
 			due_within => '$due_within', params => jsonb_build_object('statement', \$statement\$$statement\$statement\$));
 		update maintsched.task set $role change_class = '@{[ $other{class} // 'none' ]}' where name = '$task';
-		commit;});
-	return;
+		$also;
+		commit;}) == 0 || ($other{also} ? 0 : die "$task was not added");
 }
 
 sub shut_gate

@@ -210,12 +210,15 @@ begin
 		for update skip locked
 	loop
 		problem := maintsched.run_problem(r.routine, r.run_as, r.run_as_oid);
+		-- on the clock of the run
+		perform maintsched.set_clock_offset((extract(epoch from r.clock_offset) * 1000000)::bigint);
 		if problem is not null then
 			perform maintsched.finish_run(r.run_id, 'error', problem);
 		else
 			perform maintsched.finish_run(r.run_id, 'error',
 				'the process that was to carry it out ended before it began; the server log says why', '57P03');
 		end if;
+		perform maintsched.set_clock_offset(null);
 	end loop;
 end
 $$;

@@ -161,6 +161,8 @@ exec_begin(void)
 	set_local("intervalstyle", "postgres");
 	set_local("datestyle", "ISO, MDY");
 	set_local("timezone", "UTC");
+	/* a superuser's statement may have set it; what is recorded is not to follow */
+	set_local("maintsched.now", "");
 	/* a standby that is away must not keep the background from ending */
 	if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
 		set_local("synchronous_commit", "local");

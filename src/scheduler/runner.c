@@ -35,18 +35,23 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/syscache.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
@@ -527,13 +532,24 @@ wait_for_start(double ms)
 }
 
 /*
- * Give the session back as it was at its start.
+ * Give the session back as it was at its start: what DISCARD ALL does
+ * (src/backend/commands/discard.c), but for the plans, which belong to nobody.
  */
 static void
 reset_session(void)
 {
 	clock_reset_offset();
-	exec_utility("discard all");
+	StartTransactionCommand();
+	PortalHashTableDeleteAll();
+	SetPGVariable("session_authorization", NIL, false);
+	ResetAllOptions();
+	DropAllPreparedStatements();
+	Async_UnlistenAll();
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	ResetTempTableNamespace();
+	ResetSequenceCaches();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(run_context);
 	MemoryContextReset(run_context);
 	if (ConfigReloadPending)
 	{

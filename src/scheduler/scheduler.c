@@ -61,9 +61,17 @@ PGDLLEXPORT void maintsched_scheduler_main(Datum arg);
 
 static Runner runners[MAX_RUNNERS];
 
-/* the run for which runners were started last, and how many of them */
-static int64 tried_run = 0;
-static int	tries = 0;
+/* for each role the run for which runners were started last, and how often */
+typedef struct Attempt
+{
+	Oid			role;			/* InvalidOid: free */
+	int64		run;
+	int			tries;
+} Attempt;
+
+#define MAX_ROLES 64
+
+static Attempt attempts[MAX_ROLES];
 
 /*
  * Run one step as the owner of the extension.  An error is logged, and false
@@ -169,9 +177,9 @@ reap_runners(void)
 typedef struct Queue
 {
 	int			nroles;
-	Oid			roles[64];
-	int64		runs[64];		/* how many wait for a role */
-	int64		first[64];		/* the one that is next */
+	Oid			roles[MAX_ROLES];
+	int64		runs[MAX_ROLES];		/* how many wait for a role */
+	int64		first[MAX_ROLES];		/* the one that is next */
 } Queue;
 
 static void
@@ -240,6 +248,31 @@ may_start(void)
 }
 
 /*
+ * The attempts for a run of a role; those for an earlier one count no more.
+ * Where all places are taken, the first role starts anew.
+ */
+static Attempt *
+find_attempt(Oid role, int64 run)
+{
+	Attempt    *attempt = &attempts[0];
+
+	for (int i = 0; i < MAX_ROLES; i++)
+	{
+		if (attempts[i].role != role && OidIsValid(attempts[i].role))
+			continue;
+		attempt = &attempts[i];
+		break;
+	}
+	if (attempt->role != role || attempt->run != run)
+	{
+		attempt->role = role;
+		attempt->run = run;
+		attempt->tries = 0;
+	}
+	return attempt;
+}
+
+/*
  * Start runners for the roles that have runs queued, within the limits.
  * False: no worker slot of the server was free.
  */
@@ -249,16 +282,12 @@ start_runners(const Queue *queue)
 	for (int i = 0; i < queue->nroles; i++)
 	{
 		Oid			role = queue->roles[i];
+		Attempt    *attempt = find_attempt(role, queue->first[i]);
 
 		/* still queued, and nobody there to begin it: its runner did not get so far */
 		if (count_runners(role) == 0 && may_start())
 		{
-			if (queue->first[i] != tried_run)
-			{
-				tried_run = queue->first[i];
-				tries = 0;
-			}
-			if (++tries > MAX_TRIES)
+			if (++attempt->tries > MAX_TRIES)
 			{
 				fail_role(role);
 				continue;
@@ -268,7 +297,7 @@ start_runners(const Queue *queue)
 		{
 			if (!start_runner(role))
 			{
-				tries = 0;		/* it was not tried */
+				attempt->tries = 0; /* it was not tried */
 				return false;
 			}
 		}

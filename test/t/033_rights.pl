@@ -453,6 +453,7 @@ boss(q{update maintsched.task set enabled = false where calendar in ('smartmed',
 boss('create table plain.own (i int); alter table plain.own owner to plain; insert into plain.own values (1)');
 my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what"; };
 {
+	my $launcher = boss(q{select pid from pg_stat_activity where backend_type = 'maintsched launcher'});
 	my @attacks = (
 		[ "$witness ('first')", 'done' ],
 		[ 'reset role', 'done' ],
@@ -460,13 +461,12 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		[ 'set session authorization default', 'done' ],
 		[ 'reset session authorization', 'done' ],
 		[ "$witness ('after reset')", 'done' ],
-		[ 'set session authorization boss', 'failed 42501 permission denied to set session authorization' ],
+		[ 'set session authorization boss', qr/^failed 42501 permission denied to set session authorization/ ],
 		[ 'set role boss', 'failed 42501 permission denied to set role "boss"' ],
 		[ 'set role alice', 'failed 42501 permission denied to set role "alice"' ],
 		[ q{select set_config('role', 'boss', false)}, 'failed 42501 permission denied to set role "boss"' ],
-		[ q{select set_config('session_authorization', 'boss', false)}, 'failed 42501 permission denied to set session authorization' ],
+		[ q{select set_config('session_authorization', 'boss', false)}, qr/^failed 42501 permission denied to set session authorization/ ],
 		[ 'alter role plain superuser', qr/^failed 42501 (?:must be superuser to alter superuser roles or change superuser attribute|permission denied to alter role)/ ],
-		(map { [ "update maintsched.$_ set $_->[1]", '' ] } ()),
 		[ q{update maintsched.run_action set state = 'done', sqlstate = null}, $denied->('for table run_action') ],
 		[ q{update maintsched.run set run_as = 'boss'}, $denied->('for table run') ],
 		[ q{insert into maintsched.completion (occurrence_id, outcome) values (1, 'pass')}, $denied->('for table completion') ],
@@ -474,7 +474,7 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		[ q{delete from maintsched.run_action}, $denied->('for table run_action') ],
 		[ q{truncate maintsched.run}, $denied->('for table run') ],
 		[ q{alter table maintsched.run disable trigger all}, 'failed 42501 must be owner of table run' ],
-		[ q{lock table maintsched.run in access exclusive mode}, $denied->('for table run') ],
+		[ q{do $$ begin lock table maintsched.run in access exclusive mode; end $$}, $denied->('for table run') ],
 		[ q{select 1 from maintsched.run for update}, $denied->('for table run') ],
 		[ q{select maintsched.finish_run(1, 'done')}, $denied->('for function finish_run') ],
 		[ q{select maintsched.set_clock_offset(0)}, $denied->('for function set_clock_offset') ],
@@ -484,7 +484,7 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		[ q{drop extension maintsched}, 'failed 42501 must be owner of extension maintsched' ],
 		[ q{set maintsched.now = '2040-01-01'}, 'failed 42501 permission denied to set parameter "maintsched.now"' ],
 		[ q{set session_replication_role = 'replica'}, 'failed 42501 permission denied to set parameter "session_replication_role"' ],
-		[ q{select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'maintsched scheduler'},
+		[ "select pg_terminate_backend($launcher)",
 			qr/^failed 42501 (?:must be a superuser|permission denied) to terminate/ ],
 		[ 'commit', 'failed 0A000 transaction control statements are not allowed in an action' ],
 		[ "$witness ('x'); commit", 'failed 0A000 transaction control statements are not allowed in an action' ],
@@ -618,7 +618,7 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		my $said = boss("create role $role login in role carol; grant usage on schema plain to $role; alter role $role set $setting");
 		$said =~ s/^NOTICE.*//;
 		push @refused, "$setting: $said" if $said ne '';
-		$run_of{$setting} = add_task_of($role, 'sql', statements("set transaction read write; $witness ('$setting')"));
+		$run_of{$setting} = add_task_of($role, 'sql', statements("set transaction read write; $witness (" . quoted($setting) . ')'));
 	}
 	is_deeply(\@refused, [], 'each role has a hostile setting');
 	boss(q{select maintsched.grant_access(rolname, 'viewer') from pg_roles where rolname ~ '^set[0-9]'});
@@ -654,8 +654,7 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		"set search_path = mallory; set lock_timeout = '1ms'; set default_transaction_read_only = on; set default_transaction_isolation = 'serializable'; set my.secret = 'x'; set datestyle = 'German'",
 		'set transaction read write; create temp table left_over (i int)', "prepare left_over as select 1",
 		"select pg_advisory_lock(4711)", "declare left_over cursor with hold for select 1",
-		"set role carol", "select pg_catalog.setval('pg_temp.s', 1) from (select 1) x where false",
-		"select pg_catalog.set_config('transaction_read_only', 'off', true); create temp sequence s; select nextval('s')");
+		'set transaction read write; create temp sequence s; select pg_catalog.nextval($$s$$)', 'set role carol');
 	my $second = statements(
 		"insert into public.witness (what) select pg_backend_pid()::text",
 		"insert into public.witness (what) select concat_ws('/', current_setting('search_path'), current_setting('lock_timeout'),
@@ -663,13 +662,12 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 			coalesce(nullif(current_setting('my.secret', true), ''), 'none'), current_setting('datestyle'), current_setting('role'))",
 		"insert into public.witness (what) select concat_ws('/', (select count(*) from pg_prepared_statements), (select count(*) from pg_cursors where name = 'left_over'),
 			(select count(*) from pg_locks where locktype = 'advisory' and objid = 4711), coalesce(to_regclass('left_over')::text, 'none'), coalesce(to_regclass('pg_temp.s')::text, 'none'))",
-		'select lastval()', 'fetch left_over', 'execute left_over');
+		'fetch left_over', 'execute left_over');
 	my @runs = split /\n/, said('mallory', "begin; select maintsched.run_routine('sql', $first); select maintsched.run_routine('sql', $second); commit");
-	is(ended($runs[0]), 'partial error', 'a run that leaves all it can behind');
-	is(actions($runs[0]) =~ s/\n.*permission denied.*//r =~ s/^failed.*$/failed/mgr,
-		join("\n", ('done') x 7, 'failed', 'done'), 'as it said');
+	is(ended($runs[0]), 'succeeded completed', 'a run that leaves all it can behind');
+	is(actions($runs[0]), join("\n", ('done') x 8), 'as it said');
 	is(ended($runs[1]), 'partial error', 'the next one of its role');
-	is(actions($runs[1]), join("\n", 'done', 'done', 'done', 'failed 55000 lastval is not yet defined in this session',
+	is(actions($runs[1]), join("\n", 'done', 'done', 'done',
 			'failed 34000 cursor "left_over" does not exist', 'failed 26000 prepared statement "left_over" does not exist'), 'finds nothing');
 	my @saw = split /\n/, witnessed();
 	is($saw[1], $saw[0], 'in the same process');
@@ -688,7 +686,7 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		r_nologin => [ 'alter role r_nologin nologin', 'role "r_nologin" cannot log in' ],
 		r_gone => [ 'drop owned by r_gone; drop role r_gone', 'role "r_gone" does not exist' ],
 		r_connect => [ 'revoke connect on database postgres from public', 'role "r_connect" may not connect to this database' ],
-		r_access => [ q{do $$ begin perform maintsched.revoke_access('r_access'); end $$}, 'role "r_access" may not call plan function maintsched.plan_sql(jsonb)' ]);
+		r_access => [ q{grant connect on database postgres to r_access; do $$ begin perform maintsched.revoke_access('r_access'); end $$}, 'role "r_access" may not call plan function maintsched.plan_sql(jsonb)' ]);
 	boss("create role $_ login; select maintsched.grant_access('$_', 'viewer')") foreach sort keys %ways;
 	my %tasks_of;
 	$tasks_of{$_} = add_task_of($_, 'sql', statements("$witness ('$_')")) foreach sort keys %ways;
@@ -699,8 +697,7 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		is(ended($run), 'failed error', "$role: the run has failed");
 		is(boss("select message, started_at is null, actions from maintsched.run_history where run_id = $run"), "$ways{$role}[1]|t|0", 'before the start');
 		is(outcome_of($tasks_of{$role}), 'fail', 'and the occurrence with it');
-		is(boss("set maintsched.now = '2030-01-07 10:00:00+00'; select maintsched.tick();
-			select count(*) from maintsched.notices where kind ~ 'failed' and body ~ 'run $run\\M' or subject ~ 'run $run\\M' and kind ~ 'failed'") =~ s/^0\n//r, 1, 'and there is a notice');
+		is(boss("set maintsched.now = '2031-01-01 00:00+00'; select string_agg(kind, ' ') from maintsched.notices where run_id = $run"), 'run_failed', 'and there is a notice');
 	}
 	boss('grant connect on database postgres to public');
 	is(witnessed(), '', 'nothing was carried out');

@@ -191,8 +191,9 @@ begin
 		select x.*, row_number() over () as rank
 		from maintsched.unserved_tasks(warn_unserved.calendar, warn_unserved.task_id) x) u;
 	if n > 0 then
-		raise warning 'no window admits % of calendar "%" before it is due',
-			case when n = 1 then '1 automated task' else format('%s automated tasks', n) end, calendar
+		raise warning 'no window admits % of calendar "%" before % due',
+			case when n = 1 then '1 automated task' else format('%s automated tasks', n) end, calendar,
+			case when n = 1 then 'it is' else 'they are' end
 			using detail = format('Class in parentheses: %s.', names),
 			hint = 'Add a window of their class with add_window(), or change their change_class.';
 	end if;

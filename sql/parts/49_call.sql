@@ -360,7 +360,7 @@ begin
 		perform maintsched.drop_run(r.run_id, 'cancelled', words, null);
 	else
 		update maintsched.run x
-		set stop_requested = 'cancelled', message = words
+		set stop_requested = 'cancelled', stop_requested_at = clock_timestamp(), message = words
 		where x.run_id = r.run_id;
 		perform maintsched.start_work();
 	end if;

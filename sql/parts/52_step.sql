@@ -175,8 +175,8 @@ begin
 		set stop_requested = why,
 			window_closes_at = case when why = 'window_closed' then least(x.window_closes_at, now_there)
 				else x.window_closes_at end,
-			stop_requested_at = case when x.stop_requested is distinct from why then clock_timestamp()
-				else x.stop_requested_at end
+			stop_requested_at = case when x.stop_requested = why then coalesce(x.stop_requested_at, clock_timestamp())
+				else clock_timestamp() end
 		where x.run_id = r.run_id and x.state = 'running'
 		returning x.* into r;
 		continue when not found;

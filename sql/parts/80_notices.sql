@@ -201,7 +201,7 @@ end;
 comment on function maintsched.lead_kind(text, interval) is
 'Internal: The kind of a notice by its lead time: window_72h, change_90m.';
 
-create function maintsched.window_work(opens_at timestamptz, closes_at timestamptz) returns text[]
+create function maintsched.window_work(change_class text, opens_at timestamptz, closes_at timestamptz) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -220,7 +220,7 @@ begin
 					* tstzmultirange(tstzrange(maintsched.clock(), since))) as before,
 				upper(maintsched.admitted(c.name, since, ends_at)
 					* tstzmultirange(tstzrange(since, ends_at))) as until
-			from unnest(array['minor', 'major', 'critical']) c(name)
+			from unnest(case change_class when 'minor' then array['minor'] when 'major' then array['minor', 'major'] end) c(name)
 		), ahead as (
 			select o.occurrence_id, t.title
 			from maintsched.task t
@@ -245,14 +245,14 @@ begin
 		left join maintsched.task t on t.task_id = r.task_id
 		left join maintsched.routine x on x.name = r.routine
 		where r.started_at >= opens_at and r.started_at < least(closes_at, maintsched.clock() + interval '1 microsecond')
-		and r.change_class <> 'none'
+		and (r.change_class = window_work.change_class or (window_work.change_class = 'major' and r.change_class = 'minor'))
 		and (maintsched.clock_simulated() or not r.simulated)
 		order by 1);
 end
 $$;
 
-comment on function maintsched.window_work(timestamptz, timestamptz) is
-'Internal: The titles of the automated tasks whose run will take place, or took place, in a window: an occurrence is open then and not passed, and no earlier window admits it.';
+comment on function maintsched.window_work(text, timestamptz, timestamptz) is
+'Internal: The titles of the automated tasks whose run will take place, or took place, in a window of a class: an occurrence is open then and not passed, and no earlier window admits it.';
 
 create function maintsched.work_text(titles text[]) returns text
 language sql immutable parallel safe
@@ -266,7 +266,7 @@ comment on function maintsched.work_text(text[]) is 'Internal: Titles as a list,
 
 create function maintsched.window_events(since timestamptz, until timestamptz)
 returns table (at timestamptz, moment text, lead_time interval, about text, calendar text, title text,
-	zone text, opens_at timestamptz, closes_at timestamptz)
+	zone text, opens_at timestamptz, closes_at timestamptz, change_class text)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -276,7 +276,7 @@ as $$
 		cross join lateral maintsched.lead_times(c.name) l
 	)
 	select e.at, e.moment, e.lead_time, 'window ' || s.calendar || '/' || s.window_name,
-		s.calendar, s.title, s.zone, s.opens_at, s.closes_at
+		s.calendar, s.title, s.zone, s.opens_at, s.closes_at, s.change_class
 	from maintsched.window_spans(since, until
 		+ coalesce((select max(l.lead_time) from lead l), interval '0') + interval '1 microsecond') s
 	join maintsched.calendar c on c.name = s.calendar

@@ -32,8 +32,8 @@ begin
 	and (maintsched.clock_simulated() or not n.simulated);
 
 	if e.moment = 'end' then
-		if not announced and cardinality(maintsched.window_work(e.opens_at, e.closes_at)) = 0
-			or cancelled and cardinality(maintsched.window_work(e.opens_at, e.closes_at)) = 0
+		if not announced and cardinality(maintsched.window_work(e.change_class, e.opens_at, e.closes_at)) = 0
+			or cancelled and cardinality(maintsched.window_work(e.change_class, e.opens_at, e.closes_at)) = 0
 		then
 			return false;
 		elsif e.at <= now_there - interval '24 hours' then
@@ -47,7 +47,7 @@ begin
 		return false;
 	end if;
 
-	work := maintsched.window_work(e.opens_at, e.closes_at);
+	work := maintsched.window_work(e.change_class, e.opens_at, e.closes_at);
 	if cardinality(work) > 0 and e.moment = 'before' then
 		return maintsched.put_notice(maintsched.lead_kind('window', e.lead_time), e.about, e.opens_at, e.at,
 			e.calendar, null,

@@ -156,7 +156,7 @@ as $$
 		where s.change_class <> 'blackout' and s.opens_at < s.closes_at
 	), worked as materialized (
 		select s.*, case
-				when s.closes_at > maintsched.clock() then maintsched.window_work(s.opens_at, s.closes_at)
+				when s.closes_at > maintsched.clock() then maintsched.window_work(s.change_class, s.opens_at, s.closes_at)
 				when exists (
 					select from maintsched.notice n
 					where n.about = 'window ' || s.calendar || '/' || s.window_name

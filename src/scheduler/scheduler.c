@@ -459,7 +459,10 @@ work(void)
 				next = now + CHORE_INTERVAL;
 			if (next <= now + SECOND)
 			{
-				sleep_until(next - WORKERS_LEAD_MS * INT64CONST(1000));
+				/* runs are queued that much early, all else at its time */
+				TimestampTz early = next - WORKERS_LEAD_MS * INT64CONST(1000);
+
+				sleep_until(early > now ? early : next);
 				chores_at = next;
 			}
 			else if (wake_stop_listening(seen))

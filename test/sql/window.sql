@@ -254,8 +254,11 @@ select i, 1, 'known', 'select 1', 'done', '2027-01-01Z',
 from generate_series(1, 50) i;
 -- what was not done, and what others did to it, does not count
 insert into maintsched.run_action (run_id, seq, target, command, state, started_at, finished_at)
-select 50, i, 'known', 'select 1', case i % 2 when 0 then 'failed' else 'skipped' end, '2027-01-01Z', '2027-01-01 00:00:01Z'
-from generate_series(2, 40) i;
+select 50, i, 'known', 'select 1', case i % 2 when 0 then 'failed' else 'skipped' end,
+	'2027-01-01Z'::timestamptz, '2027-01-01 00:00:01Z'::timestamptz
+from generate_series(2, 40) i
+union all
+select 50, 41, 'known', 'select 2', 'done', '2027-01-01Z', '2027-01-02Z';
 insert into maintsched.run (routine, params, run_as, change_class, state, stop_reason, requested_by, queued_at, not_before, started_at, finished_at)
 select 'regress_alike', '{}', session_user, 'minor', 'succeeded', 'completed', 'scheduler', '2027-01-01Z', '2027-01-01Z', '2027-01-01Z', '2027-01-02Z'
 from generate_series(1, 30);

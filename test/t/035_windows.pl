@@ -343,7 +343,7 @@ $node->safe_psql('fit', q{
 	select 'sql', '{}', session_user, 'minor', 'succeeded', 'completed', 'scheduler', d, d, d, d + interval '1 hour'
 	from (values (now() - interval '1 day')) x(d);
 	insert into maintsched.run_action (run_id, seq, target, command, state, started_at, finished_at)
-	select run_id, 1, 'slow', 'select 1', 'done', started_at, finished_at from maintsched.run});
+	select run_id, 1, 'slow', $$select public.sleep_and_note('slow')$$, 'done', started_at, finished_at from maintsched.run});
 add_window('fit', 'narrow', 'minor', 0, 60);
 add_task('fit', 'fit', 'minor', q({"statements": [{"name": "slow", "statement": "select public.sleep_and_note('slow')"},
 	{"name": "quick", "statement": "select public.sleep_and_note('quick')"}]}));

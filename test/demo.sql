@@ -1,5 +1,6 @@
 -- What "make demo" shows: both shipped calendars, half a year of work on one
--- of them, how it is proven, why one control fails, and what is due now.
+-- of them, how it is proven, why one control fails, and what is due now.  Then,
+-- in another database and in real time, a task that starts by itself.
 --
 -- The half year is made up, day by day, under a simulated clock, from 26 weeks
 -- ago until yesterday; all that it records is marked as simulated.
@@ -227,3 +228,64 @@ order by opens_at, closes_at, title;
 \echo
 \echo '* is the calendar itself well?  maintsched.health, which says that none of this is evidence'
 select item, status, value, detail from maintsched.health;
+
+\echo
+\echo '* the database works by itself (in real time, in a database of its own, "demo_work")'
+\echo '  two tables, two tasks that are open from now on, and a window that opens in 5 seconds'
+alter system set maintsched.launcher = on;
+select pg_reload_conf() \g /dev/null
+create database demo_work;
+\connect demo_work
+set timezone = 'UTC';
+set datestyle = 'ISO';
+\set ECHO queries
+create extension maintsched;
+select maintsched.launcher_state(), maintsched.import_calendar('{"format": "maintsched-calendar/1",
+	"name": "shop", "title": "Shop", "timezone": "UTC", "tasks": []}') as calendar;
+create table session as select n as id, now() - n * interval '1 hour' as last_seen from generate_series(1, 5000) n;
+create table orders as select n as id, n % 7 as state from generate_series(1, 20000) n;
+listen maintsched;
+select maintsched.add_window('shop', 'soon', 'FREQ=DAILY', date_trunc('second', localtimestamp) + interval '5 s', '1 hour', 'minor');
+select maintsched.add_task('shop', 'tidy-up', 'FREQ=DAILY', title => 'Tidy up', teams => array['DBA'],
+	starts_on => date_trunc('second', localtimestamp), due_within => '12 hours',
+	routine => 'sql', params => '{"statements": [
+		{"name": "old sessions", "statement": "delete from session where last_seen < now() - interval ''90 days''"},
+		{"name": "vacuum", "statement": "vacuum session", "timeout": "5 min"},
+		{"name": "broken", "statement": "delete from no_such_table"}]}') as task_id;
+select maintsched.add_task('shop', 'statistics', 'FREQ=DAILY', title => 'Statistics', teams => array['DBA'],
+	starts_on => date_trunc('second', localtimestamp), due_within => '12 hours', routine => 'analyze',
+	params => '{"include": ["public"]}') as task_id;
+select task, status, waits_for, next_run_at from maintsched.due_tasks order by occurrence_id;
+\set ECHO none
+
+\echo '  now nobody does anything, until both have run (some seconds, a minute at the most)'
+do $demo$
+begin
+	for i in 1 .. 600 loop
+		exit when 2 = (select count(*) from maintsched.run_history where finished_at is not null)
+			and exists (select from maintsched.notices where kind = 'window_start');
+		commit;
+		perform pg_sleep(0.1);
+	end loop;
+end
+$demo$;
+
+\echo
+\echo '* what ran:  maintsched.run_history, maintsched.run_actions'
+\set ECHO queries
+select run_id, task, routine, state, stop_reason, requested_by, run_as,
+	to_char(started_at, 'HH24:MI:SS.MS') as started,
+	round(1000 * extract(epoch from finished_at - started_at)) as ms, actions, actions_done as done, actions_failed as failed
+from maintsched.run_history order by run_id;
+select run_id, seq, target, command, state, sqlstate, message from maintsched.run_actions order by run_id, seq;
+\set ECHO none
+
+\echo
+\echo '* what it means for the duties, and what people are told (each is a NOTIFY as well)'
+\set ECHO queries
+select task, status, outcome, performed_by, evidence, note from maintsched.occurrence_status
+where status <> 'scheduled' order by occurrence_id;
+select kind, subject, team, late from maintsched.notices order by notice_id;
+select state, sentence from maintsched.status_page where state = 'now';
+select item, status, detail from maintsched.health where item in ('launcher', 'runs', 'windows');
+\set ECHO none

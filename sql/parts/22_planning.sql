@@ -380,6 +380,7 @@ begin
 		and o.opens_at > at and maintsched.unopened(o.opens_at, o.simulated)
 		and o.facts = 0
 		and (o.timezone <> zone or o.local_start <> all (kept))
+		and not exists (select from maintsched.run_occurrence w where w.occurrence_id = o.occurrence_id)
 		returning o.occurrence_id
 	)
 	delete from maintsched.standing s
@@ -389,8 +390,11 @@ begin
 	set withdrawn_at = at, withdrawn_reason = 'no longer planned'
 	where o.task_id = task.task_id
 	and o.opens_at > at and maintsched.unopened(o.opens_at, o.simulated)
-	and o.facts > 0 and o.withdrawn_at is null
-	and (o.timezone <> zone or o.local_start <> all (kept));
+	and o.withdrawn_at is null
+	and (o.facts > 0 or exists (select from maintsched.run_occurrence w where w.occurrence_id = o.occurrence_id))
+	and (o.timezone <> zone or o.local_start <> all (kept))
+	-- but what is played ahead of real time
+	and (maintsched.clock_simulated() or not o.simulated);
 
 	-- a waiver covers what is planned later, or not any more what was moved
 	if exists (select from maintsched.waiver w where w.task_id = task.task_id) then

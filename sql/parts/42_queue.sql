@@ -50,8 +50,15 @@ begin
 	if not found then
 		return format('role "%s" does not exist', run_as);
 	end if;
-	select p.oid, p.pronamespace, o.oid as owner, o.rolname, o.rolsuper into f
-	from pg_proc p join pg_roles o on o.oid = p.proowner
+	select p.oid, p.pronamespace, o.oid as owner, o.rolname, o.rolsuper,
+		n.nspname, s.oid as schema_owner, s.rolname as schema_rolname, s.rolsuper as schema_rolsuper into f
+	from pg_proc p
+	join pg_roles o on o.oid = p.proowner
+	join pg_namespace n on n.oid = p.pronamespace
+	join pg_roles s on s.oid = case
+		when n.nspowner = 'pg_database_owner'::regrole
+			then (select d.datdba from pg_database d where d.datname = current_database())
+		else n.nspowner end
 	where p.oid = to_regprocedure(r.plan || '(jsonb)');
 	if not found then
 		return format('plan function %s(jsonb) of routine "%s" does not exist', r.plan, routine);
@@ -61,6 +68,12 @@ begin
 	then
 		return format('plan function %s(jsonb) belongs to role "%s", which has not the rights of role "%s"',
 			r.plan, f.rolname, run_as);
+	elsif not r.built_in and not f.schema_rolsuper
+		-- and so does whoever can put another one in its place, also between this and the call
+		and (role.rolsuper or not pg_has_role(f.schema_owner, role.oid, 'usage'))
+	then
+		return format('schema "%s" of plan function %s(jsonb) belongs to role "%s", which has not the rights of role "%s"',
+			f.nspname, r.plan, f.schema_rolname, run_as);
 	elsif not has_function_privilege(role.oid, f.oid, 'execute')
 		or not has_schema_privilege(role.oid, f.pronamespace, 'usage')
 	then
@@ -197,14 +210,15 @@ as $$
 			select from maintsched.run_action a where a.run_id = r.run_id and a.state = 'failed') as failed
 		from maintsched.run_occurrence x
 		join maintsched.run r using (run_id)
-		where x.occurrence_id = o.occurrence_id
+		where x.occurrence_id = o.occurrence_id and r.simulated = maintsched.clock_simulated()
 		order by r.run_id desc
 		limit 1) l on true
 	where t.kind = 'routine' and t.enabled and t.retired_at is null
 	and (case when o.closed_at is null then o.opens_at end) <= horizon
 	and o.withdrawn_at is null
 	and (o.closes_at is null or o.closes_at > maintsched.clock())
-	and o.simulated = maintsched.clock_simulated()
+	-- what was planned in real time may be played under maintsched.now
+	and (maintsched.clock_simulated() or not o.simulated)
 	and (l.run_id is null or l.retry_at <= horizon)
 	and not exists (
 		select from maintsched.run r

@@ -166,9 +166,10 @@ begin
 			when r.stop_requested <> 'yielded' then r.stop_requested
 			when r.window_closes_at <= now_there or not admitted then 'window_closed'
 			when r.started_at + (r.params ->> 'time_limit')::interval <= now_there then 'time_limit'
-			when maintsched.who_waits(r.pid) and exists (
-				select from maintsched.run_action a
-				where a.run_id = r.run_id and a.state = 'running') then 'yielded'
+			-- while it plans, or carries out an action
+			when maintsched.who_waits(r.pid) and coalesce((
+				select bool_or(a.state = 'running') from maintsched.run_action a
+				where a.run_id = r.run_id), true) then 'yielded'
 		end;
 		continue when why is null;
 		update maintsched.run x
@@ -273,9 +274,13 @@ begin
 		and (r.requested_by <> 'scheduler' or r.task_id is null or r.task_id <> all (maintsched.paused_tasks()))),
 		maintsched.next_start(at),
 		maintsched.next_notice_at(),
+		-- as settle_closed()
 		(select min(o.closes_at)
-		from maintsched.run_occurrence w join maintsched.occurrence o using (occurrence_id)
-		where w.settled_at is null),
+		from maintsched.run_occurrence w
+		join maintsched.occurrence o using (occurrence_id)
+		join maintsched.run u using (run_id)
+		where w.settled_at is null
+		and u.finished_at is not null and u.simulated = maintsched.clock_simulated()),
 		(select min(p.until) from maintsched.pauses p),
 		'infinity');
 end

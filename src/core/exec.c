@@ -55,6 +55,9 @@ const char *exec_lock_timeout = "0";
 static Oid	saved_user;
 static int	saved_context;
 
+/* an error that SQL catches in between sets the count to zero */
+static uint32 saved_holdoff;
+
 static void
 set_local(const char *name, const char *value)
 {
@@ -109,7 +112,7 @@ find_extension(char **version)
  * The version of the extension in this database, NULL where there is none;
  * in the memory context of the caller.  Runs a transaction of its own.
  */
-char *
+char	   *
 exec_extension_version(void)
 {
 	MemoryContext context = CurrentMemoryContext;
@@ -136,6 +139,7 @@ exec_begin(void)
 	MemoryContext context = CurrentMemoryContext;
 	Oid			owner;
 
+	saved_holdoff = QueryCancelHoldoffCount;
 	HOLD_CANCEL_INTERRUPTS();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -146,7 +150,7 @@ exec_begin(void)
 	if (!OidIsValid(owner))
 	{
 		CommitTransactionCommand();
-		RESUME_CANCEL_INTERRUPTS();
+		QueryCancelHoldoffCount = saved_holdoff;
 		MemoryContextSwitchTo(context);
 		return false;
 	}
@@ -161,7 +165,11 @@ exec_begin(void)
 	set_local("intervalstyle", "postgres");
 	set_local("datestyle", "ISO, MDY");
 	set_local("timezone", "UTC");
-	/* a superuser's statement may have set it; what is recorded is not to follow */
+
+	/*
+	 * a superuser's statement may have set it; what is recorded is not to
+	 * follow
+	 */
 	set_local("maintsched.now", "");
 	/* a standby that is away must not keep the background from ending */
 	if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
@@ -181,7 +189,7 @@ exec_commit(void)
 	SPI_finish();
 	SetUserIdAndSecContext(saved_user, saved_context);
 	CommitTransactionCommand();
-	RESUME_CANCEL_INTERRUPTS();
+	QueryCancelHoldoffCount = saved_holdoff;
 	MemoryContextSwitchTo(context);
 }
 

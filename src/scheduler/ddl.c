@@ -62,13 +62,13 @@ database_of(Node *statement)
 		case T_AlterDatabaseStmt:
 			foreach(cell, ((AlterDatabaseStmt *) statement)->options)
 				if (strcmp(lfirst_node(DefElem, cell)->defname, "tablespace") == 0)
-					return ((AlterDatabaseStmt *) statement)->dbname;
+				return ((AlterDatabaseStmt *) statement)->dbname;
 			return NULL;
 		case T_CreatedbStmt:
 			foreach(cell, ((CreatedbStmt *) statement)->options)
 				if (strcmp(lfirst_node(DefElem, cell)->defname, "template") == 0 &&
 					lfirst_node(DefElem, cell)->arg != NULL)
-					return defGetString(lfirst_node(DefElem, cell));
+				return defGetString(lfirst_node(DefElem, cell));
 			return NULL;
 		default:
 			return NULL;
@@ -100,7 +100,7 @@ changes_extension(Node *statement)
 		return false;
 	foreach(cell, ((DropStmt *) statement)->objects)
 		if (strcmp(strVal(lfirst(cell)), "maintsched") == 0)
-			return true;
+		return true;
 	return false;
 }
 

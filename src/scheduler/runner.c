@@ -208,7 +208,11 @@ ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome)
 
 		exec_begin_user(true);
 		exec_query(sql, 1, types, &params, NULL);
-		/* what is read as actions must be some; its result may be another by now */
+
+		/*
+		 * what is read as actions must be some; its result may be another by
+		 * now
+		 */
 		if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != action_array_type())
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),

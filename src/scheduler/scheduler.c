@@ -178,8 +178,8 @@ typedef struct Queue
 {
 	int			nroles;
 	Oid			roles[MAX_ROLES];
-	int64		runs[MAX_ROLES];		/* how many wait for a role */
-	int64		first[MAX_ROLES];		/* the one that is next */
+	int64		runs[MAX_ROLES];	/* how many wait for a role */
+	int64		first[MAX_ROLES];	/* the one that is next */
 } Queue;
 
 static void
@@ -284,7 +284,10 @@ start_runners(const Queue *queue)
 		Oid			role = queue->roles[i];
 		Attempt    *attempt = find_attempt(role, queue->first[i]);
 
-		/* still queued, and nobody there to begin it: its runner did not get so far */
+		/*
+		 * still queued, and nobody there to begin it: its runner did not get
+		 * so far
+		 */
 		if (count_runners(role) == 0 && may_start())
 		{
 			if (++attempt->tries > MAX_TRIES)
@@ -454,7 +457,11 @@ work(void)
 				chores_at = now;
 				continue;
 			}
-			/* what the steps above did not do now they would not do again at once */
+
+			/*
+			 * what the steps above did not do now they would not do again at
+			 * once
+			 */
 			if (next <= now)
 				next = now + CHORE_INTERVAL;
 			if (next <= now + SECOND)

@@ -341,6 +341,18 @@ is(witnessed(), 'by_boss boss boss', 'with theirs');
 		'plan function mallory.helpful(jsonb) belongs to role "carol", which has not the rights of role "mallory"', 'and it says so');
 	boss('alter function mallory.helpful(jsonb) owner to mallory');
 }
+# whoever can put another function in its place does, too: by its schema's name
+{
+	boss('create schema swapped authorization mallory; ' . $plan->('swapped.f', "$witness (''swapped'')", '')
+		  . q{select maintsched.add_routine('swapped', 'swapped.f', 'Witness')});
+	my $why = 'Schema "swapped" of plan function swapped.f(jsonb) belongs to role "mallory", which has not the rights of role ';
+	is(boss(q{select maintsched.run_routine('swapped')}), "ERROR:  routine \"swapped\" cannot run\nDETAIL:  $why\"boss\".",
+		"a superuser's function in another's schema");
+	is(said('alice', q{select * from maintsched.plan('swapped')}), "ERROR:  routine \"swapped\" cannot be planned here\nDETAIL:  $why\"alice\".",
+		'serves nobody without its rights');
+	is(ended(said('mallory', q{select maintsched.run_routine('swapped')})), 'succeeded completed', 'but the other');
+	is(witnessed(), 'swapped mallory mallory', 'who runs it');
+}
 # what is queued is looked at again at its start
 {
 	my %ways = (
@@ -397,6 +409,20 @@ is(witnessed(), 'by_boss boss boss', 'with theirs');
 	like(boss("select message from maintsched.run_history where run_id = $run"),
 		qr/^(?:cannot set transaction read-write mode inside a read-only transaction|transaction read-write mode must be set before any query)$/, 'is refused');
 	is(witnessed(), '', 'and nothing is written');
+}
+
+{
+	# what an action asks before and after is asked as the role, too
+	boss(q{create function public.by_boss_measured(params jsonb) returns setof maintsched.action language sql as $f$
+			select t, 'select 1', null, null::bigint, null::numeric, jsonb_build_object('still_needed', needed, 'measure', $$concat_ws(' ', current_user, session_user)$$)
+			from (values (1, 'asks', $$current_user = 'alice' and session_user = 'alice'$$), (2, 'writes', $$(with x as (insert into public.witness (what) values ('asked') returning 1) select true)$$),
+				(3, 'denied', $$(select true from maintsched.run_occurrence limit 1)$$), (4, 'done already', 'null')) v(n, t, needed) order by n $f$;
+		select maintsched.add_routine('measured', 'public.by_boss_measured', 'Measures')});
+	my $run = said('alice', q{select maintsched.run_routine('measured')});
+	is(ended($run), 'partial error', 'an action with questions');
+	is($node->safe_psql('postgres', "select concat_ws(' ', target, state, skip_reason, sqlstate, before, after) from maintsched.run_actions where run_id = $run order by seq"),
+		join("\n", 'asks done "alice alice" "alice alice"', 'writes failed 0A000', 'denied failed 42501', 'done already skipped not_needed'), 'asks them as the role');
+	is(witnessed(), '', 'and writes nothing by them');
 }
 
 # --- documents ---
@@ -731,6 +757,7 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		like(boss("select message from maintsched.run_history where run_id = $runs{$role}"), $message_of{$role}, 'with the reason');
 		is(boss("select started_at is null, actions from maintsched.run_history where run_id = $runs{$role}"), 't|0', 'before the start');
 		is(outcome_of($tasks_of{$role}), 'fail', 'and its occurrence has, too');
+		is(boss("set maintsched.now = '2031-01-01 00:00+00'; select string_agg(kind, ' ') from maintsched.notices where run_id = $runs{$role}"), 'run_failed', 'and there is a notice');
 	}
 	is(ended($runs{q_changed}), 'cancelled cancelled', 'a run whose task was changed after it was queued does not start');
 	boss('grant connect on database postgres to public');

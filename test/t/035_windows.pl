@@ -190,6 +190,98 @@ is($at->('2026-11-08 02:01Z', q{
 is($at->('2026-11-08 02:01Z', $due), '', 'nothing is due');
 is($at->('2026-11-08 02:01Z', 'select maintsched.tick()'), '0', 'nothing is to be done');
 is($node->safe_psql('week', q{select count(*) from maintsched.run where not simulated}), '0', 'nothing ran in real time');
+# what was left over on that clock keeps nobody busy in real time
+nap('week', 60);
+$at->('2026-10-25 12:00Z', q{
+	begin;
+	select maintsched.add_task('york', 'left-over', 'FREQ=DAILY;COUNT=1', starts_on => '2026-10-25', due_within => '1 day', grace => '1 day',
+		routine => 'sql', params => '{"statement": "select public.sleep_and_note(''left over'')", "time_limit": "1 s"}');
+	update maintsched.task set change_class = 'none' where name = 'left-over';
+	commit;
+	select maintsched.tick()});
+has_state($node, 'week', 'left-over', 'partial', 'a simulated run that leaves its work over');
+is($node->safe_psql('week', q{select maintsched.next_event() > clock_timestamp() + interval '10 seconds'}), 't', 'nothing is to be done for it in real time');
+
+# --- nights on which clocks change: windows from 01:00, four hours long ---
+#
+# In Berlin's spring it closes at 06:00, 04:00 UTC, in New York's autumn at
+# 04:00, 09:00 UTC; the next one opens at 01:00 by the new time.
+
+my @nights = (
+	[ 'berlin', 'Europe/Berlin', '2027-03-28', '2027-03-28 04:00:00+00', '2027-03-28 23:00:00+00', 'Mon 2027-03-29 01:00 Europe/Berlin' ],
+	[ 'york', 'America/New_York', '2027-11-07', '2027-11-07 09:00:00+00', '2027-11-08 06:00:00+00', 'Mon 2027-11-08 01:00 America/New_York' ]);
+foreach my $night (@nights)
+{
+	my ($city, $zone, $day, $closes) = @$night;
+	new_database($city);
+	is($node->safe_psql($city, qq{
+		set maintsched.now = '$day';
+		set client_min_messages = error;
+		do \$\$ begin
+			perform maintsched.import_calendar('{"format": "maintsched-calendar/1", "name": "night", "title": "Night", "tasks": []}', timezone => '$zone');
+			perform maintsched.add_window('night', 'night', 'FREQ=DAILY', '2027-01-01 01:00', '4 h', 'minor');
+			perform maintsched.add_task('night', 'work', 'FREQ=DAILY;COUNT=1', starts_on => '$day', due_within => '7 days',
+				routine => 'sql', params => '{"statements": [@{[ $statements =~ s/'/''/gr ]}]}');
+			perform set_config('maintsched.now', ('$closes'::timestamptz - interval '4 seconds')::text, false);
+		end \$\$;
+		select maintsched.tick()}), '1', "$city: queued four seconds before the window closes");
+}
+foreach my $night (@nights)
+{
+	my ($city, $zone, $day, $closes, $opens, $local) = @$night;
+	has_state($node, $city, 'work', 'partial', "$city: it is stopped");
+	is($node->safe_psql($city, q{select window_closes_at, finished_at - window_closes_at between '0 s' and '2 s' from maintsched.run_history}),
+		"$closes|t", "$city: when the window closes");
+	is($node->safe_psql($city, qq{
+		set maintsched.now = '$closes';
+		select next_run_at, waits_for from maintsched.due_tasks}),
+		"$opens|a window for work of class minor, which opens at $local", "$city: what it waits for");
+	nap($city, 0);
+	is($node->safe_psql($city, qq{
+		set maintsched.now = '$opens';
+		select maintsched.tick()}), '1', "$city: it is queued when the next one opens");
+	has_state($node, $city, 'work', 'succeeded', "$city: and finished");
+	is(actions_of($city, 'work'), 'one done, two skipped no_time, three skipped no_time | two done, three done', "$city: nothing twice");
+}
+
+# --- ahead of real time: real time does not undo what is played there ---
+
+my %ahead = (
+	planned => [ '', 3 ],
+	played => [ $node->safe_psql('postgres', q{select current_date + 190 || ' 00:00Z'}), 200 ]);
+foreach my $database (sort keys %ahead)
+{
+	my ($added_at, $days) = @{ $ahead{$database} };
+	new_database($database);
+	my $day = $node->safe_psql($database, "select current_date + $days");
+	is($node->safe_psql($database, qq{
+		set client_min_messages = error;
+		do \$\$ begin
+			perform set_config('maintsched.now', '$added_at', false);
+			perform maintsched.add_window('ops', 'weekly', 'FREQ=WEEKLY', '$day 02:00', '4 h', 'minor');
+			perform maintsched.add_task('ops', 'ahead', 'FREQ=MONTHLY;COUNT=1', starts_on => '$day 02:00', due_within => '14 days',
+				routine => 'sql', params => '{"statements": [@{[ $statements =~ s/'/''/gr ]}]}');
+		end \$\$;
+		set maintsched.now = '$day 05:59:56Z';
+		select maintsched.tick()}), '1', "$database: tick() queues it");
+	push @{ $ahead{$database} }, $node->safe_psql($database, "select current_date + $days + 7");
+}
+foreach my $database (sort keys %ahead)
+{
+	has_state($node, $database, 'ahead', 'partial', "$database: it is stopped at the end");
+	nap($database, 0);
+	$node->safe_psql($database, 'select maintsched.tick()');
+	is($node->safe_psql($database, qq{
+		set maintsched.now = '$ahead{$database}[2] 02:00Z';
+		select maintsched.tick()}), '1', "$database: a tick() in real time changes nothing for the next window");
+	has_state($node, $database, 'ahead', 'succeeded', "$database: it is finished there");
+	is(run_of($node, $database, 'ahead'), 'partial/window_closed succeeded/completed', "$database: two runs");
+	is(actions_of($database, 'ahead'), 'one done, two skipped no_time, three skipped no_time | two done, three done', "$database: nothing twice");
+	$node->safe_psql($database, 'select maintsched.tick()');
+	my $status = q{select status, outcome from maintsched.occurrence_status where task = 'ahead'};
+	is($node->safe_psql($database, "set maintsched.now = '$ahead{$database}[2] 02:01Z'; $status"), 'done|pass', "$database: it has passed");
+	is($node->safe_psql($database, $status), 'scheduled|', "$database: in real time it is ahead");
+}
 
 # --- in real time, later ---
 
@@ -252,6 +344,37 @@ sub is_yielded
 is_yielded('ddl', 'lock table public.locked in access exclusive mode', 'alter table locked add column more text');
 is_yielded('row', 'update public.locked set n = n + 1', 'update locked set n = n + 1 where id = 1');
 
+# a plan function that reads what somebody wants to change
+$node->safe_psql('yield', q{
+	create function slow_plan(params jsonb) returns setof maintsched.action language plpgsql as $$
+	begin
+		perform from locked;
+		perform pg_sleep((select seconds from nap));
+		return query select 'planned', 'insert into public.work values (''planned'')', 'a test', null::bigint, null::numeric, null::jsonb;
+	end $$;
+	select maintsched.add_routine('slow_plan', 'public.slow_plan', 'Plans slowly.', 'none');
+	truncate work});
+nap('yield', 60);
+add_task('yield', 'plan', 'none', '{}', 'slow_plan');
+wait_for($node, 'yield', q{select count(*) = 1 from maintsched.running where routine = 'slow_plan' and phase = 'planning'}, 'plan: a run plans');
+$node->safe_psql('yield', q{
+	begin;
+	call measure('plan', 'alter table locked add column plan text');
+	update nap set seconds = 0;
+	commit});
+my $waited = $node->safe_psql('yield', q{select seconds from waited where what = 'plan'});
+ok($waited <= 3, "plan: who waits for it waits $waited s, at most yield_after (2 s) and a second");
+has_state($node, 'yield', 'plan', 'succeeded', 'plan: it plans again later');
+is(run_of($node, 'yield', 'plan'), 'partial/yielded succeeded/completed', 'plan: the first run yielded');
+is(outcomes_of('yield', 'plan'), 'pass', 'plan: one pass');
+nap('yield', 60);
+add_task('yield', 'limited-plan', 'none', '{"time_limit": "2 seconds"}', 'slow_plan');
+has_state($node, 'yield', 'limited-plan', 'partial', 'a time limit holds for planning, too');
+nap('yield', 0);
+has_state($node, 'yield', 'limited-plan', 'succeeded', 'and what it stopped is tried again');
+is(run_of($node, 'yield', 'limited-plan'), 'partial/time_limit succeeded/completed', 'with the reason');
+is(outcomes_of('yield', 'limited-plan'), 'pass', 'which is no failure');
+
 # autovacuum waits where a table is old; it has the time
 nap('yield', 600);
 $node->safe_psql('yield', q{
@@ -267,7 +390,7 @@ $node->safe_psql('yield', q{
 	end $$});
 add_task('yield', 'vacuum', 'none', q({"statement": "select public.hold('lock table public.locked in share update exclusive mode')"}));
 is_working($node, 'yield', 'vacuum');
-my $waiting = wait_for($node, 'yield', q{
+wait_for($node, 'yield', q{
 	select exists (
 		select from pg_locks l join pg_stat_activity a using (pid)
 		where not l.granted and a.backend_type = 'autovacuum worker' and l.relation = 'locked'::regclass
@@ -408,7 +531,7 @@ is($node->safe_psql('cancelled', 'select count(*), max(retry_at) from maintsched
 
 # --- after all that ---
 
-foreach my $database (qw(stubborn cancelled seconds week yield black emergency fit progress))
+foreach my $database (qw(stubborn cancelled seconds week yield black emergency fit progress berlin york planned played))
 {
 	is($node->safe_psql($database, q{select count(*) from maintsched.run where state in ('queued', 'running')}), '0', "$database: no run is stuck");
 	is($node->safe_psql($database, q{

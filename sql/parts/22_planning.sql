@@ -447,7 +447,7 @@ $$;
 comment on function maintsched.withdraw_open(bigint, text) is
 'Internal: Takes the open occurrences of a task out of every count, but those that are done, or waived when they fell due: its task was retired or disabled.';
 
-create function maintsched.plan_due() returns void
+create function maintsched.plan_due(background boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -475,6 +475,8 @@ begin
 		where t.retired_at is null
 		and (replan_all or p.task_id is null or p.replan_at <= maintsched.clock()
 			or (p.simulated and not maintsched.clock_simulated()))
+		-- whoever simulates is not disturbed
+		and not (background and coalesce(p.simulated, false))
 		and t.task_id <> all (paused)
 		order by t.task_id
 		for no key update of t skip locked
@@ -491,5 +493,5 @@ begin
 end
 $$;
 
-comment on function maintsched.plan_due() is
-'Internal: Plans the tasks whose planning is due, all of them after a server start.';
+comment on function maintsched.plan_due(boolean) is
+'Internal: Plans the tasks whose planning is due, all of them after a server start. background: but those planned under maintsched.now, which a tick() in real time takes over.';

@@ -299,7 +299,7 @@ $$;
 comment on function maintsched.note_waivers(bigint, timestamptz, timestamptz) is
 'Internal: After a decision about a waiver: derives the standing of the occurrences anew that are due in [since, until). Closed ones are among them only where the clock is set back.';
 
-create function maintsched.close_occurrences() returns bigint
+create function maintsched.close_occurrences(background boolean default false) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -318,6 +318,8 @@ begin
 		from maintsched.occurrence o
 		where o.closed_at is null and o.closes_at <= at
 		and o.task_id <> all (paused)
+		-- whoever simulates is not disturbed
+		and not (background and o.simulated)
 		for no key update of o skip locked);
 	-- A session that waited had a clock() behind what it waited for, and left it
 	-- to be derived again.
@@ -378,7 +380,7 @@ begin
 end
 $$;
 
-comment on function maintsched.close_occurrences() is
+comment on function maintsched.close_occurrences(boolean) is
 'Internal: Closes what has closed by real time and rolls it up; returns how many. Passes over what somebody is working on.';
 
 create function maintsched.roll_up_owed() returns void

@@ -62,6 +62,7 @@ begin
 			from maintsched.run_occurrence x
 			join maintsched.run r using (run_id)
 			where x.occurrence_id = o.occurrence_id and r.queued_at <= at
+			and (maintsched.clock_simulated() or not r.simulated)
 			order by r.run_id desc
 			limit 1) l on true
 		where (case when o.closed_at is null then o.opens_at end) <= at

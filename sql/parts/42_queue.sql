@@ -161,7 +161,9 @@ begin
 
 	update maintsched.run_occurrence x
 	set settled_at = new_run.queued_at
-	where x.occurrence_id = any (occurrence_ids) and x.settled_at is null;
+	from maintsched.run r
+	where x.occurrence_id = any (occurrence_ids) and x.settled_at is null
+	and r.run_id = x.run_id and r.simulated = new_run.simulated;
 	insert into maintsched.run_occurrence (run_id, occurrence_id)
 	select new_run.run_id, i from unnest(occurrence_ids) i;
 	return new_run;
@@ -252,7 +254,7 @@ as $$
 		select o.occurrence_id, o.task_id, o.opens_at, o.due_at
 		from maintsched.occurrence o
 		where o.task_id = t.task_id and o.opens_at > served.opens_at and o.closes_at <= at
-		and o.withdrawn_at is null and o.simulated = maintsched.clock_simulated()
+		and o.withdrawn_at is null and (maintsched.clock_simulated() or not o.simulated)
 		and not exists (select from maintsched.run_occurrence x where x.occurrence_id = o.occurrence_id)
 		and not exists (select from maintsched.completion c where c.occurrence_id = o.occurrence_id)
 		order by o.opens_at desc

@@ -11,6 +11,29 @@
 --	 finish_run		the end, and its meaning for the occurrences served
 --
 
+create function maintsched.is_held(r maintsched.run) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	held boolean;
+begin
+	-- on the clock of the run
+	if r.clock_offset is not null then
+		perform maintsched.set_clock_offset((extract(epoch from r.clock_offset) * 1000000)::bigint);
+	end if;
+	held := exists (select from maintsched.pauses p where p.calendar is null)
+		or (r.requested_by = 'scheduler' and r.task_id = any (maintsched.paused_tasks()));
+	if r.clock_offset is not null then
+		perform maintsched.set_clock_offset(null);
+	end if;
+	return held;
+end
+$$;
+
+comment on function maintsched.is_held(maintsched.run) is
+'Internal: Whether a pause holds a queued run: of all, or, where its time had come, of its task.';
+
 create function maintsched.peek_run(role_oid oid, ahead interval)
 returns table (run_id bigint, wait_ms double precision, clock_offset_us bigint)
 language sql volatile
@@ -21,7 +44,7 @@ as $$
 		(extract(epoch from r.clock_offset) * 1000000)::bigint
 	from maintsched.run r
 	where r.state = 'queued' and r.run_as_oid = peek_run.role_oid
-	and (r.requested_by <> 'scheduler' or r.task_id is null or r.task_id <> all (maintsched.paused_tasks()))
+	and not maintsched.is_held(r)
 	and r.not_before - coalesce(r.clock_offset, interval '0') <= clock_timestamp() + ahead
 	order by r.not_before - coalesce(r.clock_offset, interval '0'), r.run_id
 	limit 1
@@ -64,8 +87,8 @@ begin
 	if problem is not null then
 		perform maintsched.finish_run(r.run_id, 'error', problem);
 		return;
-	elsif r.requested_by = 'scheduler' and r.task_id = any (maintsched.paused_tasks())
-		or exists (select from maintsched.pauses p where p.calendar is null)
+	elsif exists (select from maintsched.pauses p where p.calendar is null)
+		or (r.requested_by = 'scheduler' and r.task_id = any (maintsched.paused_tasks()))
 	then
 		-- it waits on: resume() wakes who looks again
 		return;

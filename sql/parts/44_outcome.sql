@@ -125,7 +125,7 @@ begin
 		and v.checklist @> jsonb_build_array(jsonb_build_object('routine', r.routine))
 		and (case when x.closed_at is null then x.opens_at end) <= r.started_at
 		and (x.closes_at is null or x.closes_at > r.finished_at)
-		and x.withdrawn_at is null and x.simulated = r.simulated
+		and x.withdrawn_at is null and (r.simulated or not x.simulated)
 		and not exists (
 			select from maintsched.run_occurrence s
 			where s.run_id = r.run_id and s.occurrence_id = x.occurrence_id)

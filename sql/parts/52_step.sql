@@ -32,7 +32,7 @@ begin
 	from maintsched.run r
 	where r.state = 'queued'
 	and r.not_before - coalesce(r.clock_offset, interval '0') <= clock_timestamp() + lead
-	and (r.requested_by <> 'scheduler' or r.task_id is null or r.task_id <> all (maintsched.paused_tasks()))
+	and not maintsched.is_held(r)
 	group by r.run_as_oid
 	order by min(r.not_before - coalesce(r.clock_offset, interval '0'));
 end
@@ -47,7 +47,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
 	if maintsched.works_here() then
-		perform maintsched.plan_due();
+		perform maintsched.plan_due(background => true);
 		perform maintsched.note_opened();
 	end if;
 end
@@ -63,14 +63,14 @@ as $$
 	select maintsched.note_next(array(
 		select p.task_id
 		from maintsched.task_plan p
-		where p.next_opens_at <= maintsched.clock()
+		where p.next_opens_at <= maintsched.clock() and not p.simulated
 		for no key update of p skip locked))
 $$;
 
 comment on function maintsched.note_opened() is
 'Internal: Notes the next occurrence of the tasks whose noted one has opened.';
 
-create function maintsched.close_due() returns void
+create function maintsched.close_due(background boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -78,15 +78,15 @@ begin
 	-- where another session is at it, there is nothing left to do
 	if maintsched.lock_rollups(wait => false) then
 		perform maintsched.rebuild_missing();
-		perform maintsched.close_occurrences();
+		perform maintsched.close_occurrences(background);
 		perform maintsched.roll_up_owed();
 		perform maintsched.note_years(maintsched.stale_years());
 	end if;
 end
 $$;
 
-comment on function maintsched.close_due() is
-'Internal: Closes what has closed, and rolls up the figures.';
+comment on function maintsched.close_due(boolean) is
+'Internal: Closes what has closed, and rolls up the figures. background: but what was planned under maintsched.now.';
 
 create function maintsched.step_close() returns void
 language plpgsql
@@ -94,7 +94,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
 	if maintsched.works_here() then
-		perform maintsched.close_due();
+		perform maintsched.close_due(background => true);
 	end if;
 end
 $$;
@@ -258,7 +258,7 @@ comment on function maintsched.next_start(timestamptz) is
 'Internal: When the next run is due that is not queued yet; infinity: none is known.';
 
 create function maintsched.next_event() returns timestamptz
-language plpgsql stable
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -271,7 +271,7 @@ begin
 		(select min(greatest(r.not_before - coalesce(r.clock_offset, interval '0'), at + interval '5 seconds'))
 		from maintsched.run r
 		where r.state = 'queued'
-		and (r.requested_by <> 'scheduler' or r.task_id is null or r.task_id <> all (maintsched.paused_tasks()))),
+		and not maintsched.is_held(r)),
 		maintsched.next_start(at),
 		maintsched.next_notice_at(),
 		-- as settle_closed()

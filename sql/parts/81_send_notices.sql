@@ -199,20 +199,20 @@ set search_path = pg_catalog, pg_temp
 as $$
 	select maintsched.due_soon_at(o.opens_at, o.due_at), 'due_soon', o.occurrence_id
 	from maintsched.occurrence o
-	where o.closed_at is null
+	where o.closed_at is null and (maintsched.clock_simulated() or not o.simulated)
 	and maintsched.due_soon_at(o.opens_at, o.due_at) > since
 	and maintsched.due_soon_at(o.opens_at, o.due_at) <= until
 	and o.due_at > until
 	union all
 	select o.due_at, 'overdue', o.occurrence_id
 	from maintsched.occurrence o
-	where o.closed_at is null
+	where o.closed_at is null and (maintsched.clock_simulated() or not o.simulated)
 	and o.due_at > since and o.due_at <= until
 	and (o.closes_at is null or o.closes_at > until)
 	union all
 	select o.closes_at, 'missed', o.occurrence_id
 	from maintsched.occurrence o
-	where o.closed_at is null
+	where o.closed_at is null and (maintsched.clock_simulated() or not o.simulated)
 	and o.closes_at > since and o.closes_at <= until
 $$;
 

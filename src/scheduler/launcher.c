@@ -61,6 +61,8 @@ typedef struct Database
 	bool		reported;		/* its scheduler has told what comes next */
 	int			failures;		/* schedulers in a row that did not */
 	BackgroundWorkerHandle *handle; /* of its scheduler, or NULL */
+	TimestampTz started;		/* when that was, which tells its report from
+								 * others' */
 } Database;
 
 PGDLLEXPORT void maintsched_launcher_main(Datum arg);
@@ -174,8 +176,11 @@ take_news(TimestampTz now)
 
 		if (database == NULL)
 			continue;
-		database->reported = true;
-		database->failures = 0;
+		if (reports[i].started == database->started)
+		{
+			database->reported = true;
+			database->failures = 0;
+		}
 		/* it may have been woken after its scheduler had stopped listening */
 		if (reports[i].installed)
 			database->next_event = Min(database->next_event,
@@ -274,8 +279,9 @@ start_schedulers(TimestampTz now)
 	{
 		database->reported = false;
 		database->next_event = DT_NOEND;
+		database->started = now;
 		if (!workers_start(&database->handle, "maintsched_scheduler_main", "maintsched scheduler",
-						   ObjectIdGetDatum(database->oid), NULL, 0))
+						   ObjectIdGetDatum(database->oid), &now, sizeof(now)))
 		{
 			database->handle = NULL;
 			database->next_event = now;

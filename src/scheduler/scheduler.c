@@ -38,10 +38,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "core/clock.h"
 #include "core/compat.h"
 #include "core/exec.h"
 #include "core/wake.h"
+#include "scheduler/step.h"
 #include "scheduler/workers.h"
 
 #define SECOND INT64CONST(1000000)
@@ -72,59 +72,6 @@ typedef struct Attempt
 #define MAX_ROLES 64
 
 static Attempt attempts[MAX_ROLES];
-
-/*
- * Run one step as the owner of the extension.  An error is logged, and false
- * returned: the other steps go on.  The rows of the query are handed to
- * receive.
- */
-static bool
-run_step(const char *sql, void (*receive) (void *), void *arg)
-{
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool done = false;
-	volatile uint32 held = QueryCancelHoldoffCount;
-
-	pgstat_report_activity(STATE_RUNNING, sql);
-	PG_TRY();
-	{
-		if (!exec_begin())
-			proc_exit(0);		/* the extension was dropped */
-		exec_query(sql, 0, NULL, NULL, NULL);
-		if (receive != NULL)
-			receive(arg);
-		exec_commit();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		HOLD_INTERRUPTS();
-		MemoryContextSwitchTo(context);
-		EmitErrorReport();
-		AbortCurrentTransaction();
-		FlushErrorState();
-		QueryCancelHoldoffCount = held;
-		RESUME_INTERRUPTS();
-	}
-	PG_END_TRY();
-	clock_reset_offset();
-	MemoryContextSwitchTo(context);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	return done;
-}
-
-/*
- * The value that a step returned; the SQL may be another than this library
- * was written for.
- */
-static Datum
-single_value(Oid type, bool *isnull)
-{
-	if (SPI_processed != 1 || SPI_tuptable == NULL || SPI_tuptable->tupdesc->natts != 1 ||
-		SPI_gettypeid(SPI_tuptable->tupdesc, 1) != type)
-		elog(ERROR, "a step of the scheduler returned something else than one value of type %u", type);
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
-}
 
 /*
  * Take the lock of which there is one for a database.  Who has it looks once
@@ -483,8 +430,10 @@ maintsched_scheduler_main(Datum arg)
 {
 	Oid			database = DatumGetObjectId(arg);
 	char	   *version;
+	TimestampTz started;
 	TimestampTz next = DT_NOEND;
 
+	memcpy(&started, MyBgworkerEntry->bgw_extra, sizeof(started));
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
@@ -495,7 +444,7 @@ maintsched_scheduler_main(Datum arg)
 	version = exec_extension_version();
 	if (version == NULL)
 	{
-		workers_report(database, false, DT_NOEND);
+		workers_report(database, started, false, DT_NOEND);
 		proc_exit(0);
 	}
 	if (strcmp(version, MAINTSCHED_VERSION) != 0)
@@ -504,7 +453,7 @@ maintsched_scheduler_main(Datum arg)
 				(errmsg("maintsched %s in database %u is not served by its library of version %s",
 						version, database, MAINTSCHED_VERSION),
 				 errhint("ALTER EXTENSION maintsched UPDATE; where the library is the older one, restart the server.")));
-		workers_report(database, true, DT_NOEND);
+		workers_report(database, started, true, DT_NOEND);
 		proc_exit(0);
 	}
 
@@ -513,12 +462,12 @@ maintsched_scheduler_main(Datum arg)
 	if (!lock_database())
 	{
 		/* another one works here, and will see what there is */
-		workers_report(database, true, GetCurrentTimestamp() + 5 * SECOND);
+		workers_report(database, started, true, GetCurrentTimestamp() + 5 * SECOND);
 		proc_exit(0);
 	}
 	if (!wake_listen(database))
 		proc_exit(1);
 	next = work();
-	workers_report(database, true, next);
+	workers_report(database, started, true, next);
 	proc_exit(0);
 }

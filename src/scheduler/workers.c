@@ -147,7 +147,7 @@ workers_count(WorkerKind kind)
  * For a scheduler that ends: when its database has something to do again.
  */
 void
-workers_report(Oid database, bool installed, TimestampTz next_event)
+workers_report(Oid database, TimestampTz started, bool installed, TimestampTz next_event)
 {
 	bool		noted = false;
 
@@ -159,6 +159,7 @@ workers_report(Oid database, bool installed, TimestampTz next_event)
 		WorkerReport *r = &shared->reports[shared->nreports++];
 
 		r->database = database;
+		r->started = started;
 		r->installed = installed;
 		r->next_event = next_event;
 		noted = true;

@@ -23,6 +23,7 @@ typedef enum WorkerKind
 typedef struct WorkerReport
 {
 	Oid			database;
+	TimestampTz started;		/* as the launcher noted it; 0: by tick() */
 	bool		installed;		/* false: the extension is not there */
 	TimestampTz next_event;
 } WorkerReport;
@@ -46,7 +47,7 @@ extern void workers_create_shmem(void);
 
 extern bool workers_register(Oid database, WorkerKind kind);
 extern int	workers_count(WorkerKind kind);
-extern void workers_report(Oid database, bool installed, TimestampTz next_event);
+extern void workers_report(Oid database, TimestampTz started, bool installed, TimestampTz next_event);
 extern int	workers_take_reports(WorkerReport *reports);
 
 extern void workers_hold(Oid database);

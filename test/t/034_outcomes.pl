@@ -24,16 +24,6 @@ $node->safe_psql('postgres', q{
 	create table public.witness (n bigint generated always as identity, what text);
 	create table public.wanted (what text);
 	create table public.contended ();
-	-- the background would plan these tasks in real time
-	create function public.not_in_real_time() returns trigger language plpgsql as $$
-	begin
-		if not maintsched.clock_simulated() then
-			raise exception 'not in real time';
-		end if;
-		return new;
-	end $$;
-	create trigger not_in_real_time before insert or update on maintsched.task_plan
-	for each row execute function public.not_in_real_time();
 });
 my $witness = 'insert into public.witness (what) values';
 

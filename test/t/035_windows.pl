@@ -162,6 +162,8 @@ wait_for($node, 'week', q{select count(*) = 1 from maintsched.running where targ
 	'running shows it, and when it will be stopped');
 is($at->('2026-11-01 05:59:58Z', q{select status, waits_for from maintsched.due_tasks where task = 'week-1'}), 'due|run 1, which is running', 'it is running');
 has_state($node, 'week', 'week-1', 'partial', 'it is stopped');
+has_state($node, 'seconds', 'work', 'partial', 'so is the one in real time');
+nap('seconds', 0);
 is($at->('2026-11-01 06:00:10Z', q{
 	select state, stop_reason, finished_at between '2026-11-01 06:00Z' and '2026-11-01 06:00:02Z', actions, actions_done, actions_skipped, simulated
 	from maintsched.run_history}), 'partial|window_closed|t|3|1|2|t', 'at the end of the window');
@@ -286,7 +288,6 @@ foreach my $database (sort keys %ahead)
 # --- in real time, later ---
 
 is_about('seconds', 1, 'finished_at', 5, 'in real time it was stopped at the end of its window');
-nap('seconds', 0);
 has_state($node, 'seconds', 'work', 'succeeded', 'and finished in the next one');
 is_about('seconds', 2, 'started_at', 10, 'which began by itself');
 is(run_of($node, 'seconds', 'work'), 'partial/window_closed succeeded/completed', 'in two runs');

@@ -1,0 +1,242 @@
+/*-------------------------------------------------------------------------
+ *
+ * action.c
+ *	  User code of a run: the plan function and the actions.
+ *
+ * Everything here runs in the runner, as the role of the run, in transactions
+ * of its own; what becomes of it is handed back, and recorded by runner.c.  An
+ * error is logged, noted and over.  A statement is stopped by the server's
+ * statement timeout, armed for what is left of the window or by the action's
+ * own limit, and by a request to cancel.  Locks: user code's own.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/syscache.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "core/exec.h"
+#include "scheduler/action.h"
+
+/* of the run under way; reset when it is over */
+MemoryContext run_context;
+
+char	   *
+action_text(int column)
+{
+	char	   *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
+
+	return value ? MemoryContextStrdup(run_context, value) : NULL;
+}
+
+/*
+ * After an error in user code: log it, note it, and end its transaction.
+ */
+void
+note_error(Outcome *outcome)
+{
+	ErrorData  *error;
+
+	HOLD_INTERRUPTS();
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	MemoryContextSwitchTo(run_context);
+	error = CopyErrorData();
+	EmitErrorReport();
+	AbortCurrentTransaction();
+	FlushErrorState();
+	MemoryContextSwitchTo(run_context);
+	QueryCancelPending = false;
+
+	outcome->failed = true;
+	strlcpy(outcome->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(outcome->sqlstate));
+	outcome->message = error->detail
+		? psprintf("%s (%s)", error->message, error->detail)
+		: pstrdup(error->message ? error->message : "unknown error");
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Let the server cancel what follows after some milliseconds; what says by
+ * which limit.  Returns when.
+ */
+static TimestampTz
+arm_timeout(const Action *action, const char **what)
+{
+	double		limit = action->statement_timeout;
+
+	*what = "own";
+	if (action->window >= 0 && (limit <= 0 || action->window < limit))
+	{
+		limit = Max(action->window, 1);
+		*what = "window";
+	}
+	if (limit <= 0 || limit > INT_MAX)
+		return DT_NOEND;
+	enable_timeout_after(STATEMENT_TIMEOUT, (int) ceil(limit));
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) floor(limit));
+}
+
+/*
+ * The type maintsched.action[].
+ */
+Oid
+action_array_type(void)
+{
+	return get_array_type(GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+										  CStringGetDatum("action"),
+										  ObjectIdGetDatum(get_namespace_oid("maintsched", false))));
+}
+
+/*
+ * Ask the plan function, as the role, what is to be done: an array of
+ * maintsched.action in *actions.  Nothing can be written by it.
+ */
+void
+ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome)
+{
+	char	   *sql = psprintf("select coalesce(pg_catalog.array_agg(a), '{}') from %s($1) a", plan);
+	Oid			types[1] = {JSONBOID};
+
+	memset(outcome, 0, sizeof(*outcome));
+	pgstat_report_activity(STATE_RUNNING, sql);
+	PG_TRY();
+	{
+		bool		isnull;
+		Datum		value;
+
+		exec_begin_user(true);
+		exec_query(sql, 1, types, &params, NULL);
+
+		/*
+		 * what is read as actions must be some; its result may be another by
+		 * now
+		 */
+		if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != action_array_type())
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("function %s(jsonb) does not return setof maintsched.action", plan)));
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		MemoryContextSwitchTo(run_context);
+		*actions = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		exec_commit_user();
+	}
+	PG_CATCH();
+	{
+		note_error(outcome);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(run_context);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
+ * The first value of a query of the plan function's, as JSON text; NULL for
+ * none.  An expression is one, too.
+ */
+static char *
+evaluate(const char *query)
+{
+	char	   *sql;
+	char	   *value = NULL;
+	const char *p = query;
+
+	while (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r' || *p == '(')
+		p++;
+	if (pg_strncasecmp(p, "select", 6) == 0 || pg_strncasecmp(p, "with", 4) == 0)
+		sql = psprintf("select pg_catalog.to_jsonb(m.value) from (%s\n) m(value) limit 1", query);
+	else
+		sql = psprintf("select pg_catalog.to_jsonb(m.value) from (select %s\n) m(value)", query);
+
+	exec_begin_user(true);
+	if (exec_query(sql, 0, NULL, NULL, NULL) > 0)
+		value = action_text(1);
+	exec_commit_user();
+	MemoryContextSwitchTo(run_context);
+	return value;
+}
+
+/*
+ * Carry out an action as the role.  not_needed: its own test says so.
+ */
+void
+run_action(Action *action, Outcome *outcome, bool *not_needed, char **before, char **after)
+{
+	char	   *volatile old_lock_timeout = NULL;
+	const char *volatile limit = NULL;
+	volatile TimestampTz ends = DT_NOEND;
+
+	memset(outcome, 0, sizeof(*outcome));
+	*not_needed = false;
+	*before = *after = NULL;
+	debug_query_string = action->command;
+	pgstat_report_activity(STATE_RUNNING, action->command);
+
+	PG_TRY();
+	{
+		const char *what;
+
+		ends = arm_timeout(action, &what);
+		limit = what;
+		if (action->lock_timeout >= 0)
+		{
+			old_lock_timeout = pstrdup(GetConfigOption("lock_timeout", false, false));
+			SetConfigOption("lock_timeout", psprintf("%.0f", action->lock_timeout),
+							PGC_USERSET, PGC_S_SESSION);
+		}
+		if (action->still_needed != NULL)
+		{
+			char	   *answer = evaluate(action->still_needed);
+
+			*not_needed = answer == NULL || strcmp(answer, "true") != 0;
+		}
+		if (!*not_needed)
+		{
+			if (action->measure != NULL)
+				*before = evaluate(action->measure);
+			exec_utility(action->command);
+			MemoryContextSwitchTo(run_context);
+			if (action->measure != NULL)
+				*after = evaluate(action->measure);
+		}
+		disable_timeout(STATEMENT_TIMEOUT, false);
+	}
+	PG_CATCH();
+	{
+		note_error(outcome);
+		if (strcmp(outcome->sqlstate, "57014") == 0 && GetCurrentTimestamp() >= ends)
+			outcome->timeout = limit;
+	}
+	PG_END_TRY();
+
+	if (old_lock_timeout != NULL)
+		SetConfigOption("lock_timeout", old_lock_timeout, PGC_USERSET, PGC_S_SESSION);
+	MemoryContextSwitchTo(run_context);
+	debug_query_string = NULL;
+	pgstat_report_activity(STATE_IDLE, NULL);
+}

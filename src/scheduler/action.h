@@ -1,0 +1,42 @@
+/*-------------------------------------------------------------------------
+ *
+ * action.h
+ *	  User code of a run: the plan function and the actions.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MAINTSCHED_ACTION_H
+#define MAINTSCHED_ACTION_H
+
+/* what an attempt at user code came to */
+typedef struct Outcome
+{
+	bool		failed;
+	char		sqlstate[6];
+	char	   *message;
+	const char *timeout;		/* window, own, or NULL */
+} Outcome;
+
+typedef struct Action
+{
+	int32		seq;
+	char	   *command;
+	char	   *still_needed;
+	char	   *measure;
+	double		statement_timeout;	/* ms, or -1 */
+	double		lock_timeout;
+	double		window;			/* ms that are left, or -1 */
+} Action;
+
+/* of the run under way; reset when it is over */
+extern MemoryContext run_context;
+
+extern char *action_text(int column);
+extern Oid	action_array_type(void);
+extern void note_error(Outcome *outcome);
+extern void ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome);
+extern void run_action(Action *action, Outcome *outcome, bool *not_needed, char **before, char **after);
+
+#endif							/* MAINTSCHED_ACTION_H */

@@ -111,8 +111,7 @@ static int	horizon_minutes = 90 * 24 * 60;
 /* maintsched.max_backdate, in minutes; read by SQL likewise */
 static int	max_backdate_minutes = 24 * 60;
 
-/* maintsched.yield_after and window_reserve, in ms; read by SQL likewise */
-static int	yield_after_ms = 5000;
+/* maintsched.window_reserve, in ms; read by SQL likewise */
 static int	window_reserve_ms = 60000;
 
 /* maintsched.reason and maintsched.node; read by SQL likewise */
@@ -173,7 +172,7 @@ define_worker_settings(void)
 	DefineCustomIntVariable("maintsched.yield_after",
 							"How long others wait for a lock of a run before its action is cancelled.",
 							"The action is left over, and tried again.",
-							&yield_after_ms,
+							&workers_yield_after_ms,
 							5000,
 							100,
 							3600 * 1000,

@@ -126,9 +126,9 @@ as $$
 		from pg_locks l
 		join pg_stat_activity s on s.pid = l.pid
 		where not l.granted
-		-- or will have by the next look, a second from now
+		-- or will have by the next look: watch_interval() of scheduler.c
 		and l.waitstart + current_setting('maintsched.yield_after')::interval
-			<= clock_timestamp() + interval '1 second'
+			<= clock_timestamp() + least(interval '1 second', current_setting('maintsched.yield_after')::interval / 2)
 		and s.backend_type <> 'autovacuum worker'
 		and who_waits.pid = any (pg_blocking_pids(l.pid)))
 $$;

@@ -277,6 +277,16 @@ watch_runs(void)
 	return running;
 }
 
+/*
+ * How long until runs are looked at again: often enough to be there before
+ * somebody has waited for maintsched.yield_after.
+ */
+static int64
+watch_interval(void)
+{
+	return Min(SECOND, workers_yield_after_ms * INT64CONST(1000) / 2);
+}
+
 static void
 do_chores(void)
 {
@@ -377,7 +387,7 @@ work(void)
 		if (now >= watch_at)
 		{
 			running = watch_runs();
-			watch_at = now + SECOND;
+			watch_at = now + watch_interval();
 		}
 		if (running > 0 || count_runners(InvalidOid) > 0)
 		{

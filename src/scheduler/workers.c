@@ -55,6 +55,9 @@ typedef struct WorkersShared
 /* maintsched.max_workers_per_database */
 int			workers_per_database = 1;
 
+/* maintsched.yield_after; read by SQL through current_setting(), too */
+int			workers_yield_after_ms = 5000;
+
 static WorkersShared *shared = NULL;
 static WorkerSlot *my_slot = NULL;
 

@@ -41,6 +41,7 @@ typedef struct RunnerStart
 #define WORKERS_LEAD_MS 300
 
 extern int	workers_per_database;
+extern int	workers_yield_after_ms;
 
 extern void workers_request_shmem(void);
 extern void workers_create_shmem(void);

@@ -132,6 +132,10 @@ begin
 	values (calendar_name, 'window ' || name,
 		concat_ws(', ', change_class, maintsched.describe_rule(rule), starts_on::text, duration::text, zone),
 		nullif(current_setting('maintsched.reason', true), ''));
+	if change_class = 'critical' and rule is not null then
+		raise notice 'critical work runs in emergency windows only: window "%" admits nothing', name
+			using hint = 'An emergency window is opened by open_emergency_window(reason).';
+	end if;
 end
 $$;
 

@@ -213,8 +213,16 @@ comment on function maintsched.on_time_rate(bigint, bigint, bigint, bigint, bigi
 'Done in time / fallen due and not waived, 0 to 1; NULL where nothing was. PM compliance, as SMRP defines it: what was never done stays in the denominator.';
 
 create function maintsched.year_begins(zone text) returns date
-language sql stable parallel safe
-return (date_trunc('month', maintsched.clock() at time zone zone) - interval '11 months')::date;
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	return (date_trunc('month', maintsched.clock() at time zone zone) - interval '11 months')::date;
+exception when invalid_parameter_value then
+	-- a zone that the server knows no longer must not stop the others' figures
+	return (date_trunc('month', maintsched.clock() at time zone 'UTC') - interval '11 months')::date;
+end
+$$;
 
 comment on function maintsched.year_begins(text) is
 'Internal: The first day of the eleventh month before the current one, in local time: where a figure without a period begins.';

@@ -44,7 +44,7 @@ as $$
 		(extract(epoch from r.clock_offset) * 1000000)::bigint
 	from maintsched.run r
 	where r.state = 'queued' and r.run_as_oid = peek_run.role_oid
-	and not maintsched.is_held(r)
+	and ((select not exists (select from maintsched.pause_change)) or not maintsched.is_held(r))
 	and r.not_before - coalesce(r.clock_offset, interval '0') <= clock_timestamp() + ahead
 	order by r.not_before - coalesce(r.clock_offset, interval '0'), r.run_id
 	limit 1
@@ -306,7 +306,7 @@ begin
 		exit when ends is null;
 		seconds := maintsched.estimate_seconds(r.routine, a.target, a.command, a.estimated_seconds,
 			case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end);
-		exit when ends > at + make_interval(secs => coalesce(seconds, 0)::double precision) and ends > at;
+		exit when ends >= at + make_interval(secs => coalesce(seconds, 0)::double precision) and ends > at;
 		perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'no_time', null,
 			case when ends <= at then 'the window is at its end'
 				when seconds is not null then format('expected to take %s s, and %s s are left',

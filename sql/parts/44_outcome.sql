@@ -217,7 +217,7 @@ begin
 
 	state := case
 		when how = 'crashed' then 'interrupted'
-		when r.stop_requested = 'cancelled' then 'cancelled'
+		when r.stop_requested = 'cancelled' or (how = 'error' and sqlstate = '57014') then 'cancelled'
 		when how = 'error' or (n.failed > 0 and n.done = 0) then 'failed'
 		when n.failed > 0 or n.left_over > 0 or stopped then 'partial'
 		else 'succeeded'

@@ -17,6 +17,37 @@ return not pg_is_in_recovery()
 comment on function maintsched.works_here() is
 'Internal: Whether the background may write and run anything in this database now.';
 
+create function maintsched.fail_unusable() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	x record;
+begin
+	for x in
+		select q.*, r.run_id, r.clock_offset
+		from (
+			select k.routine, k.run_as, k.run_as_oid, maintsched.run_problem(k.routine, k.run_as, k.run_as_oid) as problem
+			from (
+				select distinct r.routine, r.run_as, r.run_as_oid
+				from maintsched.run r where r.state = 'queued') k
+			offset 0) q
+		join maintsched.run r on r.state = 'queued' and (r.routine, r.run_as) = (q.routine, q.run_as)
+			and r.run_as_oid is not distinct from q.run_as_oid
+		where q.problem is not null
+		order by r.run_id
+		for update of r skip locked
+	loop
+		perform maintsched.set_clock_offset((extract(epoch from x.clock_offset) * 1000000)::bigint);
+		perform maintsched.finish_run(x.run_id, 'error', x.problem);
+		perform maintsched.set_clock_offset(null);
+	end loop;
+end
+$$;
+
+comment on function maintsched.fail_unusable() is
+'Internal: Fails queued runs whose role or plan function has become unusable, before a process is started for them.';
+
 create function maintsched.step_queue(lead interval) returns table (role_oid oid, runs bigint, first_run bigint)
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -27,12 +58,13 @@ begin
 	end if;
 	perform maintsched.reap_runs();
 	perform maintsched.queue_due(lead);
+	perform maintsched.fail_unusable();
 	return query
 	select r.run_as_oid, count(*), (array_agg(r.run_id order by r.not_before, r.run_id))[1]
 	from maintsched.run r
 	where r.state = 'queued'
 	and r.not_before - coalesce(r.clock_offset, interval '0') <= clock_timestamp() + lead
-	and not maintsched.is_held(r)
+	and ((select not exists (select from maintsched.pause_change)) or not maintsched.is_held(r))
 	group by r.run_as_oid
 	order by min(r.not_before - coalesce(r.clock_offset, interval '0'));
 end
@@ -141,7 +173,6 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	patience constant interval := '10 seconds';
 	r maintsched.run;
 	why text;
 	now_there timestamptz;
@@ -182,7 +213,7 @@ begin
 		returning x.* into r;
 		continue when not found;
 		-- the runner reads why after this commit; user code may catch the first, not the second
-		if r.stop_requested_at + patience < clock_timestamp() then
+		if r.stop_requested_at + case why when 'yielded' then interval '2 seconds' else interval '10 seconds' end < clock_timestamp() then
 			perform pg_terminate_backend(r.pid);
 		else
 			perform pg_cancel_backend(r.pid);
@@ -193,7 +224,7 @@ end
 $$;
 
 comment on function maintsched.step_watch() is
-'Internal: Cancels the statement of runs that are to stop, whose window or time limit is over, or for which somebody waits for maintsched.yield_after; ends the process after 10 seconds. Returns how many runs are running.';
+'Internal: Cancels the statement of runs that are to stop, whose window or time limit is over, or for which somebody waits for maintsched.yield_after; ends the process after 10 seconds, or 2 where somebody waits. Returns how many runs are running.';
 
 create function maintsched.fail_queued(role_oid oid) returns void
 language plpgsql

@@ -35,12 +35,12 @@ static const Transition transitions[] = {
 	{NULL, "its time has come, or somebody asks for it", "queued", "tick() or scheduler, run_task(), run_routine()"},
 	{"queued", "a runner begins it", "running", "runner"},
 	{"queued", "cancel_run(), its task or window changed, its occurrence closed", "cancelled", "caller, runner"},
-	{"queued", "its role or plan function is not usable", "failed", "tick() or scheduler, runner"},
+	{"queued", "its role or plan function is not usable", "failed", "tick(), scheduler, runner"},
 	{"queued", "it belonged to another database, of which this one is a copy", "cancelled", "resume()"},
 	{"running", "every action was done or not needed", "succeeded", "runner"},
-	{"running", "some actions were left over or failed", "partial", "runner"},
+	{"running", "some actions were left over or failed", "partial", "runner, scheduler"},
 	{"running", "an action failed and none was done, or planning failed", "failed", "runner"},
-	{"running", "cancel_run() or pg_cancel_backend()", "cancelled", "runner"},
+	{"running", "cancel_run() or pg_cancel_backend()", "cancelled", "runner, scheduler"},
 	{"running", "the process of its runner is gone", "interrupted", "scheduler, resume()"},
 };
 

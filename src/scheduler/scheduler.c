@@ -64,8 +64,8 @@ static Runner runners[MAX_RUNNERS];
 /* for each role the run for which runners were started last, and how often */
 typedef struct Attempt
 {
-	Oid			role;			/* InvalidOid: free */
 	int64		run;
+	Oid			role;			/* InvalidOid: free */
 	int			tries;
 } Attempt;
 

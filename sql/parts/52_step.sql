@@ -213,7 +213,7 @@ begin
 		returning x.* into r;
 		continue when not found;
 		-- the runner reads why after this commit; user code may catch the first, not the second
-		if r.stop_requested_at + case why when 'yielded' then interval '2 seconds' else interval '10 seconds' end < clock_timestamp() then
+		if r.stop_requested_at + (case why when 'yielded' then interval '2 seconds' else interval '10 seconds' end) < clock_timestamp() then
 			perform pg_terminate_backend(r.pid);
 		else
 			perform pg_cancel_backend(r.pid);

@@ -106,10 +106,14 @@ count_runners(Oid role)
 	return n;
 }
 
-static void
+/*
+ * Note which runners have ended; true: one has.
+ */
+static bool
 reap_runners(void)
 {
 	pid_t		pid;
+	bool		ended = false;
 
 	for (int i = 0; i < MAX_RUNNERS; i++)
 	{
@@ -118,7 +122,9 @@ reap_runners(void)
 			continue;
 		pfree(runners[i].handle);
 		runners[i].handle = NULL;
+		ended = true;
 	}
+	return ended;
 }
 
 typedef struct Queue
@@ -371,7 +377,8 @@ work(void)
 		bool		slots_free;
 		TimestampTz now;
 
-		reap_runners();
+		if (reap_runners())
+			watch_at = 0;		/* count what is running anew, at once */
 		(void) run_step(sql, receive_queue, &queue);
 		slots_free = start_runners(&queue);
 

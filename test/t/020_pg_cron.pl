@@ -20,6 +20,7 @@ sub cron_server
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	$node->init;
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = '$libraries'\n"
+		. "maintsched.launcher = on\nmaintsched.max_workers = 4\n"
 		  . "cron.host = '" . $node->host . "'\n"
 		  . "cron.database_name = 'postgres'\n"
 		  . "autovacuum = off\n");

@@ -11,6 +11,8 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('log_cleanup');
 $node->init;
 $node->append_conf('postgresql.conf', q{
+maintsched.launcher = on
+maintsched.max_workers = 4
 shared_preload_libraries = 'maintsched'
 logging_collector = on
 log_destination = 'stderr,csvlog'

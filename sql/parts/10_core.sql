@@ -23,6 +23,43 @@ as 'MODULE_PATHNAME', 'maintsched_acting_role';
 comment on function maintsched.acting_role() is
 'The role that the session acts as, by login or SET ROLE, also inside functions that run as the owner of the extension.';
 
+create function maintsched.note_caller() returns oid
+language c volatile
+as 'MODULE_PATHNAME', 'maintsched_note_caller';
+
+comment on function maintsched.note_caller() is
+'Internal: Notes the role as which this is called, for take_caller(). Error: insufficient_privilege (42501) within a security-restricted operation.';
+
+create function maintsched.note_caller_of_row() returns trigger
+language c
+as 'MODULE_PATHNAME', 'maintsched_note_caller_of_row';
+
+comment on function maintsched.note_caller_of_row() is
+'Internal: Trigger: note_caller() for the trigger that follows.';
+
+create function maintsched.take_caller() returns oid
+language c volatile
+as 'MODULE_PATHNAME', 'maintsched_take_caller';
+
+comment on function maintsched.take_caller() is
+'Internal: The role that note_caller() has just noted, once. Error: insufficient_privilege (42501) where none is.';
+
+create function maintsched.caller_role() returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	caller constant oid := maintsched.take_caller();
+begin
+	-- a function of the extension: whoever called that
+	return case when caller = current_user::regrole then maintsched.acting_role()
+		else pg_get_userbyid(caller) end;
+end
+$$;
+
+comment on function maintsched.caller_role() is
+'Internal: For functions that run as the owner: the role with whose rights they were called, which is another one than acting_role() inside a SECURITY DEFINER function of somebody.';
+
 create function maintsched.session_role() returns text
 language c stable parallel restricted
 as 'MODULE_PATHNAME', 'maintsched_session_role';

@@ -156,7 +156,7 @@ comment on column maintsched.task.due_within is 'Time from the local start to th
 comment on column maintsched.task.grace is 'Time from due_at to closes_at; NULL: it closes when the next one opens, not before due_at.';
 comment on column maintsched.task.duration is 'The duration in the words of the document.';
 comment on column maintsched.task.effort is 'Working time that it takes: a day is 8 hours, a week 40, a span its upper end.';
-comment on column maintsched.task.routine is 'What the database does, for kind routine. Until the version of maintsched that carries it out, the task behaves as manual.';
+comment on column maintsched.task.routine is 'What the database does, for kind routine. One that this version does not carry out is done by people.';
 comment on column maintsched.task.params is 'Parameters of the routine.';
 comment on column maintsched.task.change_class is 'Class of window that it needs, where it differs from its routine''s own.';
 comment on column maintsched.task.rollback is 'How its work is undone: goes into the change record of each run of class major.';

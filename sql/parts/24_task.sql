@@ -7,12 +7,11 @@
 -- There is no INSERT trigger: a restore copies rows as they were.
 --
 
-create function maintsched.check_run_as(was text, becomes text) returns void
+create function maintsched.check_run_as(was text, becomes text, acting text) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	acting constant text := maintsched.acting_role();
 	acting_super constant boolean := (select rolsuper from pg_roles where rolname = acting);
 	role text;
 begin
@@ -37,8 +36,8 @@ begin
 end
 $$;
 
-comment on function maintsched.check_run_as(text, text) is
-'Internal: Raises insufficient_privilege (42501) unless the acting role has the privileges of both roles; those of a superuser only a superuser has.';
+comment on function maintsched.check_run_as(text, text, text) is
+'Internal: Raises insufficient_privilege (42501) unless the role acting has the privileges of both roles; those of a superuser only a superuser has.';
 
 create function maintsched.plan_owed(task_id bigint) returns void
 language plpgsql
@@ -88,6 +87,7 @@ set intervalstyle = iso_8601
 as $$
 declare
 	not_checked constant text[] := array['enabled', 'run_as', 'effective_from', 'retired_at', 'position', 'cadence'];
+	acting constant text := maintsched.caller_role();
 begin
 	if new.task_id is distinct from old.task_id or new.effective_from is distinct from old.effective_from
 		or (new.retired_at <> old.retired_at)
@@ -121,13 +121,13 @@ begin
 
 	if (new.routine, new.params, new.run_as) is distinct from (old.routine, old.params, old.run_as) then
 		if new.run_as is not distinct from old.run_as then
-			new.run_as := maintsched.acting_role();
+			new.run_as := acting;
 		end if;
-		perform maintsched.check_run_as(old.run_as, new.run_as);
+		perform maintsched.check_run_as(old.run_as, new.run_as, acting);
 	elsif (new.enabled and new.retired_at is null) and not (old.enabled and old.retired_at is null)
 		and new.routine is not null
 	then
-		perform maintsched.check_run_as(old.run_as, new.run_as);
+		perform maintsched.check_run_as(old.run_as, new.run_as, acting);
 	end if;
 
 	-- what opened before this change belongs to the old definition
@@ -142,6 +142,10 @@ $$;
 
 comment on function maintsched.task_before_update() is
 'Internal: Trigger: checks the new definition and the right to change what runs, and plans what the old definition still owes.';
+
+-- triggers fire in the order of their names: first this one, as whoever updates
+create trigger task_a_caller before update on maintsched.task
+for each row execute function maintsched.note_caller_of_row();
 
 create trigger task_before_update before update on maintsched.task
 for each row execute function maintsched.task_before_update();
@@ -269,13 +273,13 @@ $$;
 comment on function maintsched.insert_task(maintsched.task, text) is
 'Internal: Adds a checked task, its first version and its history, and plans it; returns its task_id.';
 
-create function maintsched.add_task(
-	calendar text, name text, rule text,
-	title text default null, teams text[] default array['All'],
-	starts_on timestamp default null, timezone text default null,
-	due_within interval default '1 day', grace interval default null,
-	kind text default null, routine text default null,
-	params jsonb default '{}', checklist text[] default '{}')
+create function maintsched.put_task(
+	caller oid, calendar text, name text, rule text,
+	title text, teams text[],
+	starts_on timestamp, timezone text,
+	due_within interval, grace interval,
+	kind text, routine text,
+	params jsonb, checklist text[])
 returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -312,7 +316,7 @@ begin
 	task.position := coalesce(
 		(select max(t.position) + 1 from maintsched.task t where t.calendar = task.calendar), 1);
 	task.enabled := true;
-	task.run_as := maintsched.acting_role();
+	task.run_as := maintsched.caller_role();
 	task.effective_from := maintsched.clock();
 	perform maintsched.check_task(task);
 
@@ -335,6 +339,23 @@ begin
 	end if;
 	return task.task_id;
 end
+$$;
+
+comment on function maintsched.put_task(oid, text, text, text, text, text[], timestamp, text, interval, interval, text, text, jsonb, text[]) is
+'Internal: add_task(), as the owner.';
+
+create function maintsched.add_task(
+	calendar text, name text, rule text,
+	title text default null, teams text[] default array['All'],
+	starts_on timestamp default null, timezone text default null,
+	due_within interval default '1 day', grace interval default null,
+	kind text default null, routine text default null,
+	params jsonb default '{}', checklist text[] default '{}')
+returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	select maintsched.put_task(maintsched.note_caller(), add_task.calendar, add_task.name, add_task.rule, add_task.title, add_task.teams, add_task.starts_on, add_task.timezone, add_task.due_within, add_task.grace, add_task.kind, add_task.routine, add_task.params, add_task.checklist)
 $$;
 
 comment on function maintsched.add_task(text, text, text, text, text[], timestamp, text, interval, interval, text, text, jsonb, text[]) is

@@ -197,7 +197,7 @@ end
 $$;
 
 comment on function maintsched.pause(text, text, timestamptz) is
-'Makes tick() leave alone all, a calendar or calendar/task, until resume() or until. Duties go on falling due: who need not do one has a waiver. Errors: undefined_object, invalid_parameter_value.';
+'Makes the background and tick() leave alone all, a calendar or calendar/task, until resume() or until. Duties go on falling due: who need not do one has a waiver. Errors: undefined_object, invalid_parameter_value.';
 
 create function maintsched.resume(scope text) returns void
 language plpgsql security definer

@@ -96,7 +96,11 @@ comment on function maintsched.planning_ends() is
 
 create function maintsched.start_text(at timestamptz, zone text) returns text
 language sql stable parallel safe
-return to_char(at at time zone zone, 'Dy YYYY-MM-DD HH24:MI ') || zone;
+return to_char(at at time zone zone, 'Dy YYYY-MM-DD HH24:MI ') || zone
+	-- the hour that comes twice
+	|| case when maintsched.to_instant(at at time zone zone, zone) <> (at at time zone zone) at time zone zone
+		then format(' (UTC%s)', to_char(extract(epoch from (at at time zone zone) - (at at time zone 'UTC')) / 3600, 'SG00'))
+		else '' end;
 
 comment on function maintsched.start_text(timestamptz, text) is
 'Internal: The instant at which something begins, in local time, for people.';

@@ -32,9 +32,7 @@ declare
 	paused constant bigint[] := maintsched.paused_tasks();
 	problem text;
 begin
-	if not exists (
-		select from maintsched.task t join maintsched.routine k on k.name = t.routine
-		where t.enabled and t.retired_at is null)
+	if not exists (select from maintsched.task t where t.kind = 'routine' and t.enabled and t.retired_at is null)
 		or not isfinite(at) or at > '200000-01-01'
 	then
 		return;
@@ -129,7 +127,12 @@ begin
 		from timed d
 	)
 	select t.task_id, t.run_at, t.waits_for, coalesce(t.run_at, t.next_at)
-	from told t;
+	from told t
+	union all
+	select t.task_id, null, format('people: routine %s is not carried out by this version', t.routine), null
+	from maintsched.task t
+	where t.kind = 'routine' and t.enabled and t.retired_at is null
+	and not exists (select from maintsched.routine k where k.name = t.routine);
 end
 $$;
 

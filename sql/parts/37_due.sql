@@ -129,7 +129,7 @@ select d.occurrence_id as id,
 		else split_part(d.due_local, ' ', 2)
 	end as due,
 	case when d.checklist_total > 0 then d.checklist_done || '/' || d.checklist_total end as checklist,
-	maintsched.fit(d.waits_for, 11) as waits_for
+	maintsched.fit(split_part(d.waits_for, ':', 1), 11) as waits_for
 from maintsched.due_tasks d
 order by d.due_at nulls first, d.calendar, d.occurrence_id;
 

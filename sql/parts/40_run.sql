@@ -79,6 +79,10 @@ where state in ('queued', 'running');
 
 create index run_task on maintsched.run (task_id, run_id);
 
+create index run_routine on maintsched.run (routine, run_id);
+
+create index run_failed on maintsched.run (finished_at) where state in ('failed', 'interrupted');
+
 create index run_continued on maintsched.run (continues) where continues is not null;
 
 comment on table maintsched.run is 'One execution of a list of actions.';
@@ -147,8 +151,8 @@ create table maintsched.run_action (
 	primary key (run_id, seq)
 );
 
--- a hash: targets and commands may be of any length
-create index run_action_target on maintsched.run_action using hash (target) where state = 'done';
+-- targets and commands may be of any length
+create index run_action_target on maintsched.run_action (md5(target), run_id) where state = 'done';
 
 comment on table maintsched.run_action is 'The actions of runs.';
 comment on column maintsched.run_action.run_id is 'The run.';

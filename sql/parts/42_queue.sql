@@ -97,7 +97,7 @@ begin
 	select x.oid, x.rolcanlogin into role from pg_roles x where x.rolname = run_as;
 	if not found then
 		return format('role "%s" does not exist', run_as);
-	elsif role.oid <> run_as_oid then
+	elsif role.oid is distinct from coalesce(run_as_oid, role.oid) then
 		return format('role "%s" is not the one that it was', run_as);
 	elsif not role.rolcanlogin then
 		return format('role "%s" cannot log in', run_as);
@@ -194,7 +194,27 @@ $$;
 comment on function maintsched.run_for(maintsched.task, text) is
 'Internal: The run of a task''s routine, before it is queued.';
 
-create function maintsched.runnable_occurrences(horizon timestamptz)
+create function maintsched.busy_tasks() returns bigint[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	-- one run may serve several tasks
+	select array(
+		select r.task_id
+		from maintsched.run r
+		where r.state in ('queued', 'running') and r.task_id is not null
+		union
+		select o.task_id
+		from maintsched.run r
+		join maintsched.run_occurrence x using (run_id)
+		join maintsched.occurrence o using (occurrence_id)
+		where r.state in ('queued', 'running'))
+$$;
+
+comment on function maintsched.busy_tasks() is
+'Internal: The tasks that a queued or running run serves.';
+
+create function maintsched.runnable_occurrences(opened_by timestamptz, wanted_by timestamptz)
 returns table (
 	occurrence_id bigint, task_id bigint, opens_at timestamptz, due_at timestamptz, closes_at timestamptz,
 	last_run bigint, last_state text, retry_at timestamptz, failures integer)
@@ -216,15 +236,13 @@ as $$
 		order by r.run_id desc
 		limit 1) l on true
 	where t.kind = 'routine' and t.enabled and t.retired_at is null
-	and (case when o.closed_at is null then o.opens_at end) <= horizon
+	and (case when o.closed_at is null then o.opens_at end) <= opened_by
 	and o.withdrawn_at is null
 	and (o.closes_at is null or o.closes_at > maintsched.clock())
 	-- what was planned in real time may be played under maintsched.now
 	and (maintsched.clock_simulated() or not o.simulated)
-	and (l.run_id is null or l.retry_at <= horizon)
-	and not exists (
-		select from maintsched.run r
-		where r.task_id = t.task_id and r.state in ('queued', 'running'))
+	and (l.run_id is null or l.retry_at <= wanted_by)
+	and t.task_id <> all (maintsched.busy_tasks())
 	and ((o.facts = 0 and not exists (select from maintsched.waiver w where w.task_id = o.task_id))
 		or not exists (
 		select from maintsched.occurrence_fact f
@@ -232,8 +250,8 @@ as $$
 		and f.status in ('done', 'late', 'waived', 'withdrawn')))
 $$;
 
-comment on function maintsched.runnable_occurrences(timestamptz) is
-'Internal: The open occurrences of automated tasks that no run serves or has served, or whose work is to be taken up again by then.';
+comment on function maintsched.runnable_occurrences(timestamptz, timestamptz) is
+'Internal: The open occurrences of automated tasks that no run serves or has served, or whose work is to be taken up again by wanted_by.';
 
 create function maintsched.missed_runs(at timestamptz)
 returns table (occurrence_id bigint, task_id bigint, opens_at timestamptz, due_at timestamptz)
@@ -246,10 +264,15 @@ as $$
 	join maintsched.routine k on k.name = t.routine
 	cross join lateral (
 		select max(o.opens_at) as opens_at
-		from maintsched.run r
+		from (
+			select r.run_id
+			from maintsched.run r
+			where r.task_id = t.task_id and r.started_at is not null
+			order by r.run_id desc
+			limit 1) l
 		join maintsched.run_occurrence x using (run_id)
 		join maintsched.occurrence o using (occurrence_id)
-		where r.task_id = t.task_id and r.started_at is not null) served
+		where o.task_id = t.task_id) served
 	cross join lateral (
 		select o.occurrence_id, o.task_id, o.opens_at, o.due_at
 		from maintsched.occurrence o
@@ -260,9 +283,7 @@ as $$
 		order by o.opens_at desc
 		limit 100) m
 	where t.kind = 'routine' and t.catch_up = 'all' and t.enabled and t.retired_at is null
-	and not exists (
-		select from maintsched.run r
-		where r.task_id = t.task_id and r.state in ('queued', 'running'))
+	and t.task_id <> all (maintsched.busy_tasks())
 $$;
 
 comment on function maintsched.missed_runs(timestamptz) is
@@ -372,19 +393,21 @@ begin
 		end if;
 	end loop;
 
-	for c in
-		select o.occurrence_id, o.opens_at, t as task
-		from maintsched.runnable_occurrences(horizon) o
-		join maintsched.task t using (task_id)
-		where t.catch_up = 'skip' and o.last_run is null and o.task_id <> all (paused)
-	loop
-		perform maintsched.skip_missed(c.task, c.occurrence_id, c.opens_at);
-	end loop;
+	if exists (select from maintsched.task t where t.catch_up = 'skip' and t.kind = 'routine' and t.enabled) then
+		for c in
+			select o.occurrence_id, o.opens_at, t as task
+			from maintsched.runnable_occurrences(at, at) o
+			join maintsched.task t using (task_id)
+			where t.catch_up = 'skip' and o.last_run is null and o.task_id <> all (paused)
+		loop
+			perform maintsched.skip_missed(c.task, c.occurrence_id, c.opens_at);
+		end loop;
+	end if;
 
 	for c in
 		with candidate as (
 			select o.occurrence_id, o.task_id, o.opens_at, o.due_at, o.last_run, o.retry_at, o.failures
-			from maintsched.runnable_occurrences(horizon) o
+			from maintsched.runnable_occurrences(horizon, horizon) o
 			union all
 			select m.occurrence_id, m.task_id, m.opens_at, m.due_at, null, null, 0
 			from maintsched.missed_runs(at) m
@@ -410,9 +433,14 @@ begin
 			case when r.catch_up = 'all' then r.occurrence_id end
 		order by max(r.not_before), min(r.due_at), min(r.task_id)
 	loop
-		if maintsched.queue_group(c.task_ids, c.occurrence_ids, c.continued, c.failures, c.not_before) then
-			queued := queued + 1;
-		end if;
+		-- one that cannot be queued does not keep the others from it
+		begin
+			if maintsched.queue_group(c.task_ids, c.occurrence_ids, c.continued, c.failures, c.not_before) then
+				queued := queued + 1;
+			end if;
+		exception when others then
+			raise warning 'a run for task % could not be queued: %', c.task_ids[1], sqlerrm;
+		end;
 	end loop;
 	return queued;
 end

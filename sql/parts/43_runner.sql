@@ -23,7 +23,7 @@ begin
 		perform maintsched.set_clock_offset((extract(epoch from r.clock_offset) * 1000000)::bigint);
 	end if;
 	held := exists (select from maintsched.pauses p where p.calendar is null)
-		or (r.requested_by = 'scheduler' and r.task_id = any (maintsched.paused_tasks()));
+		or coalesce(r.task_id = any (maintsched.paused_tasks()), false);
 	if r.clock_offset is not null then
 		perform maintsched.set_clock_offset(null);
 	end if;
@@ -32,9 +32,9 @@ end
 $$;
 
 comment on function maintsched.is_held(maintsched.run) is
-'Internal: Whether a pause holds a queued run: of all, or, where its time had come, of its task.';
+'Internal: Whether a pause holds a queued run: of all, or of its task.';
 
-create function maintsched.peek_run(role_oid oid, ahead interval)
+create function maintsched.peek_run(role_oid oid, after bigint, ahead interval)
 returns table (run_id bigint, wait_ms double precision, clock_offset_us bigint)
 language sql volatile
 set search_path = pg_catalog, pg_temp
@@ -43,18 +43,18 @@ as $$
 		greatest(0, extract(epoch from r.not_before - coalesce(r.clock_offset, interval '0') - clock_timestamp()) * 1000)::double precision,
 		(extract(epoch from r.clock_offset) * 1000000)::bigint
 	from maintsched.run r
-	where r.state = 'queued' and r.run_as_oid = peek_run.role_oid
+	where r.state = 'queued' and r.run_as_oid = peek_run.role_oid and r.run_id > peek_run.after
 	and ((select not exists (select from maintsched.pause_change)) or not maintsched.is_held(r))
 	and r.not_before - coalesce(r.clock_offset, interval '0') <= clock_timestamp() + ahead
 	order by r.not_before - coalesce(r.clock_offset, interval '0'), r.run_id
 	limit 1
 $$;
 
-comment on function maintsched.peek_run(oid, interval) is
-'Internal: The next queued run of a role, and in how many milliseconds it may start.';
+comment on function maintsched.peek_run(oid, bigint, interval) is
+'Internal: The next queued run of a role with a key beyond after, and in how many milliseconds it may start.';
 
 create function maintsched.begin_run(run_id bigint, pid integer, backend_start timestamptz)
-returns table (plan text, params jsonb)
+returns table (plan text, params jsonb, keep_messages boolean)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -88,7 +88,7 @@ begin
 		perform maintsched.finish_run(r.run_id, 'error', problem);
 		return;
 	elsif exists (select from maintsched.pauses p where p.calendar is null)
-		or (r.requested_by = 'scheduler' and r.task_id = any (maintsched.paused_tasks()))
+		or r.task_id = any (maintsched.paused_tasks())
 	then
 		-- it waits on: resume() wakes who looks again
 		return;
@@ -103,6 +103,17 @@ begin
 			'what it was to serve closed or was withdrawn before a worker could start it', null);
 		return;
 	end if;
+	-- of several tasks served, those that were changed or paused meanwhile wait for a run of their own
+	update maintsched.run_occurrence x
+	set settled_at = at
+	from maintsched.occurrence o
+	join maintsched.task t using (task_id)
+	where x.run_id = r.run_id and o.occurrence_id = x.occurrence_id and t.task_id <> r.task_id
+	and ((t.routine, maintsched.routine_params(t.routine, t.params), t.run_as)
+			is distinct from (r.routine, r.params, r.run_as)
+		or not t.enabled or t.retired_at is not null
+		or t.task_id = any (maintsched.paused_tasks()));
+
 	if not r.forced then
 		span := maintsched.opening(r.change_class, at);
 		if span is null or lower(span) > at then
@@ -124,7 +135,7 @@ begin
 		perform maintsched.change_begun(r.run_id);
 	end if;
 	return query
-	select k.plan, r.params
+	select k.plan, r.params, k.built_in and k.name not in ('sql', 'analyze')
 	from maintsched.routine k
 	where k.name = r.routine;
 end
@@ -194,6 +205,21 @@ begin
 			message = format('the plan function returned action %s without a target or command', wrong);
 	end if;
 
+	perform maintsched.duration_ms(a.details ->> 'statement_timeout'), maintsched.duration_ms(a.details ->> 'lock_timeout'),
+		maintsched.check_word('change_class of an action', coalesce(a.details ->> 'change_class', 'none'),
+			array['none', 'minor', 'major', 'critical'])
+	from unnest(actions) a;
+	select a.ordinality into wrong
+	from unnest(actions) with ordinality a
+	where a.estimated_seconds not between 0 and 1000000000
+	limit 1;
+	if found then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('the plan function returned action %s with an estimate out of range', wrong),
+			hint = 'estimated_seconds is between 0 and 1,000,000,000, or NULL where it is not known.';
+	end if;
+
 	insert into maintsched.run_action (
 		run_id, seq, target, command, reason, benefit_bytes, estimated_seconds, details)
 	select note_actions.run_id,
@@ -224,7 +250,7 @@ as $$
 			select extract(epoch from a.finished_at - a.started_at) as seconds
 			from maintsched.run_action a
 			join maintsched.run r using (run_id)
-			where a.target = estimate_seconds.target and a.command = estimate_seconds.command
+			where md5(a.target) = md5(estimate_seconds.target) and a.target = estimate_seconds.target and a.command = estimate_seconds.command
 			and a.state = 'done' and r.routine = estimate_seconds.routine
 			order by a.run_id desc
 			limit 20) h),
@@ -233,10 +259,14 @@ as $$
 		from (
 			select (a.details ->> 'bytes')::numeric
 				/ nullif(extract(epoch from a.finished_at - a.started_at), 0) as speed
-			from maintsched.run r
+			from (
+				select x.run_id
+				from maintsched.run x
+				where estimate_seconds.bytes is not null and x.routine = estimate_seconds.routine
+				order by x.run_id desc
+				limit 50) r
 			join maintsched.run_action a using (run_id)
-			where estimate_seconds.bytes is not null
-			and r.routine = estimate_seconds.routine and a.state = 'done'
+			where a.state = 'done'
 			and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
 			order by a.run_id desc, a.seq desc
 			limit 100) h),
@@ -279,6 +309,7 @@ declare
 	at constant timestamptz := maintsched.clock();
 	r maintsched.run;
 	a maintsched.run_action;
+	gone maintsched.run_action;
 	span tstzrange;
 	ends timestamptz;
 	limits timestamptz;
@@ -295,6 +326,22 @@ begin
 		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') then
 			return;
 		end if;
+		-- statements of one's own build on one another
+		if r.routine = 'sql' and (r.params -> 'continue') is distinct from 'true' then
+			select x.* into gone
+			from maintsched.run_action x
+			where x.run_id = r.run_id and x.seq < a.seq
+			and (x.state = 'failed' or x.skip_reason not in ('not_needed', 'pointless'))
+			order by x.seq
+			limit 1;
+			if found then
+				update maintsched.run_action x
+				set state = 'skipped', skip_reason = 'cancelled', finished_at = at,
+					message = format('%s was not done', gone.target)
+				where x.run_id = r.run_id and x.state = 'planned';
+				return;
+			end if;
+		end if;
 		-- blackouts, emergency windows and edits count from one action to the next
 		ends := null;
 		if not r.forced then
@@ -306,7 +353,7 @@ begin
 		exit when ends is null;
 		seconds := maintsched.estimate_seconds(r.routine, a.target, a.command, a.estimated_seconds,
 			case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end);
-		exit when ends >= at + make_interval(secs => coalesce(seconds, 0)::double precision) and ends > at;
+		exit when ends >= at + make_interval(secs => least(coalesce(seconds, 0), 1000000000)::double precision) and ends > at;
 		perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'no_time', null,
 			case when ends <= at then 'the window is at its end'
 				when seconds is not null then format('expected to take %s s, and %s s are left',

@@ -208,6 +208,7 @@ begin
 	select count(*) filter (where a.state = 'done') as done,
 		count(*) filter (where a.state = 'failed') as failed,
 		count(*) filter (where a.skip_reason not in ('not_needed', 'pointless')) as left_over,
+		count(*) filter (where a.skip_reason not in ('not_needed', 'pointless', 'cancelled')) as resumable,
 		count(*) filter (where a.skip_reason = 'no_time') as no_time,
 		coalesce(bool_or(a.state = 'failed' and maintsched.is_worth_retrying(a.sqlstate)), false) as retryable,
 		count(*) filter (where a.skip_reason in ('yielded', 'lock_timeout', 'no_space')) as in_the_way
@@ -250,7 +251,7 @@ begin
 			retry_at := case when until is null or retry_at < until then retry_at end;
 		end if;
 		failed := failed and retry_at is null;
-		if retry_at is null and (n.left_over > 0 or stopped) and state <> 'interrupted' then
+		if retry_at is null and (n.resumable > 0 or stopped) and state <> 'interrupted' then
 			retry_at := case
 				when stop_reason = 'window_closed' then greatest(r.window_closes_at, at)
 				else at + maintsched.retry_delay((
@@ -275,7 +276,7 @@ begin
 
 	for x in
 		select w.occurrence_id from maintsched.run_occurrence w
-		where w.run_id = r.run_id order by w.occurrence_id
+		where w.run_id = r.run_id and w.settled_at is null order by w.occurrence_id
 	loop
 		if state = 'succeeded' then
 			perform maintsched.complete_by_run(r, x.occurrence_id, 'pass', null);
@@ -325,6 +326,8 @@ begin
 		where w.settled_at is null and o.closes_at <= maintsched.clock()
 		and u.finished_at is not null and u.simulated = maintsched.clock_simulated()
 		order by w.occurrence_id
+		-- who works on it will not keep the others
+		for no key update of o skip locked
 	loop
 		select u.* into r from maintsched.run u where u.run_id = x.run_id;
 		perform maintsched.complete_by_run(r, x.occurrence_id, 'partial', format('%s (%s); it closed before the rest was done',

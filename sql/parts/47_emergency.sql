@@ -371,7 +371,7 @@ begin
 	raise notice 'emergency window % is open until %', id, maintsched.start_text(ends, zone)
 		using detail = format('Opened %s and %s, which another role has to review.',
 			maintsched.occurrence_text(communication), maintsched.occurrence_text(review)),
-		hint = format('When it is over: select maintsched.close_emergency_window(%s, summary);', id);
+		hint = format('Every class of change runs in it, also what the calendar has due: to hold that, pause it. When it is over: select maintsched.close_emergency_window(%s, summary);', id);
 	return id;
 end
 $$;

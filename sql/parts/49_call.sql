@@ -226,8 +226,8 @@ $$;
 comment on function maintsched.need_work_allowed() is
 'Internal: Raises object_not_in_prerequisite_state (55000) in a copy, on a standby and while all is paused.';
 
-create function maintsched.run_routine(
-	routine text, params jsonb default '{}', force boolean default false, reason text default null)
+create function maintsched.queue_routine(
+	caller oid, routine text, params jsonb, force boolean, reason text)
 returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -242,7 +242,7 @@ begin
 	perform maintsched.check_params(k.name, params);
 	r.routine := k.name;
 	r.params := maintsched.routine_params(k.name, params);
-	r.run_as := maintsched.acting_role();
+	r.run_as := maintsched.caller_role();
 	r.change_class := k.change_class;
 	r.requested_by := session_user;
 	r.reason := reason;
@@ -259,6 +259,18 @@ begin
 	perform maintsched.start_work();
 	return r.run_id;
 end
+$$;
+
+comment on function maintsched.queue_routine(oid, text, jsonb, boolean, text) is
+'Internal: run_routine(), as the owner.';
+
+create function maintsched.run_routine(
+	routine text, params jsonb default '{}', force boolean default false, reason text default null)
+returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	select maintsched.queue_routine(maintsched.note_caller(), routine, params, force, reason)
 $$;
 
 comment on function maintsched.run_routine(text, jsonb, boolean, text) is
@@ -290,8 +302,19 @@ begin
 			hint = 'People do it: select maintsched.complete_open_task(calendar, task);';
 	end if;
 	select x.run_id into active
-	from maintsched.run x where x.task_id = id and x.state in ('queued', 'running');
-	if found then
+	from maintsched.run x
+	where x.state in ('queued', 'running')
+	and (x.task_id = id or exists (
+		select from maintsched.run_occurrence w
+		join maintsched.occurrence o using (occurrence_id)
+		where w.run_id = x.run_id and o.task_id = id))
+	limit 1;
+	if id = any (maintsched.paused_tasks()) then
+		raise exception using
+			errcode = 'object_not_in_prerequisite_state',
+			message = format('task "%s" is paused', t.name),
+			hint = 'The view pauses says why. To go on: select maintsched.resume(scope);';
+	elsif active is not null then
 		raise exception using
 			errcode = 'object_in_use',
 			message = format('run %s of task "%s" is queued or running', active, t.name),

@@ -15,6 +15,7 @@ begin atomic
 		('sql', 'statement', 'text'),
 		('sql', 'statements', 'statements'),
 		('sql', 'timeout', 'time'),
+		('sql', 'continue', 'boolean'),
 		('sql', 'lock_timeout', 'time'),
 		('analyze', 'include', 'patterns'),
 		('analyze', 'exclude', 'patterns'),
@@ -76,6 +77,8 @@ begin
 			exception when data_exception then
 				return 'must be a size, such as "2 GB"';
 			end;
+		when 'boolean' then
+			return case when kind <> 'boolean' then 'must be true or false' end;
 		when 'count' then
 			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,6}$'
 				then 'must be a whole number from 0 to 999999' end;

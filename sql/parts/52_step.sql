@@ -62,7 +62,7 @@ begin
 	return query
 	select r.run_as_oid, count(*), (array_agg(r.run_id order by r.not_before, r.run_id))[1]
 	from maintsched.run r
-	where r.state = 'queued'
+	where r.state = 'queued' and r.run_as_oid is not null
 	and r.not_before - coalesce(r.clock_offset, interval '0') <= clock_timestamp() + lead
 	and ((select not exists (select from maintsched.pause_change)) or not maintsched.is_held(r))
 	group by r.run_as_oid
@@ -275,10 +275,10 @@ as $$
 		union all
 		-- what could be queued now and was not waits for somebody: look again in a while
 		select coalesce(t.change_class, k.change_class), min(greatest(o.retry_at, at))
-		from maintsched.runnable_occurrences('infinity') o
+		from maintsched.runnable_occurrences(at, 'infinity') o
 		join maintsched.task t using (task_id)
 		join maintsched.routine k on k.name = t.routine
-		where o.opens_at <= at and t.task_id <> all (maintsched.paused_tasks())
+		where t.task_id <> all (maintsched.paused_tasks())
 		group by 1) c
 	cross join lateral (
 		select maintsched.next_run(c.class, greatest(c.opens_at, at)) as starts_at) n

@@ -238,12 +238,23 @@ begin
 		from ahead a
 		join maintsched.occurrence_fact f on f.occurrence_id = a.occurrence_id and f.with_simulated
 		where f.status in ('scheduled', 'due', 'overdue', 'failed', 'inconclusive')
+		-- what waits for people is not run
+		and not exists (
+			select
+			from (
+				select r.state, r.retry_at
+				from maintsched.run_occurrence x
+				join maintsched.run r using (run_id)
+				where x.occurrence_id = a.occurrence_id
+				and (maintsched.clock_simulated() or not r.simulated)
+				order by r.run_id desc
+				limit 1) l
+			where l.state not in ('queued', 'running') and l.retry_at is null)
 		union
 		-- what ran in it was its work, too
-		select coalesce(t.title, x.description)
+		select coalesce(t.title, r.routine)
 		from maintsched.run r
 		left join maintsched.task t on t.task_id = r.task_id
-		left join maintsched.routine x on x.name = r.routine
 		where r.started_at >= opens_at and r.started_at < least(closes_at, maintsched.clock() + interval '1 microsecond')
 		and (r.change_class = window_work.change_class or (window_work.change_class = 'major' and r.change_class = 'minor'))
 		and (maintsched.clock_simulated() or not r.simulated)

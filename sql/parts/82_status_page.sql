@@ -11,16 +11,19 @@ as $$
 declare
 	r record;
 begin
-	select x.*, t.calendar, t.teams, coalesce(t.title, k.description, x.routine) as title,
+	select x.*, t.calendar, t.teams, coalesce(t.title, x.routine) as title,
 		coalesce(t.timezone, c.timezone, 'UTC') as zone,
 		(select min(o.occurrence_id) from maintsched.run_occurrence o where o.run_id = x.run_id) as occurrence_id,
+		maintsched.next_run(x.change_class, x.retry_at) as next_at,
+		(select min(o.closes_at)
+		from maintsched.run_occurrence w join maintsched.occurrence o using (occurrence_id)
+		where w.run_id = x.run_id) as closes_at,
 		(select count(*) from maintsched.run_action a where a.run_id = x.run_id) as actions,
 		(select count(*) from maintsched.run_action a where a.run_id = x.run_id and a.state = 'done') as done
 	into r
 	from maintsched.run x
 	left join maintsched.task t on t.task_id = x.task_id
 	left join maintsched.calendar c on c.name = t.calendar
-	left join maintsched.routine k on k.name = x.routine
 	where x.run_id = notice_run.run_id and x.state in ('failed', 'partial', 'interrupted');
 	if not found then
 		return;
@@ -35,7 +38,11 @@ begin
 				maintsched.start_text(coalesce(r.finished_at, maintsched.clock()), r.zone), r.done, r.actions,
 				', ' || replace(nullif(r.stop_reason, 'completed'), '_', ' ')),
 			rtrim(r.message, '.') || '.',
-			'It goes on at ' || maintsched.start_text(r.retry_at, r.zone) || '.'),
+			case
+				when r.retry_at is null then null
+				when r.next_at is null or r.next_at >= r.closes_at then 'No window for the rest is left before it closes.'
+				else 'It goes on at ' || maintsched.start_text(r.next_at, r.zone) || '.'
+			end),
 		occurrence_id => r.occurrence_id, run_id => r.run_id)
 	from (
 		select distinct m from unnest(coalesce(r.teams, array[null::text])) m) x(team);

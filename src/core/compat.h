@@ -101,6 +101,20 @@
 #define compat_is_database_owner(database, role) pg_database_ownercheck((database), (role))
 #endif
 
+/* a limit for the transaction, since 17 */
+#if PG_VERSION_NUM >= 170000
+#define compat_no_transaction_timeout(set) set("transaction_timeout", "0")
+#else
+#define compat_no_transaction_timeout(set) ((void) 0)
+#endif
+
+/* temporary replication slots of this session; synced ones apart since 17 */
+#if PG_VERSION_NUM >= 170000
+#define compat_replication_slot_cleanup() ReplicationSlotCleanup(false)
+#else
+#define compat_replication_slot_cleanup() ReplicationSlotCleanup()
+#endif
+
 /* a database that is dropped, renamed or moved ends our workers itself */
 #if PG_VERSION_NUM >= 190000
 #define COMPAT_BGWORKER_INTERRUPTIBLE BGWORKER_INTERRUPTIBLE

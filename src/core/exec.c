@@ -52,6 +52,12 @@
 /* how long our own statements wait for a lock */
 const char *exec_lock_timeout = "0";
 
+/* true within exec_begin() and exec_commit() */
+bool		exec_recording = false;
+
+/* false in a process that runs no user code: a cancel request is for a step */
+bool		exec_hold_cancel = true;
+
 static Oid	saved_user;
 static int	saved_context;
 
@@ -140,7 +146,9 @@ exec_begin(void)
 	Oid			owner;
 
 	saved_holdoff = QueryCancelHoldoffCount;
-	HOLD_CANCEL_INTERRUPTS();
+	if (exec_hold_cancel)
+		HOLD_CANCEL_INTERRUPTS();
+	exec_recording = true;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	XactReadOnly = false;
@@ -151,6 +159,7 @@ exec_begin(void)
 	{
 		CommitTransactionCommand();
 		QueryCancelHoldoffCount = saved_holdoff;
+		exec_recording = false;
 		MemoryContextSwitchTo(context);
 		return false;
 	}
@@ -165,6 +174,8 @@ exec_begin(void)
 	set_local("intervalstyle", "postgres");
 	set_local("datestyle", "ISO, MDY");
 	set_local("timezone", "UTC");
+	set_local("exit_on_error", "off");
+	compat_no_transaction_timeout(set_local);
 
 	/*
 	 * a superuser's statement may have set it; what is recorded is not to
@@ -190,6 +201,7 @@ exec_commit(void)
 	SetUserIdAndSecContext(saved_user, saved_context);
 	CommitTransactionCommand();
 	QueryCancelHoldoffCount = saved_holdoff;
+	exec_recording = false;
 	MemoryContextSwitchTo(context);
 }
 
@@ -199,6 +211,7 @@ exec_commit(void)
 void
 exec_begin_user(bool read_only)
 {
+	exec_recording = false;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	if (read_only)
@@ -286,6 +299,7 @@ exec_utility(const char *command)
 	List	   *statements;
 	ListCell   *cell;
 
+	exec_recording = false;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 

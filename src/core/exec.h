@@ -13,6 +13,8 @@
 #include "executor/spi.h"
 
 extern const char *exec_lock_timeout;
+extern bool exec_recording;
+extern bool exec_hold_cancel;
 
 /* transactions of the extension itself, as its owner */
 extern bool exec_begin(void);

@@ -23,15 +23,18 @@
 #include "commands/async.h"
 #include "commands/prepare.h"
 #include "commands/sequence.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "replication/slot.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -41,11 +44,19 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "core/compat.h"
+#include "core/condition.h"
 #include "core/exec.h"
 #include "scheduler/action.h"
 
 /* of the run under way; reset when it is over */
+/* bytes of a message that are kept */
+#define MAX_MESSAGE 1000
+
 MemoryContext run_context;
+
+/* whether its commands come with the extension, so that their errors' texts do */
+bool		action_keep_messages = false;
 
 char	   *
 action_text(int column)
@@ -53,6 +64,35 @@ action_text(int column)
 	char	   *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
 
 	return value ? MemoryContextStrdup(run_context, value) : NULL;
+}
+
+/*
+ * What is stored of an error: its message where the command is built in or
+ * was refused by us, else its condition and the objects that it names.  Texts
+ * of user code and details may hold anybody's data.
+ */
+static char *
+describe_error(const ErrorData *error)
+{
+	StringInfoData text;
+
+	if (action_keep_messages || (error->funcname != NULL && strcmp(error->funcname, "check_statement") == 0))
+		return error->message == NULL ? pstrdup("unknown error") :
+			pnstrdup(error->message, pg_mbcliplen(error->message, strlen(error->message), MAX_MESSAGE));
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, condition_name(error->sqlerrcode));
+	if (error->table_name != NULL)
+		appendStringInfo(&text, ", table %s",
+						 quote_qualified_identifier(error->schema_name, error->table_name));
+	else if (error->datatype_name != NULL)
+		appendStringInfo(&text, ", type %s",
+						 quote_qualified_identifier(error->schema_name, error->datatype_name));
+	if (error->column_name != NULL)
+		appendStringInfo(&text, ", column %s", quote_identifier(error->column_name));
+	if (error->constraint_name != NULL)
+		appendStringInfo(&text, ", constraint %s", quote_identifier(error->constraint_name));
+	return text.data;
 }
 
 /*
@@ -69,15 +109,19 @@ note_error(Outcome *outcome)
 	error = CopyErrorData();
 	EmitErrorReport();
 	AbortCurrentTransaction();
-	FlushErrorState();
+	/* the rest of what PostgresMain() does after an error */
+	PortalErrorCleanup();
+	if (MyReplicationSlot != NULL)
+		ReplicationSlotRelease();
+	compat_replication_slot_cleanup();
+	jit_reset_after_error();
 	MemoryContextSwitchTo(run_context);
+	FlushErrorState();
 	QueryCancelPending = false;
 
 	outcome->failed = true;
 	strlcpy(outcome->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(outcome->sqlstate));
-	outcome->message = error->detail
-		? psprintf("%s (%s)", error->message, error->detail)
-		: pstrdup(error->message ? error->message : "unknown error");
+	outcome->message = describe_error(error);
 	RESUME_INTERRUPTS();
 }
 

@@ -31,6 +31,7 @@
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 
@@ -81,8 +82,8 @@ database_of(Node *statement)
 static bool
 is_allowed(Node *statement, Oid database)
 {
-	if (IsA(statement, CreatedbStmt))
-		return have_createdb_privilege();
+	if (IsA(statement, CreatedbStmt) && !have_createdb_privilege())
+		return false;
 	return compat_is_database_owner(database, GetUserId());
 }
 
@@ -115,6 +116,12 @@ release_at_end(XactEvent event, void *arg)
 	}
 }
 
+static void
+release_at_exit(int code, Datum arg)
+{
+	release_at_end(XACT_EVENT_ABORT, NULL);
+}
+
 /*
  * Keep workers out of this database until the end of the transaction.
  */
@@ -128,10 +135,21 @@ hold_this_database(void)
 	if (!registered)
 	{
 		RegisterXactCallback(release_at_end, NULL);
+		before_shmem_exit(release_at_exit, (Datum) 0);
 		registered = true;
 	}
 	held_database = MyDatabaseId;
 	workers_hold(MyDatabaseId);
+}
+
+/*
+ * The command has ended, or the process does.
+ */
+static void
+release_command(int code, Datum database)
+{
+	if (OidIsValid(DatumGetObjectId(database)))
+		workers_release(DatumGetObjectId(database));
 }
 
 static void
@@ -149,18 +167,14 @@ hold_and_process(PlannedStmt *pstmt, const char *query_string, bool read_only_tr
 
 	if (changes_extension(pstmt->utilityStmt) && superuser())
 		hold_this_database();
-	PG_TRY();
+	PG_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
 	{
 		if (OidIsValid(database))
 			workers_hold(database);
 		process(pstmt, query_string, read_only_tree, context, params, environment, dest, completion);
 	}
-	PG_FINALLY();
-	{
-		if (OidIsValid(database))
-			workers_release(database);
-	}
-	PG_END_TRY();
+	PG_END_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
+	release_command(0, ObjectIdGetDatum(database));
 
 	if (databases)
 		wake_databases_at_commit();

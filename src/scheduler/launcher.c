@@ -143,7 +143,7 @@ scan_databases(TimestampTz now)
 	{
 		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (form->datallowconn && !form->datistemplate)
+		if (form->datallowconn && !form->datistemplate && form->datconnlimit != -2)
 			remember(form->oid, now)->seen = true;
 	}
 	table_endscan(scan);
@@ -155,6 +155,17 @@ scan_databases(TimestampTz now)
 	while ((database = hash_seq_search(&status)) != NULL)
 		if (!database->seen)
 			forget(database);
+}
+
+static void
+wake_all(TimestampTz now)
+{
+	HASH_SEQ_STATUS status;
+	Database   *database;
+
+	hash_seq_init(&status, databases);
+	while ((database = hash_seq_search(&status)) != NULL)
+		database->next_event = Min(database->next_event, now);
 }
 
 /*
@@ -188,6 +199,8 @@ take_news(TimestampTz now)
 	}
 
 	n = wake_take_dirty(dirty, &rescan);
+	if (rescan)
+		wake_all(now);			/* there were more than fit */
 	for (int i = 0; i < n; i++)
 	{
 		Database   *database = hash_search(databases, &dirty[i], HASH_FIND, NULL);
@@ -198,17 +211,6 @@ take_news(TimestampTz now)
 			rescan = true;
 	}
 	return rescan;
-}
-
-static void
-wake_all(TimestampTz now)
-{
-	HASH_SEQ_STATUS status;
-	Database   *database;
-
-	hash_seq_init(&status, databases);
-	while ((database = hash_seq_search(&status)) != NULL)
-		database->next_event = Min(database->next_event, now);
 }
 
 /*

@@ -187,6 +187,7 @@ begin(int64 run_id, char **plan, Datum *params)
 		MemoryContext context = CurrentMemoryContext;
 
 		*plan = action_text(1);
+		action_keep_messages = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
 		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
 		MemoryContextSwitchTo(run_context);
 		*params = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
@@ -274,16 +275,16 @@ carry_out(int64 run_id)
  * The next queued run of this role; false: there is none.
  */
 static bool
-peek(Oid role, int64 *run_id, double *wait_ms, bool *simulated, int64 *clock_offset)
+peek(Oid role, int64 after, int64 *run_id, double *wait_ms, bool *simulated, int64 *clock_offset)
 {
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(role)};
-	char	   *sql = psprintf("select * from maintsched.peek_run($1, '%d ms')", WORKERS_LEAD_MS);
+	Oid			types[2] = {OIDOID, INT8OID};
+	Datum		values[2] = {ObjectIdGetDatum(role), Int64GetDatum(after)};
+	char	   *sql = psprintf("select * from maintsched.peek_run($1, $2, '%d ms')", WORKERS_LEAD_MS);
 	bool		found;
 	bool		isnull;
 
 	begin_record();
-	found = exec_query(sql, 1, types, values, NULL) > 0;
+	found = exec_query(sql, 2, types, values, NULL) > 0;
 	if (found)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];
@@ -357,6 +358,8 @@ maintsched_runner_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
+	if (!OidIsValid(start.role))
+		proc_exit(1);			/* that would be the bootstrap superuser */
 	BackgroundWorkerInitializeConnectionByOid(start.database, start.role, 0);
 	if (!workers_register(start.database, WORKER_RUNNER))
 		proc_exit(1);
@@ -373,11 +376,16 @@ maintsched_runner_main(Datum arg)
 		bool		simulated;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!peek(start.role, &run_id, &wait_ms, &simulated, &clock_offset) || run_id == refused)
+		if (!peek(start.role, refused, &run_id, &wait_ms, &simulated, &clock_offset))
 			break;
 		wait_for_start(wait_ms);
 		if (simulated)
+		{
 			clock_set_offset(clock_offset);
+			/* parallel workers would have another clock */
+			SetConfigOption("max_parallel_workers_per_gather", "0", PGC_USERSET, PGC_S_SESSION);
+		}
+		/* another runner has it, or it waits on: the next one then */
 		if (!carry_out(run_id))
 			refused = run_id;
 		reset_session();

@@ -5,6 +5,15 @@
 set datestyle = 'ISO, MDY';
 begin;
 
+-- CREATE EXTENSION does not check the bodies of functions
+select count(*) > 100 as checked
+from (
+	select case l.lanname when 'plpgsql' then plpgsql_validator(p.oid) else fmgr_sql_validator(p.oid) end
+	from pg_proc p
+	join pg_language l on l.oid = p.prolang
+	where p.pronamespace = 'maintsched'::regnamespace and l.lanname in ('plpgsql', 'sql')
+	offset 0) x;
+
 create temporary view member as
 select d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) as what
 from pg_depend d

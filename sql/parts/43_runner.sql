@@ -54,7 +54,7 @@ comment on function maintsched.peek_run(oid, bigint, interval) is
 'Internal: The next queued run of a role with a key beyond after, and in how many milliseconds it may start.';
 
 create function maintsched.begin_run(run_id bigint, pid integer, backend_start timestamptz)
-returns table (plan text, params jsonb, keep_messages boolean)
+returns table (plan text, params jsonb, keep_plan_messages boolean, keep_messages boolean)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -135,7 +135,7 @@ begin
 		perform maintsched.change_begun(r.run_id);
 	end if;
 	return query
-	select k.plan, r.params, k.built_in and k.name not in ('sql', 'analyze')
+	select k.plan, r.params, k.built_in, k.built_in and k.name not in ('sql', 'analyze')
 	from maintsched.routine k
 	where k.name = r.routine;
 end

@@ -55,8 +55,14 @@
 
 MemoryContext run_context;
 
-/* whether its commands come with the extension, so that their errors' texts do */
+/*
+ * whether its plan function, and its commands, come with the extension, so
+ * that their errors' texts do
+ */
+bool		action_keep_plan_messages = false;
 bool		action_keep_messages = false;
+
+static bool planning = false;
 
 char	   *
 action_text(int column)
@@ -76,7 +82,9 @@ describe_error(const ErrorData *error)
 {
 	StringInfoData text;
 
-	if (action_keep_messages || (error->funcname != NULL && strcmp(error->funcname, "check_statement") == 0))
+	if ((planning ? action_keep_plan_messages : action_keep_messages) ||
+		(error->funcname != NULL &&
+		 (strcmp(error->funcname, "check_statement") == 0 || strcmp(error->funcname, "ask_plan") == 0)))
 		return error->message == NULL ? pstrdup("unknown error") :
 			pnstrdup(error->message, pg_mbcliplen(error->message, strlen(error->message), MAX_MESSAGE));
 
@@ -169,6 +177,7 @@ ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome)
 
 	memset(outcome, 0, sizeof(*outcome));
 	pgstat_report_activity(STATE_RUNNING, sql);
+	planning = true;
 	PG_TRY();
 	{
 		bool		isnull;
@@ -195,6 +204,7 @@ ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome)
 		note_error(outcome);
 	}
 	PG_END_TRY();
+	planning = false;
 	MemoryContextSwitchTo(run_context);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }

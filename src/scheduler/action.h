@@ -32,6 +32,7 @@ typedef struct Action
 
 /* of the run under way; reset when it is over */
 extern MemoryContext run_context;
+extern bool action_keep_plan_messages;
 extern bool action_keep_messages;
 
 extern char *action_text(int column);

@@ -187,7 +187,8 @@ begin(int64 run_id, char **plan, Datum *params)
 		MemoryContext context = CurrentMemoryContext;
 
 		*plan = action_text(1);
-		action_keep_messages = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+		action_keep_plan_messages = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+		action_keep_messages = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &isnull));
 		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
 		MemoryContextSwitchTo(run_context);
 		*params = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));

@@ -321,7 +321,7 @@ sub is_yielded
 	my ($task, $statement, $blocked) = @_;
 	$node->safe_psql('yield', 'truncate work');
 	nap('yield', 60);
-	add_task('yield', $task, 'none', qq({"statements": [{"name": "hold", "statement": "select public.hold('$statement')"},
+	add_task('yield', $task, 'none', qq({"continue": true, "statements": [{"name": "hold", "statement": "select public.hold('$statement')"},
 		{"name": "after", "statement": "insert into public.work values ('after')"}]}));
 	wait_for($node, 'yield', qq{
 		select count(*) = 1 from maintsched.running r join maintsched.run using (run_id)
@@ -469,7 +469,7 @@ $node->safe_psql('fit', q{
 	insert into maintsched.run_action (run_id, seq, target, command, state, started_at, finished_at)
 	select run_id, 1, 'slow', $$select public.sleep_and_note('slow')$$, 'done', started_at, finished_at from maintsched.run});
 add_window('fit', 'narrow', 'minor', 0, 60);
-add_task('fit', 'fit', 'minor', q({"statements": [{"name": "slow", "statement": "select public.sleep_and_note('slow')"},
+add_task('fit', 'fit', 'minor', q({"continue": true, "statements": [{"name": "slow", "statement": "select public.sleep_and_note('slow')"},
 	{"name": "quick", "statement": "select public.sleep_and_note('quick')"}]}));
 has_state($node, 'fit', 'fit', 'partial', 'a run with an action that does not fit');
 is(run_of($node, 'fit', 'fit'), 'partial/window_closed', 'says that the window was too short');

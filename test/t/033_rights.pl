@@ -72,11 +72,24 @@ sub statements
 	  . join(', ', map { quoted($_) . '::text' } @_) . '))';
 }
 
+# The same, where those after a failed one are carried out, too.
+sub going_on
+{
+	return statements(@_) . q( || '{"continue": true}'::jsonb);
+}
+
 # A run of statements that a manager asks for, as itself.
 sub own_run
 {
 	my ($role, @statements) = @_;
 	return said($role, "select maintsched.run_routine('sql', " . statements(@statements) . ')');
+}
+
+# The errors that background processes have logged since an offset.
+sub logged
+{
+	my ($offset) = @_;
+	return map { s/ at character \d+$//r } slurp_file($node->logfile, $offset) =~ /\[\d+\] ERROR:  (.*)$/mg;
 }
 
 # A task that the superuser gives a role, and whose time comes with the next
@@ -127,7 +140,13 @@ sub run_of
 sub task_run
 {
 	my ($role, @statements) = @_;
-	my $name = add_task_of($role, 'sql', statements(@statements));
+	return task_run_with($role, statements(@statements));
+}
+
+sub task_run_with
+{
+	my ($role, $params) = @_;
+	my $name = add_task_of($role, 'sql', $params);
 	tick();
 	return run_of($name);
 }
@@ -404,9 +423,11 @@ is(witnessed(), 'by_boss boss boss', 'with theirs');
 			insert into public.witness (what) values ('planned');
 		end $$;
 		select maintsched.add_routine('writes', 'alice.writes', 'Writes')});
+	my $offset = -s $node->logfile;
 	my $run = said('alice', q{select maintsched.run_routine('writes')});
 	is(ended($run), 'failed error', 'a plan function that writes');
-	like(boss("select message from maintsched.run_history where run_id = $run"),
+	is(boss("select message from maintsched.run_history where run_id = $run"), 'active_sql_transaction', 'with its condition');
+	like(join("\n", logged($offset)),
 		qr/^(?:cannot set transaction read-write mode inside a read-only transaction|transaction read-write mode must be set before any query)$/, 'is refused');
 	is(witnessed(), '', 'and nothing is written');
 }
@@ -477,56 +498,232 @@ boss(q{update maintsched.task set enabled = false where calendar in ('smartmed',
 # --- run_as is the session user of the runner ---
 
 boss('create table plain.own (i int); alter table plain.own owner to plain; insert into plain.own values (1)');
-my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what"; };
+# What is stored of an error in a statement is its condition; its text is in the
+# server's log.
+my $denied = sub { my ($what) = @_; return "42501 permission denied $what"; };
 {
 	my $launcher = boss(q{select pid from pg_stat_activity where backend_type = 'maintsched launcher'});
 	my @attacks = (
-		[ "$witness ('first')", 'done' ],
-		[ 'reset role', 'done' ],
-		[ 'set role none', 'done' ],
-		[ 'set session authorization default', 'done' ],
-		[ 'reset session authorization', 'done' ],
-		[ "$witness ('after reset')", 'done' ],
-		[ 'set session authorization boss', qr/^failed 42501 permission denied to set session authorization/ ],
-		[ 'set role boss', 'failed 42501 permission denied to set role "boss"' ],
-		[ 'set role alice', 'failed 42501 permission denied to set role "alice"' ],
-		[ q{select set_config('role', 'boss', false)}, 'failed 42501 permission denied to set role "boss"' ],
-		[ q{select set_config('session_authorization', 'boss', false)}, qr/^failed 42501 permission denied to set session authorization/ ],
-		[ 'alter role plain superuser', qr/^failed 42501 (?:must be superuser to alter superuser roles or change superuser attribute|permission denied to alter role)/ ],
+		[ "$witness ('first')" ],
+		[ 'reset role' ],
+		[ 'set role none' ],
+		[ 'set session authorization default' ],
+		[ 'reset session authorization' ],
+		[ "$witness ('after reset')" ],
+		[ 'set session authorization boss', qr/^42501 permission denied to set session authorization/ ],
+		[ 'set role boss', '42501 permission denied to set role "boss"' ],
+		[ 'set role alice', '42501 permission denied to set role "alice"' ],
+		[ q{select set_config('role', 'boss', false)}, '42501 permission denied to set role "boss"' ],
+		[ q{select set_config('session_authorization', 'boss', false)}, qr/^42501 permission denied to set session authorization/ ],
+		[ 'alter role plain superuser', qr/^42501 (?:must be superuser to alter superuser roles or change superuser attribute|permission denied to alter role)/ ],
 		[ q{update maintsched.run_action set state = 'done', sqlstate = null}, $denied->('for table run_action') ],
 		[ q{update maintsched.run set run_as = 'boss'}, $denied->('for table run') ],
 		[ q{insert into maintsched.completion (occurrence_id, outcome) values (1, 'pass')}, $denied->('for table completion') ],
 		[ q{update maintsched.occurrence set closed_at = now()}, $denied->('for table occurrence') ],
 		[ q{delete from maintsched.run_action}, $denied->('for table run_action') ],
 		[ q{truncate maintsched.run}, $denied->('for table run') ],
-		[ q{alter table maintsched.run disable trigger all}, 'failed 42501 must be owner of table run' ],
+		[ q{alter table maintsched.run disable trigger all}, '42501 must be owner of table run' ],
 		[ q{do $$ begin lock table maintsched.run in access exclusive mode; end $$}, $denied->('for table run') ],
 		[ q{select 1 from maintsched.run for update}, $denied->('for table run') ],
 		[ q{select maintsched.finish_run(1, 'done')}, $denied->('for function finish_run') ],
 		[ q{select maintsched.set_clock_offset(0)}, $denied->('for function set_clock_offset') ],
 		[ q{select maintsched.run_routine('sql', '{"statement": "select 1"}')}, $denied->('for function run_routine') ],
 		[ q{select maintsched.cancel_run(1)}, $denied->('for function cancel_run') ],
-		[ q{alter extension maintsched update}, 'failed 42501 must be owner of extension maintsched' ],
-		[ q{drop extension maintsched}, 'failed 42501 must be owner of extension maintsched' ],
-		[ q{set maintsched.now = '2040-01-01'}, 'failed 42501 permission denied to set parameter "maintsched.now"' ],
-		[ q{set session_replication_role = 'replica'}, 'failed 42501 permission denied to set parameter "session_replication_role"' ],
+		[ q{alter extension maintsched update}, '42501 must be owner of extension maintsched' ],
+		[ q{drop extension maintsched}, '42501 must be owner of extension maintsched' ],
+		[ q{set maintsched.now = '2040-01-01'}, '42501 permission denied to set parameter "maintsched.now"' ],
+		[ q{set session_replication_role = 'replica'}, '42501 permission denied to set parameter "session_replication_role"' ],
 		[ "select pg_terminate_backend($launcher)",
-			qr/^failed 42501 (?:must be a superuser|permission denied) to terminate/ ],
-		[ 'commit', 'failed 0A000 transaction control statements are not allowed in an action' ],
-		[ "$witness ('x'); commit", 'failed 0A000 transaction control statements are not allowed in an action' ],
-		[ "do \$\$ begin reset role; commit; perform set_config('role', 'none', false); insert into public.witness (what) values ('do'); end \$\$", 'done' ],
-		[ "$witness ('last')", 'done' ]);
-	my $run = task_run('plain', map { $_->[0] } @attacks);
+			qr/^42501 (?:must be a superuser|permission denied) to terminate/ ],
+		[ 'commit', '0A000 transaction control statements are not allowed in an action' ],
+		[ "$witness ('x'); commit", '0A000 transaction control statements are not allowed in an action' ],
+		[ "do \$\$ begin reset role; commit; perform set_config('role', 'none', false); insert into public.witness (what) values ('do'); end \$\$" ],
+		[ "$witness ('last')" ]);
+	my $offset = -s $node->logfile;
+	my $run = task_run_with('plain', going_on(map { $_->[0] } @attacks));
 	is(ended($run), 'partial error', 'statements of a plain role, with attacks among them');
 	my @got = split /\n/, actions($run);
+	my @logged = logged($offset);
 	foreach my $attack (@attacks)
 	{
 		my ($statement, $expected) = @$attack;
 		my $got = shift @got;
-		ref $expected ? like($got, $expected, $statement) : is($got, $expected, $statement);
+		if (!defined $expected)
+		{
+			is($got, 'done', $statement);
+			next;
+		}
+		my $error = shift @logged // 'none';
+		my ($sqlstate) = $expected =~ /(42501|0A000)/;
+		# what we refuse ourselves says so
+		is($got, $sqlstate eq '42501' ? 'failed 42501 insufficient_privilege' : "failed $expected", $statement);
+		ref $expected ? like("$sqlstate $error", $expected, 'the log says why') : is("$sqlstate $error", $expected, 'the log says why');
 	}
+	is_deeply(\@logged, [], 'nothing else is in the log');
 	is(witnessed(), join("\n", map { "$_ plain plain" } ('first', 'after reset', 'do', 'last')),
 		'what it could do it did as itself');
+	$run = task_run('plain', "$witness ('before')", 'set role boss', "$witness ('after')", 'select 1');
+	is(ended($run), 'partial error', 'where nothing else is asked for');
+	is(actions($run), join("\n", 'done', 'failed 42501 insufficient_privilege', ('skipped cancelled statement 2 was not done') x 2),
+		'what follows a refusal is not carried out');
+	is(witnessed(), 'before plain plain', 'not at all');
+}
+{
+	# what is stored of an error has no data of the statement's
+	boss(q{
+		create table plain.secrets (secret text primary key, positive int check (positive > 0));
+		insert into plain.secrets select 'secret-' || 4700 + 11, 1;
+		alter table plain.secrets owner to plain});
+	my $run = task_run_with('plain', going_on(
+			q{insert into plain.secrets select 'secret-' || 4700 + 11, 1},
+			q{insert into plain.secrets select 'secret-' || 4700 + 12, -4712},
+			q{select ('secret-' || 4700 + 11)::int},
+			q{do $$ begin raise exception 'secret-%', 4700 + 11 using detail = 'secret-' || 4711, hint = 'secret-' || 4711; end $$},
+			q{do $$ begin raise exception using errcode = 'MY001', message = 'secret-' || 4700 + 11, table = 'T', schema = 'S', column = 'c d'; end $$},
+			q{delete from maintsched.run}));
+	is(ended($run), 'failed error', 'errors with data in them');
+	is(actions($run), join("\n", 'failed 23505 unique_violation, table plain.secrets, constraint secrets_pkey',
+			'failed 23514 check_violation, table plain.secrets, constraint secrets_positive_check',
+			'failed 22P02 invalid_text_representation', 'failed P0001 raise_exception',
+			'failed MY001 MY001, table "S"."T", column "c d"', 'failed 42501 insufficient_privilege'), 'are stored without them');
+	is(boss("select count(*) from maintsched.run_action a where run_id = $run and to_jsonb(a)::text ~ 'secret-47'"), 0, 'nowhere');
+	$run = task_run('plain', q{do $$ begin raise exception using errcode = 'MY001', message = 'x', table = repeat('t', 1000000); end $$});
+	is(ended($run), 'failed error', 'a table with a name of a million letters');
+	TODO: {
+		local $TODO = 'names in an error are stored at any length';
+		cmp_ok(boss("select octet_length(message) from maintsched.run_action where run_id = $run"), '<=', 1000, 'is not stored');
+	}
+}
+
+# --- with whose rights a call counts: its effective caller's ---
+
+{
+	said('mallory', q{
+		create function mallory.lend(what text) returns text language plpgsql security definer as $$
+		declare
+			answer text;
+		begin
+			execute what into answer;
+			return answer;
+		end $$});
+	my $lend = sub { my ($what) = @_; return boss('select mallory.lend(' . quoted($what) . ')') =~ s/\n.*//sr; };
+	my $evil_run = sub {
+		my ($what) = @_;
+		return "'sql', jsonb_build_object('statement', " . quoted("$witness ('$what'); do \$\$ begin alter role mallory superuser; exception when insufficient_privilege then null; end \$\$") . ')';
+	};
+	my $run_as = sub { my ($run) = @_; return $node->safe_psql('postgres', "select run_as || ' ' || requested_by from maintsched.run where run_id = $run"); };
+	my $run = $lend->('select maintsched.run_routine(' . $evil_run->('lent') . ')');
+	is(ended($run), 'succeeded completed', "run_routine() in a manager's function that a superuser calls");
+	is($run_as->($run), 'mallory boss', 'has the rights of the manager');
+	is(witnessed(), 'lent mallory mallory', 'and no others');
+	$run = $lend->(q{select maintsched.queue_routine(case when maintsched.note_caller() > 0 then 'boss'::regrole end, } . $evil_run->('as another') . ', false, null)');
+	is(ended($run), 'succeeded completed', 'what run_routine() calls, with a superuser for the caller');
+	is($run_as->($run), 'mallory boss', 'has the same');
+	is(witnessed(), 'as another mallory mallory', 'and no others');
+	my $only = 'ERROR:  this function is called by others of the extension only';
+	my $alone = q{select maintsched.queue_routine('boss'::regrole, } . $evil_run->('alone') . ', false, null)';
+	is($lend->($alone), $only, 'without a caller it is refused');
+	my $put = q{select maintsched.put_task('boss'::regrole, 'ops', 'put', 'FREQ=DAILY', null, array['All'], '2040-01-01', null, '1 day', null, null, 'sql', '{"statement": "select 1"}', '{}')};
+	is($lend->($put), $only, 'as is what add_task() calls');
+
+	# who was noted by a call that failed is not taken by the next one
+	my %failing = (
+		'no routine' => q{maintsched.run_routine('nothing')},
+		'wrong params' => q{maintsched.run_routine('sql', '{"statment": "select 1"}')},
+		'no calendar' => q{maintsched.add_task('nothing', 'x', 'FREQ=DAILY')},
+		'no rule' => q{maintsched.add_task('ops', 'x', 'FREQ=NEVER')},
+		'a name twice' => q{maintsched.add_task('ops', 'boss-task', 'FREQ=DAILY')},
+		'the note alone' => q{maintsched.note_caller(), 1 / (maintsched.note_caller()::bigint * 0)});
+	TODO: {
+		local $TODO = 'a caller that was noted by a call that failed is taken by the next one';
+		foreach my $failing (sort keys %failing)
+		{
+			foreach my $direct ($alone, $put)
+			{
+				my $said = boss("\\set ON_ERROR_STOP 0\nselect $failing{$failing};\nselect mallory.lend(" . quoted($direct) . ')');
+				like($said, qr/\Q$only\E/, "a superuser's call fails ($failing), and then a manager's function is called: "
+					. ($direct eq $put ? 'put_task()' : 'queue_routine()'));
+			}
+		}
+		$node->poll_query_until('postgres', q{select not exists (select from maintsched.run where state in ('queued', 'running'))}) or die;
+		is(boss(q{select count(*) from maintsched.task where name = 'put'}), 0, 'no task has been put');
+		is(witnessed(), '', 'nothing was carried out');
+		is(boss(q{select rolsuper from pg_roles where rolname = 'mallory'}), 'f', 'mallory is no superuser');
+	}
+	boss(q{alter role mallory nosuperuser; update maintsched.task set enabled = false where name = 'put'});
+
+	like($lend->(q{select maintsched.add_task('ops', 'lent-task', 'FREQ=DAILY', starts_on => '2040-01-01', routine => 'sql', params => '{"statement": "select 1"}')}),
+		qr/^\d+$/, 'add_task() in such a function');
+	is(boss("$task 'lent-task'"), 'mallory|sql|select 1|t', 'adds a task of the manager');
+	is($lend->(q{update maintsched.task set params = '{"statement": "select 2"}' where name = 'lent-task' returning run_as}), 'mallory', 'an UPDATE of what runs');
+	is(boss("$task 'lent-task'"), 'mallory|sql|select 2|t', "makes it the manager's");
+	boss(q{update maintsched.task set enabled = false where name = 'boss-task'});
+	my $before = boss("$task 'boss-task'");
+	foreach my $set ("params = '$evil'", "run_as = 'mallory', params = '$evil'", "run_as = 'mallory'", "routine = null, kind = 'manual'", 'enabled = true')
+	{
+		is($lend->("update maintsched.task set $set where name = 'boss-task' returning run_as"), "ERROR:  $cannot", "a superuser's task: $set");
+	}
+	is($lend->(q{update maintsched.task set run_as = 'boss' where name = 'lent-task' returning run_as}), "ERROR:  $cannot", 'nor is one given to the superuser');
+	is(boss("$task 'boss-task'"), $before, 'it is as it was');
+	boss(q{update maintsched.task set enabled = true where name = 'boss-task'});
+
+	# documents, too
+	my $other = document('docs', [ 'an', '"routine":"analyze","params":{"include":["mallory"]}' ], [ 'cl', '"routine":"log_cleanup","params":{"max_age":"1 day"}' ]);
+	my $docs = q{select string_agg(concat_ws(' ', name, enabled, run_as, params), ', ' order by name) from maintsched.task where calendar = 'docs'};
+	$before = boss($docs);
+	TODO: {
+		local $TODO = 'the outer role counts';
+		is($lend->("select maintsched.import_calendar($other)"), "ERROR:  $cannot", "a document of other params of a superuser's tasks");
+		is(boss($docs), $before, 'changes nothing');
+		$lend->('select maintsched.import_calendar(' . document('lent', [ 'an', '"routine":"analyze","params":{"include":["mallory"]}' ]) . ')');
+		is(boss(q{select coalesce(string_agg(distinct run_as, ' '), 'mallory') from maintsched.task where calendar = 'lent'}), 'mallory', "a new one's tasks are the manager's, if any");
+		$lend->(q{select maintsched.install_calendar('smartmed', as_name => 'lent2')});
+		is(boss(q{select coalesce(string_agg(distinct run_as, ' '), 'mallory') from maintsched.task where calendar = 'lent2' and routine is not null}), 'mallory', 'as are those of a shipped one');
+		is($lend->(q{select maintsched.add_routine('lent', 'public.by_boss', 'Not mine')}), 'ERROR:  must be owner of function public.by_boss(jsonb)',
+			'add_routine() asks for the rights of the manager');
+	}
+	boss(q{update maintsched.task set enabled = false where calendar in ('lent', 'lent2') and enabled});
+}
+{
+	# maintenance that a superuser does calls the code of who owns the table
+	foreach my $call ([ 'run_routine', q{perform maintsched.run_routine('sql', '{"statement": "alter role mallory superuser"}')} ],
+		[ 'add_task', q{perform maintsched.add_task('ops', 'from-index', 'FREQ=DAILY', starts_on => '2040-01-01', routine => 'sql', params => '{"statement": "alter role mallory superuser"}')} ],
+		[ 'update', q{update maintsched.task set params = '{"statement": "alter role mallory superuser"}' where name = 'boss-task'} ])
+	{
+		my ($name, $does) = @$call;
+		is(said('mallory', qq{
+			create table mallory.trap_$name (i int);
+			create table mallory.armed_$name ();
+			create function mallory.act_$name() returns int language plpgsql as \$\$
+			begin
+				if to_regclass('mallory.armed_$name') is null then
+					$does;
+				end if;
+				return 1;
+			end \$\$;
+			create function mallory.lies_$name(i int) returns int language plpgsql immutable as \$\$
+			begin
+				return mallory.act_$name() + i;
+			end \$\$;
+			create index on mallory.trap_$name (mallory.lies_$name(i));
+			insert into mallory.trap_$name select generate_series(1, 10);
+			drop table mallory.armed_$name}), '', "an index whose function calls $name");
+		my $runs = boss('select count(*) from maintsched.run');
+		my $restricted = qr/^ERROR:  (?:cannot act for role "boss" within a security-restricted operation)/;
+		foreach my $command ('analyze', 'vacuum analyze', 'reindex table')
+		{
+			my $said = boss("\\set VERBOSITY sqlstate\n$command mallory.trap_$name");
+			is($said, 'ERROR:  42501', "a superuser's $command: refused");
+			like(boss("$command mallory.trap_$name"), $restricted, 'with the reason');
+		}
+		is(boss('select count(*) from maintsched.run'), $runs, 'nothing was queued');
+		my $run = boss("select maintsched.run_routine('sql', " . statements("analyze mallory.trap_$name") . ')');
+		is(ended($run), 'failed error', 'the same by a run of a superuser');
+		is(actions($run), 'failed 42501 insufficient_privilege', 'refused, too');
+		is(boss('select count(*) from maintsched.run'), $runs + 1, 'nothing else was queued');
+	}
+	is(boss(q{select count(*) from maintsched.task where name = 'from-index'}), 0, 'no task was added');
+	like(boss("$task 'boss-task'"), qr/^boss\|sql\|select \d\|t$/, 'none was changed');
 }
 
 # --- a superuser's statements are its own; bookkeeping is not moved by them ---
@@ -607,11 +804,13 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		for each row execute function plain.at_commit();
 		alter table plain.deferred owner to plain;
 		alter function plain.at_commit() owner to plain});
-	my $run = task_run('plain', 'insert into plain.deferred values (1)', 'insert into plain.deferred values (-1)',
-		'insert into plain.deferred values (-2); select 1', 'insert into plain.deferred values (2)');
+	my $offset = -s $node->logfile;
+	my $run = task_run_with('plain', going_on('insert into plain.deferred values (1)', 'insert into plain.deferred values (-1)',
+			'insert into plain.deferred values (-2); select 1', 'insert into plain.deferred values (2)'));
 	is(ended($run), 'partial error', 'a deferred trigger refuses at commit');
-	is(actions($run), join("\n", 'done', 'failed 23514 refused at commit', 'failed 23514 refused at commit', 'done'),
+	is(actions($run), join("\n", 'done', 'failed 23514 check_violation', 'failed 23514 check_violation', 'done'),
 		'which is the failure of its action');
+	is_deeply([ logged($offset) ], [ ('refused at commit') x 2 ], 'as the log says');
 	is(witnessed(), "at commit plain plain\nat commit plain plain", 'it was called as the role');
 	is(boss('select string_agg(i::text, $$,$$ order by i) from plain.deferred'), '1,2', 'what was refused is not there');
 }
@@ -681,7 +880,7 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		'set transaction read write; create temp table left_over (i int)', "prepare left_over as select 1",
 		"select pg_advisory_lock(4711)", "declare left_over cursor with hold for select 1",
 		'set transaction read write; create temp sequence s; select pg_catalog.nextval($$s$$)', 'set role carol');
-	my $second = statements(
+	my $second = going_on(
 		"insert into public.witness (what) select pg_backend_pid()::text",
 		"insert into public.witness (what) select concat_ws('/', current_setting('search_path'), current_setting('lock_timeout'),
 			current_setting('default_transaction_read_only'), current_setting('default_transaction_isolation'),
@@ -689,20 +888,24 @@ my $denied = sub { my ($what) = @_; return "failed 42501 permission denied $what
 		"insert into public.witness (what) select concat_ws('/', (select count(*) from pg_prepared_statements), (select count(*) from pg_cursors where name = 'left_over'),
 			(select count(*) from pg_locks where locktype = 'advisory' and objid = 4711), coalesce(to_regclass('left_over')::text, 'none'), coalesce(to_regclass('pg_temp.s')::text, 'none'))",
 		'fetch left_over', 'execute left_over');
+	my $offset = -s $node->logfile;
 	my @runs = split /\n/, said('mallory', "begin; select maintsched.run_routine('sql', $first); select maintsched.run_routine('sql', $second); commit");
 	is(ended($runs[0]), 'succeeded completed', 'a run that leaves all it can behind');
 	is(actions($runs[0]), join("\n", ('done') x 8), 'as it said');
 	is(ended($runs[1]), 'partial error', 'the next one of its role');
 	is(actions($runs[1]), join("\n", 'done', 'done', 'done',
-			'failed 34000 cursor "left_over" does not exist', 'failed 26000 prepared statement "left_over" does not exist'), 'finds nothing');
+			'failed 34000 invalid_cursor_name', 'failed 26000 invalid_sql_statement_name'), 'finds nothing');
+	is_deeply([ logged($offset) ], [ 'cursor "left_over" does not exist', 'prepared statement "left_over" does not exist' ], 'as the log says');
 	my @saw = split /\n/, witnessed();
 	is($saw[1], $saw[0], 'in the same process');
 	is($saw[2], '"$user", public/0/off/read committed/none/ISO, MDY/none mallory mallory', 'settings');
 	is($saw[3], '0/0/0/none/none mallory mallory', 'and objects');
 	is(boss(q{select count(*) from pg_locks where locktype = 'advisory' and objid = 4711}), 0, 'the lock is free');
-	my $run = own_run('mallory', 'listen maintsched', 'select 1');
+	$offset = -s $node->logfile;
+	my $run = said('mallory', q{select maintsched.run_routine('sql', } . going_on('listen maintsched', 'select 1') . ')');
 	is(ended($run), 'partial error', 'a background process has nobody to LISTEN for');
-	like(actions($run), qr/^failed \w+ .*\ndone$/, 'and says so');
+	is(actions($run), "failed 0A000 feature_not_supported\ndone", 'and says so');
+	is_deeply([ logged($offset) ], [ 'cannot execute LISTEN within a background process' ], 'and why in the log');
 }
 
 # --- a role that cannot log in or is gone is a failed run, found before the start ---

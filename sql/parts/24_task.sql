@@ -286,6 +286,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
+	-- first of all: nobody else is to take him
+	caller_name constant text := maintsched.caller_role();
 	task maintsched.task;
 	there maintsched.task;
 begin
@@ -316,7 +318,7 @@ begin
 	task.position := coalesce(
 		(select max(t.position) + 1 from maintsched.task t where t.calendar = task.calendar), 1);
 	task.enabled := true;
-	task.run_as := maintsched.caller_role();
+	task.run_as := caller_name;
 	task.effective_from := maintsched.clock();
 	perform maintsched.check_task(task);
 

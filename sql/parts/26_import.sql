@@ -390,10 +390,9 @@ $$;
 comment on function maintsched.announce_windows(text) is
 'Internal: A NOTICE for each window that is not in the zone of its calendar: what it is in local time, the next time.';
 
-create function maintsched.import_calendar(
-	document text, timezone text default null, as_name text default null)
+create function maintsched.take_document(document text, timezone text, as_name text)
 returns text
-language plpgsql security definer
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
@@ -441,11 +440,37 @@ begin
 end
 $$;
 
+comment on function maintsched.take_document(text, text, text) is
+'Internal: import_calendar(), by whomever.';
+
+create function maintsched.import_document(caller oid, document text, timezone text, as_name text) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+begin
+	-- what it brings runs as the outer role, so that must have asked for it
+	perform maintsched.check_run_as(null, maintsched.acting_role(), maintsched.caller_role());
+	return maintsched.take_document(document, timezone, as_name);
+end
+$$;
+
+comment on function maintsched.import_document(oid, text, text, text) is
+'Internal: import_calendar(), as the owner.';
+
+create function maintsched.import_calendar(
+	document text, timezone text default null, as_name text default null)
+returns text
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	select maintsched.import_document(maintsched.note_caller(), document, timezone, as_name)
+$$;
+
 comment on function maintsched.import_calendar(text, text, text) is
 'Imports a calendar document (docs/reference/calendar-format.md), all or nothing, and returns the calendar''s name. timezone: the IANA zone of tasks and windows that have none of their own (default: the document''s, else UTC). as_name: the name to import it as. Again: the document wins, tasks it no longer has are retired (but those with routine sql, which no document may bring), formerly renames; enabled, run_as, effective_from, contact_given and a zone given here stay. Errors name the JSON path.';
 
-create function maintsched.install_calendar(
-	name text, timezone text default null, as_name text default null)
+create function maintsched.install_document(caller oid, name text, timezone text, as_name text)
 returns text
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -456,6 +481,7 @@ declare
 	calendar_name constant text := maintsched.document_calendar(document::jsonb, as_name);
 	zone text;
 begin
+	perform maintsched.check_run_as(null, maintsched.acting_role(), maintsched.caller_role());
 	perform maintsched.lock_calendars(all_tasks => true);
 	if exists (select from maintsched.calendar c where c.name = calendar_name) then
 		raise exception using
@@ -465,7 +491,7 @@ begin
 				|| case when timezone is not null
 					then format(' To change the zone: select maintsched.set_timezone(%L, %L);', calendar_name, timezone) else '' end;
 	end if;
-	perform maintsched.import_calendar(document, timezone, as_name);
+	perform maintsched.take_document(document, timezone, as_name);
 
 	select c.timezone into zone from maintsched.calendar c where c.name = calendar_name;
 	if timezone is null then
@@ -475,6 +501,18 @@ begin
 	perform maintsched.announce_windows(calendar_name);
 	return calendar_name;
 end
+$$;
+
+comment on function maintsched.install_document(oid, text, text, text) is
+'Internal: install_calendar(), as the owner.';
+
+create function maintsched.install_calendar(
+	name text, timezone text default null, as_name text default null)
+returns text
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	select maintsched.install_document(maintsched.note_caller(), name, timezone, as_name)
 $$;
 
 comment on function maintsched.install_calendar(text, text, text) is

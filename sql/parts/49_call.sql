@@ -25,15 +25,15 @@ $$;
 comment on function maintsched.find_routine(text) is
 'Internal: The routine of this name. Errors: undefined_object (42704).';
 
-create function maintsched.add_routine(
-	name text, plan text, description text, change_class text default 'minor', defaults jsonb default '{}')
+create function maintsched.put_routine(
+	caller oid, name text, plan text, description text, change_class text, defaults jsonb)
 returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-	acting constant oid := maintsched.role_oid(maintsched.acting_role());
+	acting constant oid := maintsched.role_oid(maintsched.caller_role());
 	f record;
 begin
 	perform maintsched.need_primary();
@@ -78,6 +78,18 @@ begin
 	values (name, format('%I.%I', f.nspname, f.proname), description, defaults, change_class);
 	perform maintsched.start_work();
 end
+$$;
+
+comment on function maintsched.put_routine(oid, text, text, text, text, jsonb) is
+'Internal: add_routine(), as the owner.';
+
+create function maintsched.add_routine(
+	name text, plan text, description text, change_class text default 'minor', defaults jsonb default '{}')
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+	select maintsched.put_routine(maintsched.note_caller(), name, plan, description, change_class, defaults)
 $$;
 
 comment on function maintsched.add_routine(text, text, text, text, jsonb) is
@@ -234,6 +246,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
+	-- first of all: nobody else is to take him
+	caller_name constant text := maintsched.caller_role();
 	k constant maintsched.routine := maintsched.find_routine(routine);
 	r maintsched.run;
 	problem text;
@@ -242,7 +256,7 @@ begin
 	perform maintsched.check_params(k.name, params);
 	r.routine := k.name;
 	r.params := maintsched.routine_params(k.name, params);
-	r.run_as := maintsched.caller_role();
+	r.run_as := caller_name;
 	r.change_class := k.change_class;
 	r.requested_by := session_user;
 	r.reason := reason;

@@ -67,7 +67,7 @@ as $$
 			'plan_change', 'approve_change', 'close_change', 'open_emergency_window', 'close_emergency_window',
 			'pause', 'resume', 'tick', 'rebuild_rollups', 'grant_access', 'revoke_access', 'apply_access',
 			'enable_pg_cron', 'disable_pg_cron', 'cron_database', 'cron_job', 'remove_log_file',
-			'run_routine', 'queue_routine', 'put_task', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
+			'run_routine', 'queue_routine', 'put_task', 'put_routine', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact'])
 	), held as (

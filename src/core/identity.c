@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -21,8 +22,14 @@
 
 #include "core/exec.h"
 
-/* who called the function that is about to run as the owner; InvalidOid: nobody */
+/*
+ * Who called the function that is about to run as the owner; InvalidOid:
+ * nobody.  It holds in the subtransaction that noted it alone: after an error
+ * there is another one.
+ */
 static Oid	caller = InvalidOid;
+static TimestampTz caller_transaction;
+static SubTransactionId caller_subtransaction;
 
 PG_FUNCTION_INFO_V1(maintsched_acting_role);
 PG_FUNCTION_INFO_V1(maintsched_note_caller);
@@ -82,6 +89,8 @@ note_caller(void)
 {
 	check_not_restricted();
 	caller = GetUserId();
+	caller_transaction = GetCurrentTransactionStartTimestamp();
+	caller_subtransaction = GetCurrentSubTransactionId();
 }
 
 /*
@@ -127,7 +136,9 @@ maintsched_take_caller(PG_FUNCTION_ARGS)
 	Oid			taken = caller;
 
 	caller = InvalidOid;
-	if (!OidIsValid(taken))
+	if (!OidIsValid(taken) ||
+		caller_transaction != GetCurrentTransactionStartTimestamp() ||
+		caller_subtransaction != GetCurrentSubTransactionId())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("this function is called by others of the extension only")));

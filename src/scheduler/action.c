@@ -49,10 +49,10 @@
 #include "core/exec.h"
 #include "scheduler/action.h"
 
-/* of the run under way; reset when it is over */
 /* bytes of a message that are kept */
 #define MAX_MESSAGE 1000
 
+/* of the run under way; reset when it is over */
 MemoryContext run_context;
 
 /*
@@ -100,6 +100,7 @@ describe_error(const ErrorData *error)
 		appendStringInfo(&text, ", column %s", quote_identifier(error->column_name));
 	if (error->constraint_name != NULL)
 		appendStringInfo(&text, ", constraint %s", quote_identifier(error->constraint_name));
+	text.		data[pg_mbcliplen(text.data, text.len, MAX_MESSAGE)] = '\0';
 	return text.data;
 }
 

@@ -48,8 +48,6 @@
 #define CHORE_INTERVAL (60 * SECOND)
 #define MAX_RUNNERS 16
 #define MAX_TRIES 3
-/* pg_locks shows it, and the next one, as objsubid of an advisory lock; SQL uses 1 and 2 */
-#define LOCK_KIND 77
 
 typedef struct Runner
 {
@@ -72,41 +70,6 @@ typedef struct Attempt
 #define MAX_ROLES 64
 
 static Attempt attempts[MAX_ROLES];
-
-static bool
-try_lock(int kind)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kind);
-	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
-/*
- * Take the lock of which there is one for a database.  Who has it looks once
- * more before it ends, so a short wait is enough, and one who waits.
- */
-static bool
-lock_database(void)
-{
-	LOCKTAG		tag;
-	bool		locked;
-
-	if (!try_lock(LOCK_KIND + 1))
-		return false;
-	locked = try_lock(LOCK_KIND);
-	for (int i = 0; i < 30 && !locked; i++)
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 100L, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		locked = try_lock(LOCK_KIND);
-	}
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, LOCK_KIND + 1);
-	(void) LockRelease(&tag, ExclusiveLock, true);
-	return locked;
-}
 
 static int
 count_runners(Oid role)
@@ -490,7 +453,7 @@ maintsched_scheduler_main(Datum arg)
 	/* who drops the extension must not find us in his way, nor in a deadlock */
 	exec_lock_timeout = "500ms";
 	exec_hold_cancel = false;
-	if (!lock_database())
+	if (!workers_lock_database())
 	{
 		/* another one works here, and will see what there is */
 		workers_report(database, started, true, GetCurrentTimestamp() + 5 * SECOND);

@@ -26,6 +26,7 @@
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
 
@@ -35,6 +36,8 @@
 
 #define MAX_SLOTS 128
 #define MAX_HELD 16
+/* pg_locks shows it, and the next one, as objsubid of an advisory lock; SQL uses 1 and 2 */
+#define LOCK_KIND 77
 
 typedef struct WorkerSlot
 {
@@ -289,4 +292,39 @@ workers_start(BackgroundWorkerHandle **handle, const char *function, const char 
 	Assert(extra_size <= BGW_EXTRALEN);
 	memcpy(worker.bgw_extra, extra, extra_size);
 	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+static bool
+try_lock(int kind)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, kind);
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * Take the lock of which there is one for a database.  Who has it looks once
+ * more before it ends, so a short wait is enough, and one who waits.
+ */
+bool
+workers_lock_database(void)
+{
+	LOCKTAG		tag;
+	bool		locked;
+
+	if (!try_lock(LOCK_KIND + 1))
+		return false;
+	locked = try_lock(LOCK_KIND);
+	for (int i = 0; i < 30 && !locked; i++)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 100L, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		locked = try_lock(LOCK_KIND);
+	}
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 0, LOCK_KIND + 1);
+	(void) LockRelease(&tag, ExclusiveLock, true);
+	return locked;
 }

@@ -46,6 +46,7 @@ extern int	workers_yield_after_ms;
 extern void workers_request_shmem(void);
 extern void workers_create_shmem(void);
 
+extern bool workers_lock_database(void);
 extern bool workers_register(Oid database, WorkerKind kind);
 extern int	workers_count(WorkerKind kind);
 extern void workers_report(Oid database, TimestampTz started, bool installed, TimestampTz next_event);

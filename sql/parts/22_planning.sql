@@ -477,6 +477,8 @@ begin
 			or (p.simulated and not maintsched.clock_simulated()))
 		-- whoever simulates is not disturbed
 		and not (background and coalesce(p.simulated, false))
+		-- nor a restore that began just now
+		and exists (select from maintsched.instance)
 		and t.task_id <> all (paused)
 		order by t.task_id
 		for no key update of t skip locked

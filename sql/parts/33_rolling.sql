@@ -320,6 +320,8 @@ begin
 		and o.task_id <> all (paused)
 		-- whoever simulates is not disturbed
 		and not (background and o.simulated)
+		-- nor a restore that began just now
+		and exists (select from maintsched.instance)
 		for no key update of o skip locked);
 	-- A session that waited had a clock() behind what it waited for, and left it
 	-- to be derived again.

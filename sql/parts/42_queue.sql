@@ -236,6 +236,8 @@ as $$
 		order by r.run_id desc
 		limit 1) l on true
 	where t.kind = 'routine' and t.enabled and t.retired_at is null
+	-- a restore may have begun just now
+	and exists (select from maintsched.instance)
 	and (case when o.closed_at is null then o.opens_at end) <= opened_by
 	and o.withdrawn_at is null
 	and (o.closes_at is null or o.closes_at > maintsched.clock())

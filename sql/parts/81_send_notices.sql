@@ -200,6 +200,7 @@ as $$
 	select maintsched.due_soon_at(o.opens_at, o.due_at), 'due_soon', o.occurrence_id
 	from maintsched.occurrence o
 	where o.closed_at is null and (maintsched.clock_simulated() or not o.simulated)
+	and exists (select from maintsched.instance)
 	and maintsched.due_soon_at(o.opens_at, o.due_at) > since
 	and maintsched.due_soon_at(o.opens_at, o.due_at) <= until
 	and o.due_at > until
@@ -207,12 +208,14 @@ as $$
 	select o.due_at, 'overdue', o.occurrence_id
 	from maintsched.occurrence o
 	where o.closed_at is null and (maintsched.clock_simulated() or not o.simulated)
+	and exists (select from maintsched.instance)
 	and o.due_at > since and o.due_at <= until
 	and (o.closes_at is null or o.closes_at > until)
 	union all
 	select o.closes_at, 'missed', o.occurrence_id
 	from maintsched.occurrence o
 	where o.closed_at is null and (maintsched.clock_simulated() or not o.simulated)
+	and exists (select from maintsched.instance)
 	and o.closes_at > since and o.closes_at <= until
 $$;
 

@@ -40,8 +40,6 @@ begin
 	for i in 1 .. 1 + floor(random() * 2) loop
 		a := 1 + floor(random() * n);
 		b := 1 + floor(random() * n);
-		-- the first one may have taken away what the second one's path leads to
-		begin
 		case floor(random() * 4)
 			when 0 then tokens[a] := '';
 			when 1 then tokens[a] := tokens[a] || tokens[a];
@@ -65,13 +63,13 @@ begin
 	for i in 1 .. 1 + floor(random() * 2) loop
 		-- the first one may have taken away what the second one's path leads to
 		begin
-		case floor(random() * 4)
+			case floor(random() * 4)
 			when 0 then document := document #- paths[1 + floor(random() * cardinality(paths))]::text[];
 			when 1 then document := jsonb_set(document, paths[1 + floor(random() * cardinality(paths))]::text[],
 				coalesce(document #> paths[1 + floor(random() * cardinality(paths))]::text[], 'null'));
 			else document := jsonb_set(document, paths[1 + floor(random() * cardinality(paths))]::text[],
 				strange[1 + floor(random() * cardinality(strange))]);
-		end case;
+			end case;
 		exception when invalid_text_representation or invalid_parameter_value then
 			null;
 		end;

@@ -321,6 +321,13 @@ wait_for_start(double ms)
 	}
 }
 
+static pg_attribute_unused()
+void
+set_session(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);
+}
+
 /*
  * Give the session back as it was at its start: what DISCARD ALL does
  * (src/backend/commands/discard.c), but for the plans, which belong to nobody.
@@ -339,6 +346,7 @@ reset_session(void)
 	ResetTempTableNamespace();
 	ResetSequenceCaches();
 	CommitTransactionCommand();
+	compat_no_transaction_timeout(set_session);
 	MemoryContextSwitchTo(run_context);
 	MemoryContextReset(run_context);
 	if (ConfigReloadPending)
@@ -364,6 +372,8 @@ maintsched_runner_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(start.database, start.role, 0);
 	if (!workers_register(start.database, WORKER_RUNNER))
 		proc_exit(1);
+	/* the role's limit would end this process, and what it records */
+	compat_no_transaction_timeout(set_session);
 
 	run_context = AllocSetContextCreate(TopMemoryContext, "maintsched run", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(run_context);

@@ -149,7 +149,7 @@ define_worker_settings(void)
 
 	DefineCustomIntVariable("maintsched.max_workers",
 							"Greatest number of schedulers and runners at once on this server.",
-							"0: nothing runs. The launcher is one more. All are taken from max_worker_processes.",
+							"0: nothing runs; 1 counts as 2, since a run needs both. The launcher is one more. All are taken from max_worker_processes.",
 							&wake_max_workers,
 							4,
 							0,

@@ -5,9 +5,9 @@
 -- transactions, in which it acts as the extension's owner:
 --
 --	 begin_run		queued -> running, after everything was judged again
---	 note_plan_of	what the plan function returned becomes actions
+--	 note_actions	what the plan function returned becomes actions
 --	 next_action	the next one that still fits; none: the run is over
---	 end_action		what became of it
+--	 judge_action	what became of it
 --	 finish_run		the end, and its meaning for the occurrences served
 --
 

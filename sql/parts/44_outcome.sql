@@ -5,7 +5,8 @@
 --						its items are ticked and the occurrence stays due
 --	 only left over		nothing yet: the occurrence stays due, and the next window
 --						goes on; partial is recorded when it closes
---	 failed				after the last retry: fail
+--	 failed				after the last retry: fail; inconclusive where its plan function
+--						found nothing that it could look at (no_data_found)
 --	 cancelled			nothing: the occurrence stays due, for people or run_task()
 --
 
@@ -281,7 +282,9 @@ begin
 		if state = 'succeeded' then
 			perform maintsched.complete_by_run(r, x.occurrence_id, 'pass', null);
 		elsif failed then
-			perform maintsched.complete_by_run(r, x.occurrence_id, 'fail', coalesce(message, (
+			-- a plan function that found nothing to look at has not seen a failure either
+			perform maintsched.complete_by_run(r, x.occurrence_id,
+				case when how = 'error' and sqlstate = 'P0002' then 'inconclusive' else 'fail' end, coalesce(message, (
 				select string_agg(format('%s: %s', e.target, e.message), '; ' order by e.seq)
 				from (
 					select a.seq, a.target, a.message

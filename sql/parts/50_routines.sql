@@ -302,7 +302,18 @@ begin
 	and not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema'
 	and (include is null or maintsched.name_matches(n.nspname, c.relname, include))
 	and (exclude is null or not maintsched.name_matches(n.nspname, c.relname, exclude));
-	if refused > 0 then
+	-- what looked at nothing proves nothing
+	if relations is null and refused > 0 then
+		raise exception using
+			errcode = 'insufficient_privilege',
+			message = format('role "%s" may analyze none of the tables that are meant', current_user),
+			hint = 'Tables are analyzed by their owner, the owner of the database or a superuser; since PostgreSQL 17 also with the privilege MAINTAIN.';
+	elsif relations is null and include is not null then
+		raise exception using
+			errcode = 'undefined_table',
+			message = format('no table is meant by include %s', include),
+			hint = 'include takes schemas and tables as schema.table, with * for any text and ? for a character, in the letters of the catalog.';
+	elsif refused > 0 then
 		raise notice '% left out', case refused when 1 then 'one table is' else refused || ' tables are' end
 			using detail = format('Role "%s" may not analyze what belongs to others.', current_user);
 	end if;
@@ -432,9 +443,10 @@ begin
 			message = format('role "%s" may not clean up log files', current_user),
 			hint = 'It needs to be a superuser, or a member of pg_monitor (to see them) and pg_write_server_files (to remove them).';
 	elsif current_setting('logging_collector') <> 'on' then
-		raise notice 'this server has no log files of its own'
-			using detail = 'logging_collector is off: somebody else writes and rotates them.';
-		return;
+		raise exception using
+			errcode = 'no_data_found',
+			message = 'this server has no log files of its own: logging_collector is off',
+			hint = 'Somebody else writes and rotates them: let people or that tool report it (kind manual or external).';
 	elsif max_age is null and max_size is null then
 		raise notice 'no log file is too old or too much'
 			using detail = 'params have neither max_age nor max_size.';
@@ -468,8 +480,10 @@ begin
 	order by f.modification, f.name collate "C";
 exception
 	when undefined_file then
-		raise notice 'this server has no log files'
-			using detail = format('There is no folder "%s" (log_directory).', current_setting('log_directory'));
+		raise exception using
+			errcode = 'no_data_found',
+			message = format('this server has no log files: there is no folder "%s"', current_setting('log_directory')),
+			hint = 'The setting log_directory names it.';
 end
 $$;
 

@@ -177,13 +177,18 @@ declare
 	why text;
 	now_there timestamptz;
 	admitted boolean;
-	running integer := 0;
+	running integer;
 begin
+	running := (
+		select count(*) from maintsched.run x
+		where x.state = 'running' and maintsched.backend_alive(x.pid, x.backend_start));
+	-- Taken first and looked at then: nothing goes on meanwhile to what is not
+	-- meant.  One that somebody has taken is looked at the next time.
 	for r in
 		select x.* from maintsched.run x where x.state = 'running' order by x.run_id
+		for update skip locked
 	loop
 		continue when not maintsched.backend_alive(r.pid, r.backend_start);
-		running := running + 1;
 		perform maintsched.set_clock_offset((extract(epoch from r.clock_offset) * 1000000)::bigint);
 		now_there := clock_timestamp() + coalesce(r.clock_offset, interval '0');
 		-- a blackout may be new, an emergency window closed
@@ -286,7 +291,7 @@ as $$
 $$;
 
 comment on function maintsched.next_start(timestamptz) is
-'Internal: When the next run is due that is not queued yet; infinity: none is known.';
+'Internal: When the next run is due that is not queued yet; NULL: none is known.';
 
 create function maintsched.next_event() returns timestamptz
 language plpgsql
@@ -380,9 +385,9 @@ begin
 		case when late.runs > 0 then 'WARN' when bad.runs > 0 then 'WARN' else 'OK' end,
 		late.runs::text,
 		case
-			when late.runs > 0 then format('%s runs wait for a worker since %s', late.runs,
+			when late.runs > 0 then format('%s for a worker since %s', case late.runs when 1 then '1 run waits' else late.runs || ' runs wait' end,
 				to_char(late.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-			when bad.runs > 0 then format('%s runs failed in the last 24 hours', bad.runs)
+			when bad.runs > 0 then format('%s failed in the last 24 hours', case bad.runs when 1 then '1 run' else bad.runs || ' runs' end)
 			else 'no run waits, none failed in the last 24 hours'
 		end,
 		case

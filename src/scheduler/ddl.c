@@ -108,6 +108,10 @@ changes_extension(Node *statement)
 static void
 release_at_end(XactEvent event, void *arg)
 {
+	if (OidIsValid(held_database) && event == XACT_EVENT_PRE_PREPARE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot prepare a transaction that has dropped or updated extension \"%s\"", "maintsched")));
 	if (OidIsValid(held_database) &&
 		(event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE))
 	{

@@ -192,7 +192,8 @@ workers_take_reports(WorkerReport *reports)
 }
 
 /*
- * Take the pids of the workers in a database.
+ * Take the pids of the workers in a database, but for this process: a run may
+ * itself drop or update the extension.
  */
 static int
 pids_in(Oid database, pid_t *pids)
@@ -201,7 +202,8 @@ pids_in(Oid database, pid_t *pids)
 
 	SpinLockAcquire(&shared->mutex);
 	for (int i = 0; i < MAX_SLOTS; i++)
-		if (shared->slots[i].pid != 0 && shared->slots[i].database == database)
+		if (shared->slots[i].pid != 0 && shared->slots[i].pid != MyProcPid &&
+			shared->slots[i].database == database)
 			pids[n++] = shared->slots[i].pid;
 	SpinLockRelease(&shared->mutex);
 	return n;

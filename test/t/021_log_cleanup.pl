@@ -174,11 +174,19 @@ $node->poll_query_until('postgres', "select current_setting('log_directory') = '
 rmdir($node->data_dir . '/nowhere');
 rename($node->data_dir . '/nowhere', $node->data_dir . '/moved') if -e $node->data_dir . '/nowhere';
 like(said(q{select count(*) from maintsched.plan_log_cleanup('{"max_age": "30 days"}')}),
-	qr/^0\nNOTICE:  this server has no log files\nDETAIL:  There is no folder "nowhere"/, 'the folder is missing');
+	qr/^ERROR:  this server has no log files: there is no folder "nowhere"/, 'the folder is missing');
 $node->append_conf('postgresql.conf', "log_directory = 'log'\nlogging_collector = off\n");
 $node->restart;
 like(said(q{select count(*) from maintsched.plan_log_cleanup('{"max_age": "30 days"}')}),
-	qr/^0\nNOTICE:  this server has no log files of its own\n/, 'no collector');
+	qr/^ERROR:  this server has no log files of its own: logging_collector is off\n/, 'no collector');
+$node->safe_psql('postgres', q{
+	select maintsched.import_calendar('{"format":"maintsched-calendar/1","name":"logs","title":"Logs","tasks":[]}');
+	select maintsched.add_task('logs', 'clean-up', 'FREQ=DAILY', routine => 'log_cleanup')});
+$node->poll_query_until('postgres', q{select exists (select from maintsched.run_history where task = 'clean-up' and state = 'failed')}) or die;
+is($node->safe_psql('postgres', q{
+	select status, outcome, note from maintsched.occurrence_status where task = 'clean-up' and status <> 'scheduled'}),
+	'inconclusive|inconclusive|this server has no log files of its own: logging_collector is off', 'which proves nothing');
+is($node->safe_psql('postgres', q{select status from maintsched.task_status where task = 'clean-up'}), 'unknown', 'and is not green');
 like(said("select maintsched.remove_log_file('${old}4_000000.log')"),
 	qr/^ERROR:  this server has no log files of its own\n/, 'and nothing is removed');
 ok(-e "$folder/${old}4_000000.log", 'it is there');

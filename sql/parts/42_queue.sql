@@ -252,7 +252,7 @@ as $$
 	-- what was planned in real time may be played under maintsched.now
 	and (maintsched.clock_simulated() or not o.simulated)
 	and (l.run_id is null or l.retry_at <= wanted_by)
-	and t.task_id <> all (maintsched.busy_tasks())
+	and t.task_id <> all ((select maintsched.busy_tasks())::bigint[])
 	and ((o.facts = 0 and not exists (select from maintsched.waiver w where w.task_id = o.task_id))
 		or not exists (
 		select from maintsched.occurrence_fact f
@@ -293,7 +293,7 @@ as $$
 		order by o.opens_at desc
 		limit 100) m
 	where t.kind = 'routine' and t.catch_up = 'all' and t.enabled and t.retired_at is null
-	and t.task_id <> all (maintsched.busy_tasks())
+	and t.task_id <> all ((select maintsched.busy_tasks())::bigint[])
 $$;
 
 comment on function maintsched.missed_runs(timestamptz) is

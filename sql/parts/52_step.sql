@@ -283,7 +283,7 @@ as $$
 		from maintsched.runnable_occurrences(at, 'infinity') o
 		join maintsched.task t using (task_id)
 		join maintsched.routine k on k.name = t.routine
-		where t.task_id <> all (maintsched.paused_tasks())
+		where t.task_id <> all ((select maintsched.paused_tasks())::bigint[])
 		group by 1) c
 	cross join lateral (
 		select maintsched.next_run(c.class, greatest(c.opens_at, at)) as starts_at) n

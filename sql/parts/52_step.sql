@@ -420,6 +420,8 @@ comment on function maintsched.run_health() is
 create function maintsched.tick() returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+-- as in the background: a step is short, whatever a plan made without statistics expects
+set jit = off
 as $$
 declare
 	problem text;

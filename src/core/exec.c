@@ -180,6 +180,8 @@ exec_begin(void)
 	set_local("exit_on_error", "off");
 	compat_no_transaction_timeout(set_local);
 	set_local("plan_cache_mode", exec_plan_cache_mode);
+	/* a step is short, whatever a plan made without statistics expects */
+	set_local("jit", "off");
 
 	/*
 	 * a superuser's statement may have set it; what is recorded is not to

@@ -104,7 +104,8 @@ has_state($node, 'postgres', 'role-under-way', 'succeeded', 'DROP ROLE under a r
 is(run_of($node, 'postgres', 'role-under-way'), 'succeeded/completed', 'DROP ROLE: its runs');
 has_state($node, 'postgres', 'role-queued', 'failed', 'a queued run whose role is another one fails');
 like($node->safe_psql('postgres', q{select message from maintsched.run_history where task = 'role-queued'}),
-	qr/^role "regress_maintsched_b" is not the one that it was$/, 'and says so');
+	# the second two: looked at between the two commands, or while the first went on
+	qr/^role "regress_maintsched_b" (is not the one that it was|does not exist|may not call plan function .*)$/, 'and says so');
 all_is_well($node, 'postgres', 'DROP ROLE', 'victim', 'role-queued');
 
 # --- a prepared transaction would tell nobody at its commit ---

@@ -122,6 +122,12 @@ foreach my $change (
 }
 ($out, $err) = said('postgres', q{begin; select count(*) from maintsched.due_tasks; insert into work values ('prepared'); prepare transaction 'x'; rollback prepared 'x'});
 is($err, '', 'others are prepared');
+$node->safe_psql('postgres', q{begin; insert into work values ('prepared'); prepare transaction 'x'});
+($out, $err) = said('postgres', q{commit prepared 'x'});
+is($err, '', 'and committed in another session');
+$node->safe_psql('postgres', q{delete from work where task = 'prepared'; begin; insert into work values ('prepared'); prepare transaction 'x'});
+($out, $err) = said('postgres', q{rollback prepared 'x'});
+is($err, '', 'or rolled back there');
 all_is_well($node, 'postgres', 'PREPARE TRANSACTION', 'victim', 'role-queued');
 
 # --- rows that a superuser wrote past everything ---

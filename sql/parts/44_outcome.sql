@@ -203,10 +203,11 @@ $$;
 comment on function maintsched.tick_by_run(maintsched.run, bigint) is
 'Internal: Ticks the checklist lines of an occurrence that name the routine of a successful run.';
 
-create function maintsched.settle_owed() returns void
+create function maintsched.settle_owed(background boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_variable
 declare
 	x record;
 	r maintsched.run;
@@ -215,6 +216,10 @@ begin
 		select w.*
 		from maintsched.run_owed w
 		join maintsched.occurrence o using (occurrence_id)
+		join maintsched.run u using (run_id)
+		-- only the background can put its clock to that of the run
+		where (background or u.simulated = maintsched.clock_simulated())
+		and exists (select from maintsched.instance)
 		order by w.occurrence_id, w.run_id
 		for no key update of o skip locked
 	loop
@@ -223,20 +228,23 @@ begin
 		-- another session was quicker
 		continue when not found;
 		select u.* into r from maintsched.run u where u.run_id = x.run_id;
-		-- on the clock of the run
-		perform maintsched.set_clock_offset((extract(epoch from r.clock_offset) * 1000000)::bigint);
+		if background and r.clock_offset is not null then
+			perform maintsched.set_clock_offset((extract(epoch from r.clock_offset) * 1000000)::bigint);
+		end if;
 		if x.outcome is null then
 			perform maintsched.tick_by_run(r, x.occurrence_id);
 		else
 			perform maintsched.complete_by_run(r, x.occurrence_id, x.outcome, x.note);
 		end if;
-		perform maintsched.set_clock_offset(null);
+		if background and r.clock_offset is not null then
+			perform maintsched.set_clock_offset(null);
+		end if;
 	end loop;
 end
 $$;
 
-comment on function maintsched.settle_owed() is
-'Internal: Records what is owed to occurrences that are free now.';
+comment on function maintsched.settle_owed(boolean) is
+'Internal: Records what is owed to occurrences that are free now. background: of simulated runs, too, each on its clock.';
 
 create function maintsched.call_hook(hook text, run_id bigint) returns void
 language plpgsql

@@ -57,7 +57,7 @@ begin
 		return;
 	end if;
 	perform maintsched.reap_runs();
-	perform maintsched.settle_owed();
+	perform maintsched.settle_owed(background => true);
 	perform maintsched.queue_due(lead);
 	perform maintsched.fail_unusable();
 	return query

@@ -307,6 +307,13 @@ is(outcomes('kept'), 'Mon 10:00 pass', 'let go: the pass is recorded');
 is(outcomes('kept-too'), 'Mon 10:00 fail', 'let go: the failure is recorded');
 is(said(q{select distinct c.completed_at = r.finished_at from maintsched.completion c join maintsched.run r using (run_id) join maintsched.task t using (task_id) where t.name like 'kept%'}), 't', 'as of the end of the run');
 
+# a call of tick() records it as well
+said(q{insert into maintsched.run_owed select w.run_id, w.occurrence_id, 'pass' from maintsched.run_occurrence w
+	join maintsched.run_history r using (run_id) where r.task = 'kept'});
+is(tick(at(0, '10:02')), 0, 'tick() with something owed');
+is(said('select count(*) from maintsched.run_owed'), '0', 'nothing is owed any more');
+is(outcomes('kept'), 'Mon 10:00 pass', 'one pass, as before');
+
 part('it is in the way of somebody');
 all_week();
 add_task('polite', statements => [ [ 'a', "$witness ('a')" ], [ 'b', 'lock table public.contended; select pg_sleep(30 * (select 1 - count(*) from public.wanted))' ], [ 'c', "$witness ('c')" ] ]);

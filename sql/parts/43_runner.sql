@@ -313,7 +313,7 @@ comment on function maintsched.duration_ms(text) is
 create function maintsched.next_action(run_id bigint)
 returns table (seq integer, command text, still_needed text, measure text,
 	statement_timeout_ms double precision, lock_timeout_ms double precision, window_ms double precision,
-	settings text[])
+	settings text[], verify text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -394,7 +394,8 @@ begin
 		array(
 			select unnest(array[e.key, e.value])
 			from jsonb_each_text(case when jsonb_typeof(a.details -> 'settings') = 'object' then a.details -> 'settings' end) e
-			where e.value is not null);
+			where e.value is not null),
+		a.details ->> 'verify';
 end
 $$;
 
@@ -417,7 +418,7 @@ comment on function maintsched.end_action(bigint, integer, text, text, text, tex
 'Internal: Records the end of an action.';
 
 create function maintsched.judge_action(
-	run_id bigint, seq integer, sqlstate text, message text, timeout text, refusal jsonb, before jsonb, after jsonb)
+	run_id bigint, seq integer, sqlstate text, message text, timeout text, refusal jsonb, before jsonb, after jsonb, verdict jsonb)
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -445,6 +446,13 @@ begin
 			when sqlstate = '53100' then 'no_space'
 		end;
 		state := case when skip_reason is null then 'failed' else 'skipped' end;
+	elsif verdict is not null then
+		skip_reason := (
+			select verdict ->> 'skip'
+			where verdict ->> 'skip' in ('not_needed', 'pointless', 'no_space', 'lock_timeout')
+			and (verdict -> 'failed') is distinct from 'true');
+		state := case when verdict -> 'failed' = 'true' then 'failed' when skip_reason is not null then 'skipped' else 'done' end;
+		message := left(verdict ->> 'reason', 1000);
 	end if;
 	perform maintsched.end_action(r.run_id, seq, state, skip_reason, sqlstate, message, before, after);
 	if r.stop_requested = 'yielded' then
@@ -461,5 +469,5 @@ begin
 end
 $$;
 
-comment on function maintsched.judge_action(bigint, integer, text, text, text, jsonb, jsonb, jsonb) is
-'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space) and reason. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';
+comment on function maintsched.judge_action(bigint, integer, text, text, text, jsonb, jsonb, jsonb, jsonb) is
+'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space) and reason; verdict: what verify said afterwards, in which skip may be lock_timeout, too, and failed be true. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';

@@ -145,16 +145,16 @@ take_action(int64 run_id, Action *action)
 	action->lock_timeout = column_double(6);
 	action->window = column_double(7);
 	action->settings = column_list(8);
+	action->verify = action_text(9);
 	return true;
 }
 
 static void
-judge_action(int64 run_id, const Action *action, const Outcome *outcome, const char *refusal,
-			 const char *before, const char *after)
+judge_action(int64 run_id, const Action *action, const Outcome *outcome)
 {
-	Oid			types[8] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum		values[8] = {0};
-	char		nulls[8];
+	Oid			types[9] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[9] = {0};
+	char		nulls[9];
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(run_id);
@@ -164,12 +164,13 @@ judge_action(int64 run_id, const Action *action, const Outcome *outcome, const c
 	PUT_TEXT(2, outcome->failed ? outcome->sqlstate : NULL);
 	PUT_TEXT(3, outcome->failed ? outcome->message : NULL);
 	PUT_TEXT(4, outcome->timeout);
-	PUT_TEXT(5, refusal);
-	PUT_TEXT(6, before);
-	PUT_TEXT(7, after);
+	PUT_TEXT(5, outcome->refusal);
+	PUT_TEXT(6, outcome->measured[0]);
+	PUT_TEXT(7, outcome->measured[1]);
+	PUT_TEXT(8, outcome->verdict);
 #undef PUT_TEXT
-	exec_query("select maintsched.judge_action($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb)",
-			   8, types, values, nulls);
+	exec_query("select maintsched.judge_action($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9::jsonb)",
+			   9, types, values, nulls);
 }
 
 static void
@@ -282,13 +283,9 @@ carry_out(int64 run_id)
 
 	while (more)
 	{
-		char	   *refusal;
-		char	   *before;
-		char	   *after;
-
-		run_action(&action, &outcome, &refusal, &before, &after);
+		run_action(&action, &outcome);
 		begin_record();
-		judge_action(run_id, &action, &outcome, refusal, before, after);
+		judge_action(run_id, &action, &outcome);
 		more = take_action(run_id, &action);
 		if (!more)
 			finish(run_id, "done", NULL);

@@ -21,6 +21,38 @@ $$;
 comment on function maintsched.with_statistics(oid[]) is
 'Internal: Which of some relations have statistics, of their own rows or of those of their children, too.';
 
+create function maintsched.tree_changes(relation oid) returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	with recursive tree as (
+		select relation as oid
+		union
+		select i.inhrelid from tree t join pg_inherits i on i.inhparent = t.oid
+	)
+	select sum(pg_stat_get_tuples_inserted(t.oid) + pg_stat_get_tuples_updated(t.oid) + pg_stat_get_tuples_deleted(t.oid))::bigint
+	from tree t
+$$;
+
+comment on function maintsched.tree_changes(oid) is
+'Internal: How many rows of a table and its children were ever changed, by the counters of the server.';
+
+create function maintsched.changes_since(name text, relation oid, analyzed_at timestamptz) returns numeric
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+	select greatest(maintsched.tree_changes(relation) - (a.after ->> 'changes')::numeric, 0)
+	from maintsched.run_action a
+	join maintsched.run r using (run_id)
+	where md5(a.target) = md5(name) and a.target = name and a.state = 'done' and r.routine = 'analyze'
+	and (a.after ->> 'last_analyze')::timestamptz = analyzed_at
+	order by a.run_id desc
+	limit 1
+$$;
+
+comment on function maintsched.changes_since(text, oid, timestamptz) is
+'Internal: How many rows of a table and its children were changed since it was analyzed then, if a run of routine analyze did that and measured it; NULL: not known. The counters of a partition begin anew when it is analyzed by itself.';
+
 create function maintsched.analyze_judged(relations oid[], params jsonb)
 returns table (relation oid, name text, kind "char", with_children boolean, row_count numeric, changed numeric,
 	parts bigint, reads bigint, analyzed_at timestamptz, analyze_limit numeric, needed boolean, covered boolean,
@@ -48,7 +80,9 @@ begin
 				where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), 1) as sample,
 			greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) as analyzed_at,
 			maintsched.threshold(params, 'threshold', h.names)::numeric as threshold,
-			maintsched.threshold(params, 'scale_factor', h.names)::numeric as scale
+			maintsched.threshold(params, 'scale_factor', h.names)::numeric as scale,
+			coalesce(maintsched.table_option(c.reloptions, 'autovacuum_analyze_threshold'), own_threshold) as usual_threshold,
+			coalesce(maintsched.table_option(c.reloptions, 'autovacuum_analyze_scale_factor'), own_scale) as usual_scale
 		from unnest(relations) u(oid)
 		join pg_class c on c.oid = u.oid
 		join pg_namespace n on n.oid = c.relnamespace
@@ -70,12 +104,9 @@ begin
 	), counted as (
 		select m.root, m.member,
 			greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::numeric as rows,
+			greatest(c.reltuples, 0)::numeric as rows_then,
 			coalesce(pg_stat_get_mod_since_analyze(c.oid), 0) as changed,
 			greatest(c.relpages, pg_stat_get_live_tuples(c.oid) / 50, 0)::bigint as pages,
-			greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) as analyzed_at,
-			coalesce(maintsched.table_option(c.reloptions, 'autovacuum_analyze_threshold'), own_threshold)
-				+ coalesce(maintsched.table_option(c.reloptions, 'autovacuum_analyze_scale_factor'), own_scale)
-				* greatest(c.reltuples, 0)::numeric as own_limit,
 			c.reltuples < 0 or c.relpages = 0 as unseen
 		from member m
 		join pg_class c on c.oid = m.member
@@ -83,14 +114,12 @@ begin
 	), measured as (
 		select r.oid,
 			sum(s.rows) as rows,
-			-- of a part that was analyzed since, at least what that took
-			sum(case when s.member <> r.oid and s.analyzed_at > r.analyzed_at then greatest(s.changed, s.own_limit)
-				else s.changed end) as changed,
+			sum(s.changed) as changed,
 			count(*) as parts,
 			sum(s.pages) as pages,
 			sum(least(s.pages, r.sample)) as sampled,
-			max(s.own_limit) filter (where s.member = r.oid) as own_limit,
-			sum(s.rows) filter (where s.member = r.oid) as own_rows,
+			sum(s.rows_then) as rows_then,
+			sum(s.rows_then) filter (where s.member = r.oid) as own_rows_then,
 			sum(s.pages) filter (where s.member = r.oid) as own_pages,
 			sum(s.changed) filter (where s.member = r.oid) as own_changed,
 			case when r.analyzed_at is null then bool_or(case when s.unseen then pg_relation_size(s.member) > 0 else true end) end as filled
@@ -102,11 +131,12 @@ begin
 			greatest(coalesce(m.changed, 0),
 				-- what a partitioned table had when it was analyzed
 				case when r.relkind = 'p' and r.analyzed_at is not null and r.reltuples >= 0
-					then abs(coalesce(m.rows, 0) - r.reltuples::numeric) end) as changed,
-			m.own_changed, m.own_rows,
-			coalesce(r.threshold + r.scale * m.rows, r.threshold + own_scale * m.rows, own_threshold + r.scale * m.rows) as wanted_limit,
-			coalesce(case when r.relhassubclass then own_threshold + own_scale * m.rows else m.own_limit end, own_threshold) as usual_limit,
-			m.own_limit,
+					then abs(coalesce(m.rows, 0) - r.reltuples::numeric) end,
+				case when r.relhassubclass and r.analyzed_at is not null
+					then maintsched.changes_since(r.name, r.oid, r.analyzed_at) end) as changed,
+			m.own_changed,
+			coalesce(r.threshold, r.usual_threshold) + coalesce(r.scale, r.usual_scale) * coalesce(m.rows_then, 0) as analyze_limit,
+			coalesce(r.threshold, r.usual_threshold) + coalesce(r.scale, r.usual_scale) * coalesce(m.own_rows_then, 0) as own_limit,
 			-- the partitions, and the parent's own sample of them
 			(coalesce(least(m.pages, r.sample), 0)
 				+ case when r.relkind = 'p' and not only_parent then coalesce(m.sampled, 0)
@@ -114,10 +144,9 @@ begin
 		from relation r
 		left join measured m using (oid)
 	), stated as (
-		select w.*, coalesce(w.wanted_limit, w.usual_limit) as analyze_limit,
-			k.relation is not null as known,
+		select w.*, k.relation is not null as known,
 			-- only where its own thresholds count
-			w.wanted_limit is null and coalesce(a."analyze", false) as scored,
+			coalesce(w.threshold, w.scale) is null and coalesce(a."analyze", false) as scored,
 			b.by as busy
 		from weighed w
 		left join maintsched.with_statistics(relations) k on k.relation = w.oid and k.inherited = (w.relkind = 'p')
@@ -126,7 +155,7 @@ begin
 	), judged as (
 		select s.*,
 			everything or s.scored or coalesce(s.analyzed_at is null and s.filled, false) or s.changed > s.analyze_limit
-				or coalesce(s.relhassubclass and s.own_changed > coalesce(s.wanted_limit, s.own_limit), false) as needed
+				or coalesce(s.relhassubclass and s.own_changed > s.own_limit, false) as needed
 		from stated s
 	)
 	select j.oid, j.name, j.relkind, j.relhassubclass, j.rows, j.changed, j.parts, j.reads, j.analyzed_at, j.analyze_limit, j.needed,
@@ -204,7 +233,8 @@ begin
 			'lock_timeout', '5s',
 			'bytes', j.reads * current_setting('block_size')::bigint,
 			'still_needed', format('(select maintsched.analyze_still_needed(%L, %L))', j.name, coalesce(criteria, '{}')),
-			'measure', format('(select pg_catalog.jsonb_build_object(''reltuples'', c.reltuples, ''relpages'', c.relpages, ''n_mod_since_analyze'', pg_catalog.pg_stat_get_mod_since_analyze(c.oid), ''last_analyze'', greatest(pg_catalog.pg_stat_get_last_analyze_time(c.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid))) from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass(%L))', j.name),
+			'measure', format('(select pg_catalog.jsonb_build_object(''reltuples'', c.reltuples, ''relpages'', c.relpages, ''n_mod_since_analyze'', pg_catalog.pg_stat_get_mod_since_analyze(c.oid), ''last_analyze'', greatest(pg_catalog.pg_stat_get_last_analyze_time(c.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid))%s) from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass(%L))',
+				case when j.with_children then ', ''changes'', maintsched.tree_changes(c.oid)' else '' end, j.name),
 			'verify', case when current_setting('track_counts') = 'on' then
 				'case when $2 ->> ''last_analyze'' is not distinct from $1 ->> ''last_analyze'' then jsonb ''{"failed": true, "reason": "ANALYZE left it out: the role may not analyze it any more"}'' end' end))
 	from maintsched.analyze_judged(meant.relations, coalesce(criteria, '{}')) j

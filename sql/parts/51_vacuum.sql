@@ -200,37 +200,43 @@ declare
 	share double precision;
 	any_useful boolean := false;
 	said text[] := '{}';
+	-- who holds back, and what cannot be said
+	holders text[] := '{}';
+	unknown constant text := 'whether VACUUM can help is not known: it is locked, or no heap';
 begin
 	for part in select e.value from jsonb_array_elements(parts) e loop
 		select * into look from maintsched.vacuum_outlook((part ->> 'oid')::oid, wanted);
 		if look.horizon is null then
 			any_useful := true;
-			said := said || 'whether VACUUM can help is not known, it is locked or no heap'::text;
+			words := unknown;
 			continue;
 		end if;
 		for need in select e.value from jsonb_array_elements_text(part -> 'needs') e loop
 			useful := true;
+			share := null;
 			if need in ('failsafe', 'freeze') then
 				-- frozen is what is older than the horizon
 				useful := (part ->> 'age')::numeric - age(look.horizon)
 					> (part ->> 'age')::numeric * case need when 'failsafe' then 0 else 0.1 end;
 				if not useful then
-					said := said || format('next to nothing of it can be frozen, held back by %s', maintsched.held_by(look.horizon, of_catalog));
+					said := said || 'next to nothing of it can be frozen'::text;
 				end if;
 			elsif need = 'dead' and look.removable + look.recent > 0 then
 				share := look.removable / (look.removable + look.recent);
 				useful := share >= 0.1 or share * (part ->> 'dead')::numeric > (part ->> 'dead_limit')::numeric;
 				if not useful or share < 0.9 then
-					said := said || format('%s of its dead rows can be removed, the rest is held back by %s',
-						case when look.removable = 0 then 'none' when share < 0.01 then 'less than 1 %' else format('about %s %%', floor(100 * share)) end,
-						maintsched.held_by(look.horizon, of_catalog));
+					said := said || format('%s of its dead rows can be removed', case
+						when look.removable = 0 then 'none' when share < 0.01 then 'less than 1 %' else format('about %s %%', floor(100 * share)) end);
 				end if;
 			elsif need in ('insert', 'visible') and look.sampled > 0 then
 				share := look.settable::double precision / look.sampled;
 				useful := share >= 0.1;
 				if not useful then
-					said := said || format('next to none of its pages would become all-visible, held back by %s', maintsched.held_by(look.horizon, of_catalog));
+					said := said || 'next to none of its pages would become all-visible'::text;
 				end if;
+			end if;
+			if not useful or need = 'dead' and share < 0.9 then
+				holders := holders || maintsched.held_by(look.horizon, of_catalog);
 			end if;
 			any_useful := any_useful or useful;
 		end loop;
@@ -238,8 +244,11 @@ begin
 	if not any_useful then
 		skip := 'pointless';
 	end if;
-	words := array_to_string(array(select s.s from unnest(said) with ordinality s(s, n) group by s.s order by min(s.n)), '; ');
-	words := replace(nullif(words, ''), 'none of its dead rows can be removed, the rest is held', 'none of its dead rows can be removed, held');
+	words := concat_ws('; ', words,
+		array_to_string(array(select s.s from unnest(said) with ordinality s(s, n) group by s.s order by min(s.n)), ', ')
+		|| ': held back by ' || nullif(array_to_string(array(
+			select h.h from unnest(holders) with ordinality h(h, n) group by h.h order by min(h.n)), ' and '), ''));
+	words := nullif(words, '');
 end
 $$;
 
@@ -377,7 +386,7 @@ begin
 			and not exists (select from jsonb_array_elements(j.parts) p where p.value -> 'toast' = 'false');
 		-- a plain VACUUM would not go through all of it, or freeze too little
 		settings := jsonb_strip_nulls(jsonb_build_object(
-			'vacuum_cost_delay', maintsched.cost_delay_ms(params ->> 'cost_delay') || 'ms',
+			'vacuum_cost_delay', trim_scale(maintsched.cost_delay_ms(params ->> 'cost_delay')) || 'ms',
 			'vacuum_cost_limit', (params ->> 'cost_limit')));
 		if (params ->> 'freeze') is distinct from 'true' then
 			select settings || coalesce(jsonb_object_agg(s.name, s.value), '{}') into settings

@@ -61,7 +61,7 @@ as $$
 			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
 			'table_matches', 'tables_meant', 'names_of', 'summary_action', 'at_work', 'horizon_holders', 'held_by',
 			'vacuum_outlook', 'autovacuum_scores', 'table_option', 'cost_delay_ms', 'page_throttle', 'threshold', 'threshold_names',
-			'with_statistics', 'analyze_judged', 'analyze_still_needed',
+			'with_statistics', 'tree_changes', 'changes_since', 'analyze_judged', 'analyze_still_needed',
 			'plan_vacuum', 'vacuum_judged', 'vacuum_advice', 'vacuum_still_needed', 'vacuum_measure', 'vacuum_shortfall', 'index_only']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),

@@ -171,14 +171,19 @@ hold_and_process(PlannedStmt *pstmt, const char *query_string, bool read_only_tr
 
 	if (changes_extension(pstmt->utilityStmt) && superuser())
 		hold_this_database();
-	PG_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
+	if (OidIsValid(database))
 	{
-		if (OidIsValid(database))
+		PG_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
+		{
 			workers_hold(database);
-		process(pstmt, query_string, read_only_tree, context, params, environment, dest, completion);
+			process(pstmt, query_string, read_only_tree, context, params, environment, dest, completion);
+		}
+		PG_END_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
+		release_command(0, ObjectIdGetDatum(database));
 	}
-	PG_END_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
-	release_command(0, ObjectIdGetDatum(database));
+	else
+		/* others may register callbacks of their own, as COMMIT PREPARED does */
+		process(pstmt, query_string, read_only_tree, context, params, environment, dest, completion);
 
 	if (databases)
 		wake_databases_at_commit();

@@ -122,7 +122,8 @@ begin
 			sum(s.rows_then) filter (where s.member = r.oid) as own_rows_then,
 			sum(s.pages) filter (where s.member = r.oid) as own_pages,
 			sum(s.changed) filter (where s.member = r.oid) as own_changed,
-			case when r.analyzed_at is null then bool_or(case when s.unseen then pg_relation_size(s.member) > 0 else true end) end as filled
+			-- unlike pg_relation_size(), this waits for nobody
+			case when r.analyzed_at is null then bool_or(case when s.unseen then coalesce((maintsched.vacuum_outlook(s.member, 0)).pages, 1) > 0 else true end) end as filled
 		from relation r
 		join counted s on s.root = r.oid
 		group by r.oid, r.analyzed_at

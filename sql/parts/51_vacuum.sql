@@ -141,7 +141,7 @@ begin
 				format('%s %% of its %s pages are all-visible (limit %s %%), and index-only scans need that',
 					floor(100 * b.visible / nullif(b.pages, 0)), maintsched.count_text(b.pages), floor(100 * b.min_visible))),
 			(5, 'unknown', not b.toast and b.vacuumed_at is null and not b.analyzed and b.live + b.dead + b.inserted = 0
-					and (b.unseen or b.visible < b.pages) and pg_relation_size(b.oid) > 0, 0,
+					and (b.unseen or b.visible < b.pages) and coalesce((maintsched.vacuum_outlook(b.oid, 0)).pages, 1) > 0, 0,
 				'the counters know nothing of it: they began after it was filled'),
 			(5, 'due', s.vacuum and b.threshold is null and b.scale is null and b.insert_threshold is null and b.insert_scale is null
 					and b.freeze_age is null and b.multixact_age is null, s.score::numeric, 'due by pg_stat_autovacuum_scores'),
@@ -161,12 +161,15 @@ begin
 				jsonb_build_object('oid', b.part::bigint, 'toast', b.toast, 'needs', jsonb_agg(n.need order by n.urgency, n.need),
 					'age', b.age, 'age_limit', b.age_limit, 'multi_limit', b.multi_limit, 'dead', b.dead, 'dead_limit', b.dead_limit) as part,
 				case when bool_or(n.need = 'dead') then
-					pg_relation_size(b.part) * b.dead / (greatest(b.live, b.rows - b.dead, 0) + b.dead) end as benefit,
-				greatest(pg_relation_size(b.part) / current_setting('block_size')::integer - case when bool_or(n.urgency <= 1) then 0 else b.visible end, 0)
+					coalesce(o.pages, b.pages) * current_setting('block_size')::integer * b.dead
+						/ (greatest(b.live, b.rows - b.dead, 0) + b.dead) end as benefit,
+				case when bool_or(n.urgency <= 1) then coalesce(o.pages, b.pages) else coalesce(o.hidden, b.pages - b.visible) end
 					+ case when b.dead > 0 then coalesce(b.index_pages, 0) else 0 end as reads
 			from bound b
 			join need n on n.oid = b.oid and n.part = b.part
-			group by b.oid, b.part, b.toast, b.age, b.age_limit, b.multi_limit, b.dead, b.dead_limit, b.live, b.rows, b.pages, b.visible, b.index_pages) p
+			-- unlike pg_relation_size(), this waits for nobody
+			cross join lateral maintsched.vacuum_outlook(b.part, 0) o
+			group by o.pages, o.hidden, b.oid, b.part, b.toast, b.age, b.age_limit, b.multi_limit, b.dead, b.dead_limit, b.live, b.rows, b.pages, b.visible, b.index_pages) p
 		group by p.oid
 	)
 	select h.oid, h.name, h.relhassubclass, h.of_catalog, s.urgency, s.weight, a.score,
@@ -354,7 +357,8 @@ declare
 	throttle numeric;
 	meant record;
 	j record;
-	advice record;
+	skip text;
+	words text;
 	only_toast boolean;
 	needed integer := 0;
 begin
@@ -378,9 +382,10 @@ begin
 			x.score desc nulls last, x.benefit desc nulls last, x.weight desc nulls last, x.name collate "C"
 	loop
 		needed := needed + 1;
-		advice := null;
-		if j.busy is null then
-			select * into advice from maintsched.vacuum_advice(j.parts, j.of_catalog);
+		skip := case when j.busy is not null then 'not_needed' end;
+		words := null;
+		if skip is null then
+			select a.skip, a.words into skip, words from maintsched.vacuum_advice(j.parts, j.of_catalog) a;
 		end if;
 		only_toast := version >= 160000 and (params ->> 'analyze') is distinct from 'true'
 			and not exists (select from jsonb_array_elements(j.parts) p where p.value -> 'toast' = 'false');
@@ -408,11 +413,11 @@ begin
 			'VACUUM ' || coalesce('(' || nullif(concat_ws(', ', nullif(array_to_string(options, ', '), ''),
 				case when only_toast then 'PROCESS_MAIN FALSE' end), '') || ') ', '')
 				|| case when version >= 180000 and j.inherited then 'ONLY ' else '' end || j.name,
-			concat_ws('; ', j.busy, j.reason, advice.words),
+			concat_ws('; ', j.busy, j.reason, words),
 			j.benefit,
 			round(0.05 + j.reads * (0.0002 + throttle), 2),
 			jsonb_strip_nulls(jsonb_build_object(
-				'skip', case when j.busy is not null then 'not_needed' else advice.skip end,
+				'skip', skip,
 				'settings', nullif(settings, '{}'),
 				'lock_timeout', coalesce(params ->> 'lock_timeout', '5s'),
 				'bytes', j.reads * current_setting('block_size')::bigint,

@@ -264,12 +264,16 @@ said(q{
 			(7, 'wrong', '{"settings": {"work_mem": "999kB", "no_such_setting": 1}}'),
 			(8, 'server', '{"settings": {"work_mem": "999kB", "shared_buffers": "1GB"}}'),
 			(9, 'last', null),
-			(10, 'full', '{"skip": "no_space"}')) x(n, t, d)
+			(10, 'full', '{"skip": "no_space"}'),
+			(11, 'short', '{"measure": "jsonb ''{\\"n\\": 7}''", "verify": "(select jsonb_build_object(''reason'', ''still '' || ($1 ->> ''n'') || '' '' || ($2 ->> ''n'')))"}'),
+			(12, 'nothing', '{"verify": "jsonb ''{\\"skip\\": \\"lock_timeout\\", \\"reason\\": \\"left out\\"}''"}'),
+			(13, 'broken', '{"verify": "jsonb_build_object(''failed'', $1 is null, ''skip'', ''pointless'', ''reason'', ''broken'')"}'),
+			(14, 'fine', '{"verify": "null::jsonb"}')) x(n, t, d)
 		where params ->> 'what' is null or x.t = params ->> 'what'
 		order by x.n $$;
 	select maintsched.add_routine('decided', 'public.plan_decided', 'Decides')});
 is(said_at(at(0, '10:00'), q{select string_agg(concat_ws(' ', target, coalesce(fits_window::text, '-')), ', ' order by seq) from maintsched.plan('decided')}),
-	'needless -, pointless -, said false, odd false, yes false, none false, wrong false, server false, last false, full -',
+	'needless -, pointless -, said false, odd false, yes false, none false, wrong false, server false, last false, full -, short false, nothing false, broken false, fine false',
 	'what is not to be done fits no window');
 my $decided = q{
 	select string_agg(concat_ws('/', a.target, a.state, a.skip_reason, a.sqlstate, a.reason, a.message, a.before #>> '{}', a.started_at is null), E'\n' order by a.seq)
@@ -286,8 +290,12 @@ is($node->safe_psql('postgres', "$decided $decided_run"), join("\n",
 		'wrong/failed/42704/because of wrong/undefined_object/f',
 		'server/failed/55P02/because of server/cant_change_runtime_param/f',
 		'last/done/because of last/f',
-		'full/skipped/no_space/because of full/t'), 'it is recorded, and not carried out');
-is(witnessed(), 'yes 123kB77s none 4MB0 last 4MB0', 'settings are those of their action alone');
+		'full/skipped/no_space/because of full/t',
+		'short/done/because of short/still 7 7/{"n": 7}/f',
+		'nothing/skipped/lock_timeout/because of nothing/left out/f',
+		'broken/failed/because of broken/broken/f',
+		'fine/done/because of fine/f'), 'it is recorded, and not carried out');
+is(witnessed(), 'yes 123kB77s none 4MB0 last 4MB0 short 4MB0 nothing 4MB0 broken 4MB0 fine 4MB0', 'settings are those of their action alone');
 is(said_at(at(0, '10:00'), "select state, stop_reason from maintsched.run_history where run_id = $decided_run"), 'partial|error', 'no_space leaves something over');
 add_task('decided', set => q{kind = 'routine', routine = 'decided', params = '{"what": "pointless"}'});
 is(tick(at(0, '10:00')), 1, 'queued');

@@ -343,7 +343,8 @@ wait_for_start(double ms)
 	}
 }
 
-static pg_attribute_unused()
+pg_attribute_unused()
+static
 void
 set_session(const char *name, const char *value)
 {

@@ -1,5 +1,5 @@
 --
--- 50_routines: the routines sql, analyze and log_cleanup
+-- 50_routines: the routines sql and log_cleanup, and what all of them share
 --
 -- A routine's plan function says what is to be done, and does nothing itself.
 -- It runs as the role of the run, and so do its commands: what that role may
@@ -9,8 +9,7 @@
 create function maintsched.param_types(routine text) returns table (name text, type text)
 language sql immutable parallel safe
 begin atomic
-	select p.name, p.type
-	from (values
+	with param (routine, name, type) as (values
 		('', 'time_limit', 'time'),
 		('sql', 'statement', 'text'),
 		('sql', 'statements', 'statements'),
@@ -19,18 +18,65 @@ begin atomic
 		('sql', 'lock_timeout', 'time'),
 		('analyze', 'include', 'patterns'),
 		('analyze', 'exclude', 'patterns'),
+		('analyze', 'all', 'boolean'),
+		('analyze', 'threshold', 'rows'),
+		('analyze', 'scale_factor', 'factor'),
+		('analyze', 'overrides', 'overrides'),
+		('overrides of analyze', 'threshold', 'rows'),
+		('overrides of analyze', 'scale_factor', 'factor'),
+		('vacuum', 'include', 'patterns'),
+		('vacuum', 'exclude', 'patterns'),
+		('vacuum', 'all', 'boolean'),
+		('vacuum', 'threshold', 'rows'),
+		('vacuum', 'scale_factor', 'factor'),
+		('vacuum', 'insert_threshold', 'rows'),
+		('vacuum', 'insert_scale_factor', 'factor'),
+		('vacuum', 'freeze_age', 'xids'),
+		('vacuum', 'multixact_age', 'xids'),
+		('vacuum', 'min_visible', 'ratio'),
+		('vacuum', 'overrides', 'overrides'),
+		('vacuum', 'freeze', 'boolean'),
+		('vacuum', 'skip_locked', 'boolean'),
+		('vacuum', 'analyze', 'boolean'),
+		('vacuum', 'truncate', 'boolean'),
+		('vacuum', 'process_toast', 'boolean'),
+		('vacuum', 'index_cleanup', 'index_cleanup'),
+		('vacuum', 'parallel', 'workers'),
+		('vacuum', 'buffer_usage_limit', 'buffer_usage_limit'),
+		('vacuum', 'cost_delay', 'cost_delay'),
+		('vacuum', 'cost_limit', 'cost_limit'),
+		('vacuum', 'lock_timeout', 'time'),
+		('overrides of vacuum', 'threshold', 'rows'),
+		('overrides of vacuum', 'scale_factor', 'factor'),
+		('overrides of vacuum', 'insert_threshold', 'rows'),
+		('overrides of vacuum', 'insert_scale_factor', 'factor'),
+		('overrides of vacuum', 'freeze_age', 'xids'),
+		('overrides of vacuum', 'multixact_age', 'xids'),
+		('overrides of vacuum', 'min_visible', 'ratio'),
 		('log_cleanup', 'max_age', 'time'),
 		('log_cleanup', 'max_size', 'size'),
 		('log_cleanup', 'keep', 'count'),
+		('bloat', 'include', 'patterns'),
+		('bloat', 'exclude', 'patterns'),
+		('bloat', 'sample_pages', 'count'),
+		('bloat', 'min_bloat', 'ratio'),
+		('bloat', 'min_wasted', 'bytes'),
+		('bloat', 'overrides', 'overrides'),
+		('overrides of bloat', 'min_bloat', 'ratio'),
+		('overrides of bloat', 'min_wasted', 'bytes'),
 		('statement of sql', 'name', 'text'),
 		('statement of sql', 'statement', 'text'),
 		('statement of sql', 'timeout', 'time'),
-		('statement of sql', 'lock_timeout', 'time')) p(routine, name, type)
-	where p.routine = param_types.routine or p.routine = '' and param_types.routine in ('sql', 'analyze', 'log_cleanup');
+		('statement of sql', 'lock_timeout', 'time'))
+	select p.name, p.type
+	from param p
+	where p.routine = param_types.routine
+	or p.routine = '' and strpos(param_types.routine, ' ') = 0
+		and exists (select from param x where x.routine = param_types.routine);
 end;
 
 comment on function maintsched.param_types(text) is
-'Internal: The parameters that a built-in routine takes, with the type of each; none for a routine of your own.';
+'Internal: The parameters that a built-in routine takes, with the type of each; none for a routine of your own. Under "overrides of NAME" those of routine NAME that may differ from object to object.';
 
 create function maintsched.param_problem(type text, value jsonb) returns text
 language plpgsql stable
@@ -76,6 +122,52 @@ begin
 					then 'must be a size, such as "2 GB"' end;
 			exception when data_exception then
 				return 'must be a size, such as "2 GB"';
+			end;
+		when 'bytes' then
+			begin
+				return case when kind not in ('string', 'number') or pg_size_bytes(value #>> '{}') < 0
+					then 'must be a size, such as "10 MB", or 0' end;
+			exception when data_exception then
+				return 'must be a size, such as "10 MB", or 0';
+			end;
+		when 'ratio' then
+			return case when kind <> 'number' or (value #>> '{}')::numeric not between 0 and 1
+				then 'must be a number from 0 to 1, such as 0.3' end;
+		when 'overrides' then
+			return case when kind <> 'object' or exists (
+				select from jsonb_each(value) e where jsonb_typeof(e.value) <> 'object')
+				then 'must be an object of thresholds by schema or schema.relation, such as {"sales.orders": {"min_bloat": 0.5}}' end;
+		when 'rows' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,15}$'
+				then 'must be a whole number of rows, from 0' end;
+		when 'factor' then
+			return case when kind <> 'number' or (value #>> '{}')::numeric not between 0 and 100
+				then 'must be a number from 0 to 100, such as 0.05' end;
+		when 'xids' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,10}$' or (value #>> '{}')::numeric not between 100000 and 2000000000
+				then 'must be a number of transactions from 100000 to 2000000000' end;
+		when 'workers' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,4}$' or (value #>> '{}')::numeric > 1024
+				then 'must be a whole number from 0 to 1024' end;
+		when 'cost_limit' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,5}$' or (value #>> '{}')::numeric not between 1 and 10000
+				then 'must be a whole number from 1 to 10000' end;
+		when 'cost_delay' then
+			return case when kind <> 'string' or value #>> '{}' !~ '^[0-9]{1,3}([.][0-9]{1,6})? ?(us|ms)?$'
+				or regexp_replace(value #>> '{}', '[ a-z]', '', 'g')::numeric / case when value #>> '{}' ~ 'us$' then 1000 else 1 end > 100
+				then 'must be a pause of at most 100 ms, such as "2ms"' end;
+		when 'index_cleanup' then
+			return case when kind <> 'string' or value #>> '{}' not in ('auto', 'on', 'off')
+				then 'must be "auto", "on" or "off"' end;
+		when 'buffer_usage_limit' then
+			begin
+				return case
+					when kind not in ('string', 'number') or pg_size_bytes(value #>> '{}') <> 0
+						and pg_size_bytes(value #>> '{}') not between 131072 and 17179869184
+						then 'must be a size from "128 kB" to "16 GB", or 0'
+					when current_setting('server_version_num')::integer < 160000 then 'needs PostgreSQL 16 or later' end;
+			exception when data_exception then
+				return 'must be a size from "128 kB" to "16 GB", or 0';
 			end;
 		when 'boolean' then
 			return case when kind <> 'boolean' then 'must be true or false' end;
@@ -137,6 +229,7 @@ declare
 	subject constant text := format('routine %s', routine);
 	statement jsonb;
 	number bigint;
+	override record;
 begin
 	if not exists (select from maintsched.param_types(check_params.routine)) then
 		params := coalesce((select jsonb_object_agg(e.key, e.value) from jsonb_each(params) e where e.key = 'time_limit'), '{}');
@@ -144,6 +237,14 @@ begin
 		return;
 	end if;
 	perform maintsched.check_keys(subject, routine, params);
+	for override in
+		select e.key, e.value
+		from jsonb_each(coalesce(nullif(params -> 'overrides', 'null'), '{}')) e
+		order by e.key collate "C"
+	loop
+		perform maintsched.check_keys(format('%s: overrides of "%s"', subject, override.key),
+			'overrides of ' || routine, override.value);
+	end loop;
 	if routine <> 'sql' then
 		return;
 	end if;
@@ -251,153 +352,68 @@ return exists (
 comment on function maintsched.name_matches(text, text, jsonb) is
 'Internal: Whether one of the patterns is that of a schema or of schema.relation.';
 
-create function maintsched.may_analyze(relation oid) returns boolean
+create function maintsched.threshold_names(relation oid) returns text[]
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select case
-		when pg_has_role(d.datdba, 'USAGE') then true
-		when current_setting('server_version_num')::integer >= 170000 then has_table_privilege(c.oid, 'MAINTAIN')
-		else pg_has_role(c.relowner, 'USAGE')
-	end
-	from pg_class c, pg_database d
-	where c.oid = relation and d.datname = current_database()
-$$;
-
-comment on function maintsched.may_analyze(oid) is
-'Internal: Whether the current role may ANALYZE a relation: the owner of the database, of the table, or, since PostgreSQL 17, who has MAINTAIN.';
-
--- ANALYZE reads rows and runs the expressions of indexes as the owner of the
--- table, in a security-restricted operation, whoever calls it: PostgreSQL does
--- that by itself.
-create function maintsched.plan_analyze(params jsonb) returns setof maintsched.action
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-	include constant jsonb := nullif(params -> 'include', 'null');
-	exclude constant jsonb := nullif(params -> 'exclude', 'null');
-	-- since 18 a parent is analyzed without its partitions; before, ANALYZE of
-	-- the parent goes through them all, and they have no action of their own
-	only_parent constant boolean := current_setting('server_version_num')::integer >= 180000;
-	throttle constant numeric := (
-		select sum(s.setting::numeric) filter (where s.name = 'vacuum_cost_delay') / 1000
-			* sum(s.setting::numeric) filter (where s.name in ('vacuum_cost_page_miss', 'vacuum_cost_page_dirty'))
-			/ sum(s.setting::numeric) filter (where s.name = 'vacuum_cost_limit')
-		from pg_settings s
-		where starts_with(s.name, 'vacuum_cost_'));
-	relations oid[];
-	refused integer;
-	unmatched text;
-begin
-	perform maintsched.check_params('analyze', params);
-
-	select array_agg(c.oid) filter (where maintsched.may_analyze(c.oid)),
-		count(*) filter (where not maintsched.may_analyze(c.oid))
-	into relations, refused
-	from pg_class c
-	join pg_namespace n on n.oid = c.relnamespace
-	where (c.relkind in ('r', 'p') or c.relkind = 'm' and c.relispopulated)
-	and c.relpersistence <> 't'
-	and not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema'
-	and (include is null or maintsched.name_matches(n.nspname, c.relname, include))
-	and (exclude is null or not maintsched.name_matches(n.nspname, c.relname, exclude));
-	-- what looked at nothing proves nothing
-	if relations is null and refused > 0 then
-		raise exception using
-			errcode = 'insufficient_privilege',
-			message = format('role "%s" may analyze none of the tables that are meant', current_user),
-			hint = 'Tables are analyzed by their owner, the owner of the database or a superuser; since PostgreSQL 17 also with the privilege MAINTAIN.';
-	elsif relations is null and include is not null then
-		raise exception using
-			errcode = 'undefined_table',
-			message = format('no table is meant by include %s', include),
-			hint = 'include takes schemas and tables as schema.table, with * for any text and ? for a character, in the letters of the catalog.';
-	elsif refused > 0 then
-		raise notice '% left out', case refused when 1 then 'one table is' else refused || ' tables are' end
-			using detail = format('Role "%s" may not analyze what belongs to others.', current_user);
-	end if;
-	for unmatched in
-		select p.value
-		from jsonb_array_elements_text(coalesce(include, '[]')) p
-		where not exists (
-			select from pg_class c
-			join pg_namespace n on n.oid = c.relnamespace
-			where c.relkind in ('r', 'p', 'm')
-			and maintsched.name_matches(n.nspname, c.relname, jsonb_build_array(p.value)))
-	loop
-		raise warning 'no table is meant by "%"', unmatched
-			using hint = 'include takes schemas and tables as schema.table, with * for any text and ? for a character, in the letters of the catalog.';
-	end loop;
-
-	return query
-	with relation as (
-		select c.oid, c.relkind, c.relhassubclass,
-			format('%I.%I', n.nspname, c.relname) as name,
-			300 * greatest(nullif(current_setting('default_statistics_target')::integer, 0), (
-				select max((to_jsonb(a) ->> 'attstattarget')::integer)
-				from pg_attribute a
-				where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), 1) as sample
+	with object as (
+		select c.oid, coalesce(i.indrelid, c.oid) as heap
 		from pg_class c
+		left join pg_index i on i.indexrelid = c.oid
+		where c.oid = relation
+	), owner as (
+		-- toast belongs to the table that is toasted, and bears its oid as a name
+		select o.oid, o.heap, case when c.relkind = 't' then coalesce(
+				(select t.oid from pg_class t
+				where t.oid = substring(c.relname from '^pg_toast_([0-9]{1,9})$')::oid and t.reltoastrelid = c.oid),
+				(select t.oid from pg_class t where t.reltoastrelid = c.oid),
+				o.heap) else o.heap end as rel
+		from object o
+		join pg_class c on c.oid = o.heap
+	), line as (
+		select 1 as rank, 0 as place, o.oid from owner o
+		union all
+		select 2, a.place::integer, a.relid
+		from owner o cross join pg_partition_ancestors(o.oid) with ordinality a(relid, place)
+		union all
+		select 3, 0, o.heap from owner o
+		union all
+		select 4, 0, o.rel from owner o
+		union all
+		select 5, a.place::integer, a.relid
+		from owner o cross join pg_partition_ancestors(o.rel) with ordinality a(relid, place)
+	), named as (
+		select l.rank, l.place, n.nspname || '.' || c.relname as name
+		from line l
+		join pg_class c on c.oid = l.oid
 		join pg_namespace n on n.oid = c.relnamespace
-		where c.oid = any (relations)
-		and (only_parent or not c.relispartition
-			or pg_partition_root(c.oid) <> all (relations))
-	), part as (
-		select r.oid, l.oid as part
-		from relation r
-		cross join lateral (
-			select t.relid::oid as oid from pg_partition_tree(r.oid) t where t.isleaf and r.relkind = 'p'
-			union all
-			select r.oid where r.relkind <> 'p') l
-	), measured as (
-		select p.oid,
-			sum(s.rows) as rows,
-			sum(s.changed) as changed,
-			count(*) as parts,
-			sum(s.pages) as pages,
-			sum(least(s.pages, r.sample)) as sampled
-		from part p
-		join relation r using (oid)
-		cross join lateral (
-			select greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::numeric as rows,
-				coalesce(pg_stat_get_mod_since_analyze(c.oid), 0) as changed,
-				greatest(c.relpages, pg_stat_get_live_tuples(c.oid) / 50, 0)::bigint as pages
-			from pg_class c
-			where c.oid = p.part) s
-		group by p.oid
-	), judged as (
-		select r.*, coalesce(m.rows, 0) as rows, coalesce(m.changed, 0) as changed, coalesce(m.parts, 0) as parts,
-			greatest(pg_stat_get_last_analyze_time(r.oid), pg_stat_get_last_autoanalyze_time(r.oid)) as analyzed_at,
-			-- the partitions, and the parent's own sample of them
-			(coalesce(least(m.pages, r.sample), 0)
-				+ case when r.relkind = 'p' and not only_parent then coalesce(m.sampled, 0) else 0 end)::bigint as reads
-		from relation r
-		left join measured m using (oid)
+		union all
+		select 6, 0, n.nspname
+		from owner o
+		join pg_class c on c.oid = o.rel
+		join pg_namespace n on n.oid = c.relnamespace
 	)
-	select j.name,
-		case when only_parent and j.relhassubclass then 'ANALYZE ONLY ' else 'ANALYZE ' end || j.name,
-		maintsched.count_text(j.rows) || case when j.rows = 1 then ' row' else ' rows' end
-			|| case when j.relkind = 'p' then format(' in %s %s', j.parts,
-				case when j.parts = 1 then 'partition' else 'partitions' end) else '' end
-			|| format(', %s changed', maintsched.count_text(j.changed))
-			|| coalesce(' since the last ANALYZE ' || maintsched.age_text(statement_timestamp() - j.analyzed_at) || ' ago',
-				', no ANALYZE on record'),
-		null::bigint,
-		-- with the pauses of vacuum_cost_delay, where each page is written, too
-		round(0.05 + j.reads * (0.0002 + throttle), 2),
-		jsonb_build_object(
-			'lock_timeout', '5s',
-			'bytes', j.reads * current_setting('block_size')::bigint,
-			'still_needed', format('(select pg_catalog.to_regclass(%L) is not null)', j.name),
-			'measure', format('(select pg_catalog.jsonb_build_object(''reltuples'', c.reltuples, ''relpages'', c.relpages, ''n_mod_since_analyze'', pg_catalog.pg_stat_get_mod_since_analyze(c.oid), ''last_analyze'', greatest(pg_catalog.pg_stat_get_last_analyze_time(c.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid))) from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass(%L))', j.name))
-	from judged j
-	order by j.changed desc, j.analyzed_at nulls first, j.name collate "C";
-end
+	select array_agg(x.name order by x.rank, x.place)
+	from (
+		select distinct on (d.name) d.name, d.rank, d.place
+		from named d
+		order by d.name, d.rank, d.place) x
 $$;
 
-comment on function maintsched.plan_analyze(jsonb) is
-'Plan of routine analyze: ANALYZE of every table, partitioned table and materialized view of the database that the role may analyze, most changed first; neither system nor temporary ones. params: include and exclude, arrays of schemas or of schema.table, with * for any text and ? for one character. Error: invalid_parameter_value (22023).';
+comment on function maintsched.threshold_names(oid) is
+'Internal: The names under which overrides of params may speak of a relation, most specific first: itself, the partitioned indexes above it, its table (of an index or of toast), the partitioned tables above that, the schema of the table. NULL: there is no such relation.';
+
+create function maintsched.threshold(params jsonb, name text, names text[]) returns jsonb
+language sql immutable parallel safe
+return coalesce((
+	select params -> 'overrides' -> n.name -> threshold.name
+	from unnest(names) with ordinality n(name, place)
+	where params -> 'overrides' -> n.name -> threshold.name <> 'null'
+	order by n.place
+	limit 1), nullif(params -> threshold.name, 'null'));
+
+comment on function maintsched.threshold(jsonb, text, text[]) is
+'Internal: The value of a parameter for an object with these names (threshold_names()): that of the first name which overrides it, else that of params; JSON null stands for "not given".';
 
 create function maintsched.log_file_kind(name text) returns text
 language c stable strict
@@ -492,6 +508,5 @@ comment on function maintsched.plan_log_cleanup(jsonb) is
 
 insert into maintsched.routine (name, plan, description, defaults, change_class, built_in) values
 	('sql', 'maintsched.plan_sql', 'Statements of your own, with the rights of the role of the run.', '{}', 'minor', true),
-	('analyze', 'maintsched.plan_analyze', 'ANALYZE of every table, most changed first.', '{}', 'minor', true),
 	('log_cleanup', 'maintsched.plan_log_cleanup', 'Removes the server''s log files by age and size.',
 		'{"max_age": "90 days", "keep": 3}', 'none', true);

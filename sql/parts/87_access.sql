@@ -58,7 +58,11 @@ as $$
 			-- plan() and a run call the plan function with the rights of who plans, and these
 			'plan_of', 'estimate_seconds', 'window_reserve',
 			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
-			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable']),
+			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
+			'table_matches', 'tables_meant', 'names_of', 'summary_action', 'at_work', 'horizon_holders', 'held_by',
+			'vacuum_outlook', 'autovacuum_scores', 'table_option', 'cost_delay_ms', 'page_throttle', 'threshold', 'threshold_names',
+			'with_statistics', 'tree_changes', 'changes_since', 'analyze_judged', 'analyze_still_needed',
+			'plan_vacuum', 'vacuum_judged', 'vacuum_advice', 'vacuum_still_needed', 'vacuum_measure', 'vacuum_shortfall', 'index_only']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),
 		('manager', 'execute', array['retract_completion', 'approve_waiver', 'reject_waiver', 'revoke_waiver',

@@ -1,0 +1,326 @@
+/*-------------------------------------------------------------------------
+ *
+ * bloat_btree.c
+ *	  How much smaller REINDEX would make a btree.
+ *
+ * The entries of the sampled leaf pages are loaded again, one after another,
+ * as _bt_load() and _bt_buildadd() of nbtsort.c would: pages filled up to the
+ * fillfactor, and, where the index deduplicates, neighbours of equal key
+ * gathered in posting lists of at most a tenth of a page.  Posting lists are
+ * opened first: those that grew by insertion are shorter or longer than those
+ * that a build makes.  Upper levels follow from the size of the high keys.
+ *
+ * A key whose entries go on beyond its page (the high key then has a heap
+ * tid) is not closed at the end of it, but with the first key of the page
+ * that is sampled next: of each such cut there are two sides in the index.
+ *
+ * An index does not know which rows are dead, unless somebody marked the
+ * entry.  Where the table is not vacuumed, REINDEX gives back more; how much
+ * of the table's entries that concerns is for the caller to say.
+ *
+ * The caller holds AccessShareLock.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/itup.h"
+#include "access/nbtree.h"
+#include "utils/rel.h"
+
+#include "core/compat.h"
+#include "routines/bloat.h"
+
+#define BTREE_SPECIAL MAXALIGN(sizeof(BTPageOpaqueData))
+/* of an empty page, after the line pointer of its high key */
+#define BTREE_ROOM ((int) (BLCKSZ - SizeOfPageHeaderData - BTREE_SPECIAL - sizeof(ItemIdData)))
+/* limit of posting lists in a build: see _bt_load() */
+#define BTREE_POSTING ((int) (MAXALIGN_DOWN((BLCKSZ * 10 / 100)) - sizeof(ItemIdData)))
+
+typedef struct BtreeState
+{
+	bool		deduplicate;
+	int			reserved;		/* by the fillfactor */
+
+	/* the page that is loaded now */
+	int			room;
+	int			items;
+	int			last;			/* size of the last item on it */
+	int			last_extra;		/* ... of which this is a posting list */
+	double		open_bytes;
+	double		loaded_pages;	/* finished ones */
+	double		loaded_bytes;	/* on them */
+
+	/* equal keys not loaded yet */
+	int			key_size;
+	int			tids;
+
+	double		high_keys;
+	double		high_key_bytes;
+} BtreeState;
+
+static void
+new_page(BtreeState *tree)
+{
+	tree->room = BTREE_ROOM;
+	tree->items = 0;
+	tree->last = tree->last_extra = 0;
+	tree->open_bytes = 0;
+}
+
+static void
+btree_reset(void *arg)
+{
+	BtreeState *tree = arg;
+
+	new_page(tree);
+	tree->loaded_pages = tree->loaded_bytes = 0;
+	tree->key_size = tree->tids = 0;
+	tree->high_keys = tree->high_key_bytes = 0;
+}
+
+/*
+ * _bt_buildadd() for a leaf: a page is finished when it is full, and its last
+ * item becomes the first one of the next, leaving a high key behind.
+ */
+static void
+load(BtreeState *tree, int size, int extra)
+{
+	int			space = tree->room - (int) sizeof(ItemIdData);
+
+	if (space < size + (int) MAXALIGN(sizeof(ItemPointerData)) ||
+		(space + tree->last_extra < tree->reserved && tree->items >= 2))
+	{
+		int			last = tree->last;
+
+		/* counted where it ends up, like its bytes */
+		tree->loaded_pages++;
+		tree->loaded_bytes += tree->open_bytes - (last + sizeof(ItemIdData));
+		new_page(tree);
+		if (last > 0)
+		{
+			tree->room -= last + sizeof(ItemIdData);
+			tree->open_bytes += last + sizeof(ItemIdData);
+			tree->items = 1;
+		}
+	}
+	tree->room -= size + sizeof(ItemIdData);
+	tree->open_bytes += size + sizeof(ItemIdData);
+	tree->items++;
+	tree->last = size;
+	tree->last_extra = extra;
+}
+
+/*
+ * Load the pending key; returns its bytes.
+ */
+static double
+load_key(BtreeState *tree)
+{
+	int			most = (MAXALIGN_DOWN(BTREE_POSTING) - tree->key_size) / (int) sizeof(ItemPointerData);
+	double		bytes = 0;
+
+	if (most < 2 || !tree->deduplicate)
+		most = 1;
+	while (tree->tids > 0)
+	{
+		int			tids = Min(tree->tids, most);
+		int			size = tids > 1 ? MAXALIGN(tree->key_size + tids * sizeof(ItemPointerData)) : tree->key_size;
+
+		load(tree, size, size - tree->key_size);
+		bytes += size + sizeof(ItemIdData);
+		tree->tids -= tids;
+	}
+	return bytes;
+}
+
+/*
+ * The tuple of a line pointer; NULL: it cannot be one.
+ */
+static IndexTuple
+tuple_at(Page page, ItemId item)
+{
+	PageHeader	header = (PageHeader) page;
+	uint32		offset = ItemIdGetOffset(item);
+	uint32		length = ItemIdGetLength(item);
+	IndexTuple	tuple;
+
+	if (offset < header->pd_upper || offset + length > header->pd_special ||
+		offset != MAXALIGN(offset) || length < sizeof(IndexTupleData))
+		return NULL;
+	tuple = (IndexTuple) PageGetItem(page, item);
+	if (IndexTupleSize(tuple) > length || IndexTupleSize(tuple) < sizeof(IndexTupleData))
+		return NULL;
+	if (BTreeTupleIsPosting(tuple) &&
+		(BTreeTupleGetPostingOffset(tuple) < sizeof(IndexTupleData) ||
+		 BTreeTupleGetNPosting(tuple) < 1 ||
+		 BTreeTupleGetPostingOffset(tuple) + BTreeTupleGetNPosting(tuple) * sizeof(ItemPointerData) >
+		 IndexTupleSize(tuple)))
+		return NULL;
+	return tuple;
+}
+
+/*
+ * Have two entries the same key, byte for byte?
+ */
+static bool
+same_key(IndexTuple one, IndexTuple other, int key_size)
+{
+	return ((one->t_info ^ other->t_info) & INDEX_NULL_MASK) == 0 &&
+		memcmp((char *) one + sizeof(IndexTupleData), (char *) other + sizeof(IndexTupleData),
+			   key_size - sizeof(IndexTupleData)) == 0;
+}
+
+/*
+ * Count the high key of a leaf page; *cut: the key before it goes on beyond.
+ * False: it makes no sense.
+ */
+static bool
+read_high_key(BtreeState *tree, Page page, bool *cut)
+{
+	IndexTuple	high = tuple_at(page, PageGetItemId(page, P_HIKEY));
+
+	if (high == NULL)
+		return false;
+	tree->high_keys++;
+	tree->high_key_bytes += MAXALIGN(IndexTupleSize(high)) + sizeof(ItemIdData);
+	*cut = BTreeTupleIsPivot(high) &&
+		(ItemPointerGetOffsetNumberNoCheck(&high->t_tid) & BT_PIVOT_HEAP_TID_ATTR) != 0;
+	return true;
+}
+
+/*
+ * Load the entries of a leaf page; false: it makes no sense.
+ */
+static bool
+read_leaf(BtreeState *tree, Page page, BTPageOpaque opaque, BloatPage *result)
+{
+	int			items = PageGetMaxOffsetNumber(page);
+	int			stored = 0;
+	bool		cut = false;
+	bool		begun = tree->tids > 0;
+	IndexTuple	key = NULL;
+
+	if (!P_RIGHTMOST(opaque) && (items < P_HIKEY || !read_high_key(tree, page, &cut)))
+		return false;
+	for (int i = P_FIRSTDATAKEY(opaque); i <= items; i++)
+	{
+		ItemId		item = PageGetItemId(page, i);
+		IndexTuple	tuple = tuple_at(page, item);
+		int			key_size;
+		int			tids = 1;
+
+		stored += ItemIdGetLength(item);
+		if (tuple == NULL || stored > BLCKSZ)
+			return false;
+		if (ItemIdIsDead(item))
+		{
+			result->dead += ItemIdGetLength(item) + sizeof(ItemIdData);
+			continue;
+		}
+		key_size = MAXALIGN(IndexTupleSize(tuple));
+		if (BTreeTupleIsPosting(tuple))
+		{
+			key_size = MAXALIGN(BTreeTupleGetPostingOffset(tuple));
+			tids = BTreeTupleGetNPosting(tuple);
+		}
+		if (begun)
+			begun = false;		/* the other side of a cut */
+		else if (key == NULL || !tree->deduplicate || key_size != tree->key_size ||
+				 !same_key(key, tuple, key_size))
+			result->kept += load_key(tree);
+		key = tuple;
+		tree->key_size = key_size;
+		tree->tids += tids;
+	}
+	if (!cut || !tree->deduplicate)
+		result->kept += load_key(tree);
+	return true;
+}
+
+static void
+btree_read(void *arg, Page page, BlockNumber block, BloatPage *result)
+{
+	BtreeState *tree = arg;
+	BTPageOpaque opaque;
+
+	if (PageIsNew(page))
+		return;
+	if (!bloat_page_sane(page, BTREE_SPECIAL))
+	{
+		result->damaged = true;
+		return;
+	}
+	opaque = BTPageGetOpaque(page);
+	if (P_ISMETA(opaque))
+		result->damaged = true;
+	else if (P_ISDELETED(opaque) || P_ISHALFDEAD(opaque) || !P_ISLEAF(opaque))
+		return;
+	else
+	{
+		result->usable = BLCKSZ - BTREE_SPECIAL - SizeOfPageHeaderData;
+		result->unused = PageGetFreeSpace(page);
+		result->damaged = !read_leaf(tree, page, opaque, result);
+	}
+}
+
+/*
+ * Pages of an index with so many leaf pages.
+ */
+static double
+with_upper_levels(const BtreeState *tree, double leaves)
+{
+	double		key = tree->high_keys > 0 ? tree->high_key_bytes / tree->high_keys : 20;
+	double		fanout = Max(floor((BTREE_ROOM - BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100) / key), 2);
+	double		pages = 1 + Max(leaves, 1); /* one is the metapage */
+
+	for (double level = leaves; level > 1; pages += level)
+		level = ceil(level / fanout);
+	return pages;
+}
+
+/*
+ * Judge a btree; false: too much of the sample is damaged.
+ */
+bool
+bloat_btree(Relation rel, BloatSample *sample, BloatResult *result)
+{
+	BtreeState	tree = {0};
+	BloatReader reader = {btree_reset, btree_read, &tree};
+	const BloatSums *sums = &sample->sums;
+	double		per_page;
+	double		leaves;
+	double		density;
+	double		squares;
+
+	tree.deduplicate = BTGetDeduplicateItems(rel) && !rel->rd_index->indisunique && _bt_allequalimage(rel, false);
+	tree.reserved = BTGetTargetPageFreeSpace(rel);
+	sample->rel = rel;
+	sample->first = 1;
+	if (!bloat_take(sample, &reader))
+		return false;
+
+	per_page = tree.loaded_pages > 0 ? tree.loaded_bytes / tree.loaded_pages : BTREE_ROOM - tree.reserved;
+	if (sample->complete && sums->damaged == 0)
+	{
+		(void) load_key(&tree);
+		leaves = tree.loaded_pages + (tree.items > 0 ? 1 : 0);
+	}
+	else
+		leaves = ceil(sums->kept * (sample->blocks - 1) / (sums->weight * per_page));
+	result->ratio = Max(1 - with_upper_levels(&tree, leaves) / sample->blocks, 0);
+	result->half = bloat_half(sample, sums->d_kept, per_page, leaves / sample->blocks);
+	result->dead_bytes = sums->dead / sums->weight * (sample->blocks - 1);
+
+	/* a ratio of two sums: the variance is that of unused - density * usable */
+	density = sums->usable > 0 ? sums->unused / sums->usable : 0;
+	squares = sums->d_unused - 2 * density * sums->d_both + density * density * sums->d_usable;
+	result->unused = density;
+	result->unused_half = sums->usable > 0 ?
+		bloat_half(sample, Max(squares, 0), sums->usable / sums->weight, density) : 1;
+	return true;
+}

@@ -52,15 +52,19 @@ typedef struct BtreeState
 	int			last;			/* size of the last item on it */
 	int			last_extra;		/* ... of which this is a posting list */
 	double		open_bytes;
+	bool		last_again;		/* its key is that of the item before */
 	double		loaded_pages;	/* finished ones */
 	double		loaded_bytes;	/* on them */
+	double		loaded_tids;	/* of their high keys, those with a heap tid */
 
 	/* equal keys not loaded yet */
 	int			key_size;
 	int			tids;
 
+	/* high keys as they are, without and with their heap tids */
 	double		high_keys;
 	double		high_key_bytes;
+	double		high_key_tids;
 } BtreeState;
 
 static void
@@ -69,6 +73,7 @@ new_page(BtreeState *tree)
 	tree->room = BTREE_ROOM;
 	tree->items = 0;
 	tree->last = tree->last_extra = 0;
+	tree->last_again = false;
 	tree->open_bytes = 0;
 }
 
@@ -78,9 +83,9 @@ btree_reset(void *arg)
 	BtreeState *tree = arg;
 
 	new_page(tree);
-	tree->loaded_pages = tree->loaded_bytes = 0;
+	tree->loaded_pages = tree->loaded_bytes = tree->loaded_tids = 0;
 	tree->key_size = tree->tids = 0;
-	tree->high_keys = tree->high_key_bytes = 0;
+	tree->high_keys = tree->high_key_bytes = tree->high_key_tids = 0;
 }
 
 /*
@@ -88,7 +93,7 @@ btree_reset(void *arg)
  * item becomes the first one of the next, leaving a high key behind.
  */
 static void
-load(BtreeState *tree, int size, int extra)
+load(BtreeState *tree, int size, int extra, bool again)
 {
 	int			space = tree->room - (int) sizeof(ItemIdData);
 
@@ -99,6 +104,7 @@ load(BtreeState *tree, int size, int extra)
 
 		/* counted where it ends up, like its bytes */
 		tree->loaded_pages++;
+		tree->loaded_tids += tree->last_again ? 1 : 0;
 		tree->loaded_bytes += tree->open_bytes - (last + sizeof(ItemIdData));
 		new_page(tree);
 		if (last > 0)
@@ -113,6 +119,7 @@ load(BtreeState *tree, int size, int extra)
 	tree->items++;
 	tree->last = size;
 	tree->last_extra = extra;
+	tree->last_again = again;
 }
 
 /*
@@ -131,7 +138,7 @@ load_key(BtreeState *tree)
 		int			tids = Min(tree->tids, most);
 		int			size = tids > 1 ? MAXALIGN(tree->key_size + tids * sizeof(ItemPointerData)) : tree->key_size;
 
-		load(tree, size, size - tree->key_size);
+		load(tree, size, size - tree->key_size, bytes > 0);
 		bytes += size + sizeof(ItemIdData);
 		tree->tids -= tids;
 	}
@@ -186,10 +193,11 @@ read_high_key(BtreeState *tree, Page page, bool *cut)
 
 	if (high == NULL)
 		return false;
-	tree->high_keys++;
-	tree->high_key_bytes += MAXALIGN(IndexTupleSize(high)) + sizeof(ItemIdData);
 	*cut = BTreeTupleIsPivot(high) &&
 		(ItemPointerGetOffsetNumberNoCheck(&high->t_tid) & BT_PIVOT_HEAP_TID_ATTR) != 0;
+	tree->high_keys++;
+	tree->high_key_bytes += MAXALIGN(IndexTupleSize(high));
+	tree->high_key_tids += *cut ? 1 : 0;
 	return true;
 }
 
@@ -274,9 +282,21 @@ btree_read(void *arg, Page page, BlockNumber block, BloatPage *result)
 static double
 with_upper_levels(const BtreeState *tree, double leaves)
 {
-	double		key = tree->high_keys > 0 ? tree->high_key_bytes / tree->high_keys : 20;
-	double		fanout = Max(floor((BTREE_ROOM - BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100) / key), 2);
+	int			reserved = BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100;
 	double		pages = 1 + Max(leaves, 1); /* one is the metapage */
+	double		key = 16;
+	double		fanout;
+
+	/* which high keys need a heap tid depends on where pages end */
+	if (tree->high_keys > 0)
+	{
+		double		tids = tree->deduplicate && tree->loaded_pages > 0 ?
+			tree->loaded_tids / tree->loaded_pages : tree->high_key_tids / tree->high_keys;
+
+		key = (tree->high_key_bytes - tree->high_key_tids * MAXALIGN(sizeof(ItemPointerData))) / tree->high_keys +
+			tids * MAXALIGN(sizeof(ItemPointerData));
+	}
+	fanout = Max(floor((BTREE_ROOM - reserved) / (key + sizeof(ItemIdData))), 2);
 
 	for (double level = leaves; level > 1; pages += level)
 		level = ceil(level / fanout);

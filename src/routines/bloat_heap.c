@@ -8,6 +8,10 @@
  * again, one after another, as raw_heap_insert() of rewriteheap.c would: into
  * pages filled up to the fillfactor, each tuple aligned, with its line
  * pointer.  So what is lost at the end of pages is counted as it will be.
+ * Toast is written value by value, where the pages as they are may hold a
+ * last chunk from anywhere in a gap: packed are the values whose last chunk
+ * is in the sample, each with as many whole chunks as came before it.
+ *
  * Free space plus dead tuples, as pgstattuple shows them, is not what a
  * rewrite gives back; that figure is kept beside it for comparison.
  *
@@ -21,7 +25,10 @@
 
 #include <math.h>
 
+#include "access/heaptoast.h"
 #include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "core/compat.h"
@@ -30,9 +37,15 @@
 /* what a page offers to tuples and their line pointers */
 #define HEAP_ROOM (BLCKSZ - SizeOfPageHeaderData)
 
+/* a tuple of toast: chunk_id, chunk_seq, and chunk_data with its length */
+#define TOAST_TUPLE ((int) (MAXALIGN(SizeofHeapTupleHeader) + 2 * sizeof(int32) + VARHDRSZ))
+#define TOAST_WHOLE ((int) MAXALIGN(TOAST_TUPLE + TOAST_MAX_CHUNK_SIZE))
+#define TOAST_PER_PAGE ((int) (HEAP_ROOM / (TOAST_WHOLE + sizeof(ItemIdData))))
+
 typedef struct HeapState
 {
 	BloatTuples tuples;
+	bool		toast;
 	int			reserved;		/* by the fillfactor */
 	int			room;			/* left on the page that is packed now */
 	bool		packing;		/* there is such a page */
@@ -77,6 +90,33 @@ pack(HeapState *heap, int length)
 	}
 	heap->room -= need;
 	heap->open_bytes += need;
+}
+
+/*
+ * Write the value of toast whose last chunk this is.
+ */
+static void
+pack_value(HeapState *heap, HeapTupleHeader tuple, int length)
+{
+	int32		before;
+
+	if (length < TOAST_TUPLE || MAXALIGN(length) >= TOAST_WHOLE)
+		return;
+	memcpy(&before, (char *) tuple + tuple->t_hoff + sizeof(int32), sizeof(int32));
+	if (before < 0 || before > MaxAllocSize / TOAST_MAX_CHUNK_SIZE)
+		return;
+	/* a long one fills many pages all the same */
+	if (before > 4 * TOAST_PER_PAGE)
+	{
+		int			pages = before / TOAST_PER_PAGE - 2;
+
+		heap->packed_pages += pages;
+		heap->packed_bytes += (double) pages * TOAST_PER_PAGE * (TOAST_WHOLE + sizeof(ItemIdData));
+		before -= pages * TOAST_PER_PAGE;
+	}
+	for (int i = 0; i < before; i++)
+		pack(heap, TOAST_WHOLE);
+	pack(heap, MAXALIGN(length));
 }
 
 /*
@@ -132,7 +172,10 @@ read_tuple(HeapState *heap, HeapTupleHeader tuple, int length, bool all_visible,
 	aligned = MAXALIGN(length);
 	if (aligned + sizeof(ItemIdData) > HEAP_ROOM)
 		return false;
-	pack(heap, aligned);
+	if (heap->toast)
+		pack_value(heap, tuple, length);
+	else
+		pack(heap, aligned);
 	result->kept += aligned + sizeof(ItemIdData);
 	if (fate == BLOAT_RECENT)
 	{
@@ -204,6 +247,7 @@ bloat_heap(Relation rel, BloatSample *sample, BloatResult *result, BloatEntries 
 	double		after;
 
 	bloat_tuples_begin(&heap.tuples, rel);
+	heap.toast = rel->rd_rel->relkind == RELKIND_TOASTVALUE;
 	heap.reserved = RelationGetTargetPageFreeSpace(rel, HEAP_DEFAULT_FILLFACTOR);
 	sample->rel = rel;
 	sample->first = 0;
@@ -211,7 +255,7 @@ bloat_heap(Relation rel, BloatSample *sample, BloatResult *result, BloatEntries 
 		return false;
 
 	per_page = heap.packed_pages > 0 ? heap.packed_bytes / heap.packed_pages : HEAP_ROOM - heap.reserved;
-	if (sample->complete && sums->damaged == 0)
+	if (sample->complete && sums->damaged == 0 && !heap.toast)
 		after = heap.packed_pages + (heap.packing ? 1 : 0);
 	else
 		after = ceil(sums->kept * sample->blocks / (sums->weight * per_page));

@@ -44,6 +44,7 @@
 typedef struct BtreeState
 {
 	bool		deduplicate;
+	bool		unique;
 	int			reserved;		/* by the fillfactor */
 
 	/* the page that is loaded now */
@@ -57,9 +58,11 @@ typedef struct BtreeState
 	double		loaded_bytes;	/* on them */
 	double		loaded_tids;	/* of their high keys, those with a heap tid */
 
-	/* equal keys not loaded yet */
+	/* equal keys not loaded yet, after items of one size */
 	int			key_size;
 	int			tids;
+	int			run_size;
+	int			run;
 
 	/* high keys as they are, without and with their heap tids */
 	double		high_keys;
@@ -84,7 +87,7 @@ btree_reset(void *arg)
 
 	new_page(tree);
 	tree->loaded_pages = tree->loaded_bytes = tree->loaded_tids = 0;
-	tree->key_size = tree->tids = 0;
+	tree->key_size = tree->tids = tree->run_size = tree->run = 0;
 	tree->high_keys = tree->high_key_bytes = tree->high_key_tids = 0;
 }
 
@@ -123,16 +126,61 @@ load(BtreeState *tree, int size, int extra, bool again)
 }
 
 /*
+ * Load the items of one size that were put off: as many at a time as fit.
+ */
+static void
+load_run(BtreeState *tree)
+{
+	int			each = tree->run_size + sizeof(ItemIdData);
+	int			least = Max(tree->run_size + (int) MAXALIGN(sizeof(ItemPointerData)), tree->reserved) +
+		(int) sizeof(ItemIdData);
+
+	while (tree->run > 0)
+	{
+		int			fit = tree->room >= least ? (tree->room - least) / each + 1 : 0;
+
+		if (fit == 0 || tree->items < 2)
+		{
+			load(tree, tree->run_size, 0, false);
+			tree->run--;
+			continue;
+		}
+		fit = Min(fit, tree->run);
+		tree->room -= fit * each;
+		tree->open_bytes += (double) fit * each;
+		tree->items += fit;
+		tree->last = tree->run_size;
+		tree->last_extra = 0;
+		tree->last_again = false;
+		tree->run -= fit;
+	}
+}
+
+/*
  * Load the pending key; returns its bytes.
  */
 static double
 load_key(BtreeState *tree)
 {
-	int			most = (MAXALIGN_DOWN(BTREE_POSTING) - tree->key_size) / (int) sizeof(ItemPointerData);
+	int			most;
 	double		bytes = 0;
 
-	if (most < 2 || !tree->deduplicate)
-		most = 1;
+	if (tree->tids == 0)
+		return 0;
+	if (tree->tids == 1 || !tree->deduplicate)
+	{
+		if (tree->run_size != tree->key_size)
+		{
+			load_run(tree);
+			tree->run_size = tree->key_size;
+		}
+		tree->run += tree->tids;
+		bytes = (double) tree->tids * (tree->key_size + sizeof(ItemIdData));
+		tree->tids = 0;
+		return bytes;
+	}
+	load_run(tree);
+	most = Max((MAXALIGN_DOWN(BTREE_POSTING) - tree->key_size) / (int) sizeof(ItemPointerData), 1);
 	while (tree->tids > 0)
 	{
 		int			tids = Min(tree->tids, most);
@@ -177,8 +225,11 @@ tuple_at(Page page, ItemId item)
 static bool
 same_key(IndexTuple one, IndexTuple other, int key_size)
 {
-	return ((one->t_info ^ other->t_info) & INDEX_NULL_MASK) == 0 &&
-		memcmp((char *) one + sizeof(IndexTupleData), (char *) other + sizeof(IndexTupleData),
+	if (((one->t_info ^ other->t_info) & INDEX_NULL_MASK) != 0)
+		return false;
+	if (key_size == sizeof(IndexTupleData) + sizeof(uint64))
+		return *(const uint64 *) (one + 1) == *(const uint64 *) (other + 1);
+	return memcmp((char *) one + sizeof(IndexTupleData), (char *) other + sizeof(IndexTupleData),
 			   key_size - sizeof(IndexTupleData)) == 0;
 }
 
@@ -234,12 +285,18 @@ read_leaf(BtreeState *tree, Page page, BTPageOpaque opaque, BloatPage *result)
 		if (BTreeTupleIsPosting(tuple))
 		{
 			key_size = MAXALIGN(BTreeTupleGetPostingOffset(tuple));
-			tids = BTreeTupleGetNPosting(tuple);
+			/* of the versions of a row a unique index keeps one */
+			if (!tree->unique || IndexTupleHasNulls(tuple))
+				tids = BTreeTupleGetNPosting(tuple);
 		}
-		if (begun)
+		if (!tree->deduplicate)
+		{
+			if (key_size != tree->key_size)
+				result->kept += load_key(tree);
+		}
+		else if (begun)
 			begun = false;		/* the other side of a cut */
-		else if (key == NULL || !tree->deduplicate || key_size != tree->key_size ||
-				 !same_key(key, tuple, key_size))
+		else if (key == NULL || key_size != tree->key_size || !same_key(key, tuple, key_size))
 			result->kept += load_key(tree);
 		key = tuple;
 		tree->key_size = key_size;
@@ -317,19 +374,20 @@ bloat_btree(Relation rel, BloatSample *sample, BloatResult *result)
 	double		density;
 	double		squares;
 
-	tree.deduplicate = BTGetDeduplicateItems(rel) && !rel->rd_index->indisunique && _bt_allequalimage(rel, false);
+	tree.unique = rel->rd_index->indisunique;
+	tree.deduplicate = BTGetDeduplicateItems(rel) && !tree.unique && _bt_allequalimage(rel, false);
 	tree.reserved = BTGetTargetPageFreeSpace(rel);
 	sample->rel = rel;
 	sample->first = 1;
 	if (!bloat_take(sample, &reader))
 		return false;
 
+	if (sample->complete)
+		(void) load_key(&tree);
+	load_run(&tree);
 	per_page = tree.loaded_pages > 0 ? tree.loaded_bytes / tree.loaded_pages : BTREE_ROOM - tree.reserved;
 	if (sample->complete && sums->damaged == 0)
-	{
-		(void) load_key(&tree);
 		leaves = tree.loaded_pages + (tree.items > 0 ? 1 : 0);
-	}
 	else
 		leaves = ceil(sums->kept * (sample->blocks - 1) / (sums->weight * per_page));
 	result->ratio = Max(1 - with_upper_levels(&tree, leaves) / sample->blocks, 0);

@@ -86,8 +86,9 @@ open_now(Oid relid, const char **state)
 }
 
 static bool
-may_look(Relation rel, Oid role)
+may_look(Relation rel)
 {
+	Oid			role = GetUserId();
 	Oid			table = RelationGetRelid(rel);
 
 	if (has_privs_of_role(role, ROLE_PG_STAT_SCAN_TABLES) ||
@@ -102,11 +103,11 @@ may_look(Relation rel, Oid role)
  * Why a relation is not judged, whatever its pages; NULL: it is.
  */
 static const char *
-why_not(Relation rel, Oid role)
+why_not(Relation rel)
 {
 	char		kind = rel->rd_rel->relkind;
 
-	if (!may_look(rel, role))
+	if (!may_look(rel))
 		return "no_permission";
 	if (kind != RELKIND_RELATION && kind != RELKIND_MATVIEW && kind != RELKIND_TOASTVALUE &&
 		kind != RELKIND_INDEX)
@@ -207,7 +208,7 @@ put_figures(const BloatSample *sample, const BloatResult *result, Datum *values,
 static const char *
 look_at(Question *question, Relation rel, int64 least, Datum *values, bool *nulls)
 {
-	const char *state = why_not(rel, question->role);
+	const char *state = why_not(rel);
 	bool		is_index = rel->rd_rel->relkind == RELKIND_INDEX;
 	bool		is_btree = is_index && rel->rd_rel->relam == BTREE_AM_OID;
 	BlockNumber blocks;
@@ -256,13 +257,12 @@ read_arguments(FunctionCallInfo fcinfo, Question *question)
 				 errmsg("sample_pages must be 1 or more")));
 	question->pages = pages;
 	question->seed = PG_ARGISNULL(3) ? pg_prng_uint64(&pg_global_prng_state) : (uint64) PG_GETARG_INT64(3);
-	question->role = PG_GETARG_OID(4);
 	question->heap = InvalidOid;
 }
 
 /*
  * bloat_sample(relations oid[], least_bytes bigint[], sample_pages integer,
- *				seed bigint, role oid)
+ *				seed bigint)
  *
  * One row per relation, in that order.
  */
@@ -276,7 +276,7 @@ maintsched_bloat_sample(PG_FUNCTION_ARGS)
 	int			count;
 	int			least_count;
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 4; i++)
 	{
 		if (PG_ARGISNULL(i) && i != 3)
 			ereport(ERROR,

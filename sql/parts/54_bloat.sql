@@ -200,8 +200,8 @@ as $$
 declare
 	named record;
 	s record;
-	best record;
-	share double precision;
+	best_size double precision;
+	best_at timestamptz;
 begin
 	if target is null then
 		raise exception using
@@ -218,19 +218,19 @@ begin
 	select b.* into s
 	from maintsched.bloat_sample(array[target], array[0], pages, null) b;
 	if s.state = 'per_row' then
-		select b.* into best from maintsched.bloat_best(named.schema, named.name, named.kind, named.access_method) b;
-		s.state := case when coalesce(named.table_rows, 0) <= 0 then 'no_rows' when best.bytes_per_row is null then 'no_baseline' else s.state end;
+		select b.bytes_per_row, b.measured_at into best_size, best_at
+		from maintsched.bloat_best(named.schema, named.name, named.kind, named.access_method) b;
+		s.state := case when coalesce(named.table_rows, 0) <= 0 then 'no_rows' when best_size is null then 'no_baseline' else s.state end;
 	end if;
 	if s.state = 'per_row' then
-		share := greatest(1 - best.bytes_per_row * named.table_rows / s.size_bytes, 0);
-		s.bloat_ratio := share;
-		s.bloat_bytes := round(share * s.size_bytes);
+		s.bloat_ratio := greatest(1 - best_size * named.table_rows / s.size_bytes, 0);
+		s.bloat_bytes := round(s.bloat_ratio * s.size_bytes);
 	end if;
 	return query
 	select named.schema, coalesce(named.name, target::text), named.kind, named.access_method,
 		s.size_bytes, s.bloat_ratio, s.bloat_bytes, s.ci_low, s.ci_high, s.dead_bytes, s.sampled_pages,
 		maintsched.bloat_method(s.state, s.complete, s.lower_bound),
-		case when s.state = 'per_row' then format('against its smallest size per row, of %s', best.measured_at)
+		case when s.state = 'per_row' then format('against its smallest size per row, of %s', best_at::date)
 			else maintsched.bloat_detail(s.state, named.kind, named.access_method, s.size_bytes, s.lower_bound,
 				s.sampled_pages, s.damaged_pages, s.damaged_block) end;
 end

@@ -307,6 +307,9 @@ begin
 	if state in ('failed', 'partial', 'interrupted') then
 		perform maintsched.call_hook('notice_run', r.run_id);
 	end if;
+	if r.routine = 'amcheck' and n.failed > 0 then
+		perform maintsched.call_hook('notice_corruption', r.run_id);
+	end if;
 end
 $$;
 

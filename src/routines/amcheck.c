@@ -161,7 +161,7 @@ judge_error(ErrorData *error, const char *name)
  * Add what verify_heapam() found on one page to a message.  Returns the block.
  */
 static BlockNumber
-note_findings(StringInfo findings)
+note_findings(Relation rel, StringInfo findings)
 {
 	TupleDesc	desc = SPI_tuptable->tupdesc;
 	int			told = Min(SPI_processed, MAX_FINDINGS);
@@ -171,8 +171,8 @@ note_findings(StringInfo findings)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
 		char	   *offset = SPI_getvalue(row, desc, 2);
-		char	   *attribute = SPI_getvalue(row, desc, 3);
 		bool		isnull;
+		int			attribute;
 
 		block = Max(block, (BlockNumber) DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull)));
 		if (i >= told)
@@ -180,8 +180,11 @@ note_findings(StringInfo findings)
 		appendStringInfo(findings, "%sblock %s", findings->len > 0 ? "; " : "", SPI_getvalue(row, desc, 1));
 		if (offset != NULL)
 			appendStringInfo(findings, ", item %s", offset);
-		if (attribute != NULL)
-			appendStringInfo(findings, ", attribute %s", attribute);
+		/* verify_heapam() counts columns from 0 */
+		attribute = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
+		if (!isnull && attribute >= 0 && attribute < RelationGetNumberOfAttributes(rel))
+			appendStringInfo(findings, ", column %s",
+							 quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(rel), attribute)->attname)));
 		appendStringInfo(findings, ": %s", SPI_getvalue(row, desc, 4));
 	}
 	if (SPI_processed > told)
@@ -217,7 +220,7 @@ check_pages(Relation rel, const char *name, bool toast, int64 first, int64 count
 				block = last + 1;
 			else
 			{
-				block = (int64) note_findings(&findings) + 1;
+				block = (int64) note_findings(rel, &findings) + 1;
 				damaged++;
 			}
 		}

@@ -24,6 +24,7 @@
  *		document*.c		calendar and framework JSON: what it must look like
  *	 src/routines/	what routines need beyond SQL
  *		amcheck.c		checking tables and indexes; a finding is an error
+ *		amcheck_error.c	what is a finding, and what may be repeated of it
  *		log_cleanup.c	removing log files of the server
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do

@@ -207,7 +207,8 @@ begin
 		-- catalogs and what is small first; then what was looked at longest ago
 		coalesce(j.rewritten, false) desc,
 		j.checked_at nulls first,
-		j.of_system desc, j.reads, j.target collate "C", j.item, j.part;
+		j.of_system desc, case when j.parts > 1 then block_size * maintsched.check_part_pages() else j.reads end,
+		j.target collate "C", j.item, j.part;
 	if not found then
 		perform maintsched.need_items(params);
 	end if;

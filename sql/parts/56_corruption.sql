@@ -101,12 +101,13 @@ begin
 			(select array_agg(case when x = 1 then i.item else replace(i.item, 'index', 'parents') end order by i.n, x)
 				from item i cross join generate_series(1, 2) x),
 			(select array_agg(i.part order by i.n, x) from item i cross join generate_series(1, 2) x)) h
+	), newest as (
+		select distinct on (p.n) p.* from past p order by p.n, p.run_id desc, p.parents
 	), known as (
 		select i.*, h.run_id, h.seq, h.checked_at, h.verdict, p.checked_at as parents_at,
 			case when h.parents and i.item like '%index' then replace(i.item, 'index', 'parents') else i.item end as done
 		from item i
-		left join lateral (
-			select x.* from past x where x.n = i.n order by x.run_id desc, x.parents limit 1) h on true
+		left join newest h on h.n = i.n
 		left join past p on p.n = i.n and p.parents and i.item = 'index'
 	), worst as (
 		-- what tells most about a relation: a finding, a failure, what is missing, the oldest
@@ -116,7 +117,7 @@ begin
 				k.checked_at nulls first, k.item, k.part) as rank
 		from known k
 	), corrupt as (
-		select c.*, case when c.kind in ('toast', 'toast index') then 'table' else c.kind end as of_kind
+		select distinct c.schema, c.relation, c.kind = 'index' as is_index
 		from maintsched.corrupt_relations() c
 	)
 	select w.schema_name, w.relation_name, w.kind, w.access_method,
@@ -125,10 +126,7 @@ begin
 		max(w.done) filter (where w.rank = 1),
 		case
 			when max(w.problem) is not null and count(w.checked_at) = 0 then 'not checkable'
-			when bool_or(w.verdict = 'corrupt') or exists (
-				select from corrupt c
-				where c.schema = w.schema_name and c.relation = w.relation_name and c.of_kind = w.kind)
-				then 'corrupt'
+			when bool_or(w.verdict = 'corrupt' or c.schema is not null) then 'corrupt'
 			when bool_or(w.verdict = 'error') then 'error'
 			when count(w.checked_at) = 0 then 'never checked'
 			when count(w.checked_at) < count(*) then 'partly checked'
@@ -136,6 +134,7 @@ begin
 		max(w.run_id) filter (where w.rank = 1), max(w.seq) filter (where w.rank = 1), max(w.problem),
 		count(*)::integer, count(w.checked_at)::integer, max(w.parents_at)
 	from worst w
+	left join corrupt c on c.schema = w.schema_name and c.relation = w.relation_name and c.is_index = (w.kind = 'index')
 	group by w.oid, w.schema_name, w.relation_name, w.kind, w.access_method;
 end
 $$;
@@ -198,7 +197,7 @@ begin
 		return;
 	elsif c.rewritten > 0 then
 		return query select 'corruption', 'WARN', c.rewritten::text,
-			format('found corrupt, rebuilt and not checked since: %s', c.names),
+			format('found corrupt, rebuilt and not checked since: %s%s', c.names, case when c.rewritten > 5 then ', ...' end),
 			'The next run of routine amcheck begins with them.';
 		return;
 	end if;

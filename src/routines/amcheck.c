@@ -7,9 +7,8 @@
  * error whose text may be kept.  verify_heapam() returns rows: the first of
  * them become the message.  The check of an index runs its expressions and
  * operators, as the owner of the table in a security-restricted operation,
- * to which amcheck itself switches.  An error of that code is neither a
- * finding nor are its words repeated, whatever SQLSTATE it chose: what counts
- * is in which file of the server an error was raised.
+ * to which amcheck itself switches; amcheck_error.c tells their errors from
+ * findings.
  *
  * Runs in any backend, with the rights of the caller, who needs those of
  * amcheck's functions.  Locks: AccessShareLock on the table until the end of
@@ -42,8 +41,8 @@
 #include "utils/varlena.h"
 
 #include "core/compat.h"
-#include "core/condition.h"
 #include "core/exec.h"
+#include "routines/amcheck.h"
 
 /* damaged pages, and findings on each of them, that are told */
 #define MAX_PAGES 5
@@ -54,35 +53,6 @@ PG_FUNCTION_INFO_V1(maintsched_check_toast);
 PG_FUNCTION_INFO_V1(maintsched_check_index);
 PG_FUNCTION_INFO_V1(maintsched_check_toast_index);
 PG_FUNCTION_INFO_V1(maintsched_relation_pages);
-
-/*
- * Source files of the server that read or check storage.  Their errors hold
- * names, blocks and numbers, and no values of columns; what they call
- * internal is damage, too.
- */
-static const char *const storage_files[] = {
-	"verify_common.c", "verify_gin.c", "verify_heapam.c", "verify_nbtree.c",
-	"bufmgr.c", "md.c", "slru.c", "multixact.c", "transam.c",
-	"nbtdedup.c", "nbtpage.c", "nbtsearch.c", "nbtutils.c",
-	"ginbtree.c", "gindatapage.c", "ginentrypage.c", "ginget.c", "ginpostinglist.c", "ginutil.c",
-	"detoast.c", "heapam.c", "heapam_handler.c", "heapam_visibility.c", "heaptoast.c",
-	"heaptuple.c", "indextuple.c", "toast_compression.c", "toast_internals.c",
-};
-
-/* ... and those that manage what every statement needs: their errors say nothing about storage */
-static const char *const server_files[] = {
-	"aset.c", "bloomfilter.c", "buffile.c", "deadlock.c", "fd.c", "genam.c", "generation.c", "indexam.c",
-	"lmgr.c", "lock.c", "mcxt.c", "postgres.c", "proc.c", "relation.c", "slab.c", "table.c", "tableam.c",
-};
-
-static bool
-is_among(const char *name, const char *const *names, int n)
-{
-	for (int i = 0; name != NULL && i < n; i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
 
 /*
  * The oid of a relation by its qualified name; an error where there is none.
@@ -109,18 +79,6 @@ find_relation(const text *name)
 }
 
 /*
- * Something changed between the plan, or the look at the catalog, and the
- * check: the next try finds it as it is then.
- */
-compat_noreturn static void
-changed_meanwhile(const char *name)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("%s was dropped or rebuilt when it was to be checked", name)));
-}
-
-/*
  * The qualified name of a function of amcheck that the caller may call.
  */
 static char *
@@ -131,30 +89,6 @@ amcheck_function(const char *signature)
 
 	exec_query("select maintsched.amcheck_function($1)", 1, types, values, NULL);
 	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-}
-
-/*
- * Raise an error again that ended a check: as it is, as a finding, or without
- * its words where code of a user raised it.
- */
-compat_noreturn static void
-judge_error(ErrorData *error, const char *name)
-{
-	bool		storage = is_among(error->filename, storage_files, lengthof(storage_files));
-
-	if (error->sqlerrcode == ERRCODE_INTERNAL_ERROR && is_among(error->filename, server_files, lengthof(server_files)) &&
-		(strcmp(error->filename, "relation.c") == 0 || strcmp(error->filename, "indexam.c") == 0))
-		changed_meanwhile(name);
-	if (storage && (error->sqlerrcode == ERRCODE_INTERNAL_ERROR || error->sqlerrcode == ERRCODE_UNDEFINED_FILE))
-		/* the storage says what cannot be, or a file of it is not there */
-		error->sqlerrcode = ERRCODE_DATA_CORRUPTED;
-	else if (!storage && !is_among(error->filename, server_files, lengthof(server_files)))
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("%s could not be checked: an expression or operator of it failed (%s)",
-						name, condition_name(error->sqlerrcode)),
-				 errdetail_log("%s", error->message)));
-	ReThrowError(error);
 }
 
 /*
@@ -198,8 +132,8 @@ note_findings(Relation rel, StringInfo findings)
 static int64
 check_pages(Relation rel, const char *name, bool toast, int64 first, int64 count)
 {
-	int64		pages = RelationGetNumberOfBlocks(rel);
-	int64		last = count < 0 || count > pages - first ? pages - 1 : first + count - 1;
+	int64		pages;
+	int64		last;
 	char	   *sql = psprintf("select blkno, offnum, attnum, msg from %s($1, true, $2, 'none', $3, $4)",
 							   amcheck_function("verify_heapam(regclass,boolean,boolean,text,bigint,bigint)"));
 	Oid			types[4] = {REGCLASSOID, BOOLOID, INT8OID, INT8OID};
@@ -208,6 +142,12 @@ check_pages(Relation rel, const char *name, bool toast, int64 first, int64 count
 	StringInfoData findings;
 	volatile int damaged = 0;
 
+	if (!smgrexists(RelationGetSmgr(rel), MAIN_FORKNUM))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("%s: its file is not there", name)));
+	pages = RelationGetNumberOfBlocks(rel);
+	last = count < 0 || count > pages - first ? pages - 1 : first + count - 1;
 	initStringInfo(&findings);
 	for (int64 block = first; block <= last && damaged < MAX_PAGES;)
 	{
@@ -235,7 +175,7 @@ check_pages(Relation rel, const char *name, bool toast, int64 first, int64 count
 			if (damaged > 0)
 				error->message = psprintf("%s; %s", findings.data, error->message);
 			error->message = psprintf("%s: %s", name, error->message);
-			judge_error(error, name);
+			amcheck_rethrow(error, name, false);
 		}
 		PG_END_TRY();
 	}
@@ -256,8 +196,29 @@ open_table(const text *name)
 	Relation	rel = try_relation_open(find_relation(name), AccessShareLock);
 
 	if (rel == NULL)
-		changed_meanwhile(text_to_cstring(name));
+		amcheck_changed(text_to_cstring(name));
+	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_MATVIEW)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is neither a table nor a materialized view", text_to_cstring(name))));
+	if (rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("there is no check for the access method of table \"%s\"", text_to_cstring(name))));
 	return rel;
+}
+
+/*
+ * The toast table of a table.
+ */
+static Oid
+toast_of(Relation rel, const char *name)
+{
+	if (!OidIsValid(rel->rd_rel->reltoastrelid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s\" has no toast", name)));
+	return rel->rd_rel->reltoastrelid;
 }
 
 /*
@@ -290,25 +251,45 @@ get_flag(FunctionCallInfo fcinfo, int arg)
 }
 
 /*
+ * Check a table or its toast, with the range from some argument on.
+ */
+static int64
+check_table(FunctionCallInfo fcinfo, bool of_toast, int range)
+{
+	const char *name;
+	int64		first;
+	int64		count;
+	Relation	rel;
+	Relation	toast;
+
+	need_argument(fcinfo, 0, "name");
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	get_range(fcinfo, range, &first, &count);
+	SPI_connect();
+	rel = open_table(PG_GETARG_TEXT_PP(0));
+	if (of_toast)
+	{
+		toast = try_relation_open(toast_of(rel, name), AccessShareLock);
+		if (toast == NULL)
+			amcheck_changed(psprintf("toast of table %s", name));
+		count = check_pages(toast, psprintf("toast of table %s", name), false, first, count);
+		relation_close(toast, NoLock);
+	}
+	else
+		count = check_pages(rel, psprintf("table %s", name), get_flag(fcinfo, 1), first, count);
+	relation_close(rel, NoLock);
+	SPI_finish();
+	return count;
+}
+
+/*
  * check_table(name text, toast boolean, first_block bigint, blocks bigint)
  * returns bigint
  */
 Datum
 maintsched_check_table(PG_FUNCTION_ARGS)
 {
-	int64		first;
-	int64		count;
-	Relation	rel;
-
-	need_argument(fcinfo, 0, "name");
-	get_range(fcinfo, 2, &first, &count);
-	SPI_connect();
-	rel = open_table(PG_GETARG_TEXT_PP(0));
-	count = check_pages(rel, psprintf("table %s", text_to_cstring(PG_GETARG_TEXT_PP(0))),
-						get_flag(fcinfo, 1), first, count);
-	relation_close(rel, NoLock);
-	SPI_finish();
-	PG_RETURN_INT64(count);
+	PG_RETURN_INT64(check_table(fcinfo, false, 2));
 }
 
 /*
@@ -317,25 +298,7 @@ maintsched_check_table(PG_FUNCTION_ARGS)
 Datum
 maintsched_check_toast(PG_FUNCTION_ARGS)
 {
-	int64		first;
-	int64		count;
-	Relation	rel;
-	Relation	toast;
-
-	need_argument(fcinfo, 0, "name");
-	get_range(fcinfo, 1, &first, &count);
-	SPI_connect();
-	rel = open_table(PG_GETARG_TEXT_PP(0));
-	toast = OidIsValid(rel->rd_rel->reltoastrelid) ?
-		try_relation_open(rel->rd_rel->reltoastrelid, AccessShareLock) : NULL;
-	if (toast == NULL)
-		changed_meanwhile(psprintf("toast of table %s", text_to_cstring(PG_GETARG_TEXT_PP(0))));
-	count = check_pages(toast, psprintf("toast of table %s", text_to_cstring(PG_GETARG_TEXT_PP(0))),
-						false, first, count);
-	relation_close(toast, NoLock);
-	relation_close(rel, NoLock);
-	SPI_finish();
-	PG_RETURN_INT64(count);
+	PG_RETURN_INT64(check_table(fcinfo, true, 1));
 }
 
 /*
@@ -366,7 +329,7 @@ run_index_check(Oid index, const char *name, const char *signature, int nflags, 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
-		judge_error(error, name);
+		amcheck_rethrow(error, name, true);
 	}
 	PG_END_TRY();
 }
@@ -414,7 +377,7 @@ maintsched_check_index(PG_FUNCTION_ARGS)
 	index = find_relation(PG_GETARG_TEXT_PP(0));
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
 	if (!HeapTupleIsValid(tuple))
-		changed_meanwhile(name);
+		amcheck_changed(name);
 	if (((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_INDEX)
 		method = ((Form_pg_class) GETSTRUCT(tuple))->relam;
 	ReleaseSysCache(tuple);
@@ -441,26 +404,21 @@ maintsched_check_toast_index(PG_FUNCTION_ARGS)
 {
 	const char *name;
 	Relation	rel;
-	Oid			toast;
 	Oid			index = InvalidOid;
+	Oid			types[1] = {OIDOID};
+	Datum		values[1];
+	bool		isnull;
 
 	need_argument(fcinfo, 0, "name");
 	SPI_connect();
 	name = psprintf("index of the toast of table %s", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	rel = open_table(PG_GETARG_TEXT_PP(0));
-	toast = rel->rd_rel->reltoastrelid;
-	if (OidIsValid(toast))
-	{
-		Oid			types[1] = {OIDOID};
-		Datum		values[1] = {ObjectIdGetDatum(toast)};
-		bool		isnull;
-
-		if (exec_query("select indexrelid from pg_catalog.pg_index where indrelid = $1 and indisvalid",
-					   1, types, values, NULL) > 0)
-			index = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	}
+	values[0] = ObjectIdGetDatum(toast_of(rel, text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	if (exec_query("select indexrelid from pg_catalog.pg_index where indrelid = $1 and indisvalid",
+				   1, types, values, NULL) > 0)
+		index = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	if (!OidIsValid(index))
-		changed_meanwhile(name);
+		amcheck_changed(name);
 	check_btree(index, name, fcinfo);
 	relation_close(rel, NoLock);
 	SPI_finish();

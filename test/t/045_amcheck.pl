@@ -279,7 +279,7 @@ is(run_of($node, $db, 'damaged'), 'partial/error', 'damaged: what is sound is do
 is($node->safe_psql($db, q{
 		select concat_ws('|', a.target, a.details ->> 'amcheck', a.sqlstate, a.message)
 		from maintsched.run_history r join maintsched.run_actions a using (run_id)
-		where r.task = 'damaged' and a.state <> 'done' order by a.target}) =~ s/\b\d{3,}\b|(?<=base\/)\d+/N/gr,
+		where r.task = 'damaged' and a.state <> 'done' order by a.target}) =~ s/\b\d{3,}\b|(?<=base\/)\d+/N/gr =~ s/"(base\S*)"/$1/r,
 	join("\n",
 		'shop.gone|table|XX001|table shop.gone: invalid page in block 0 of relation base/N/N',
 		'shop.indexed_code|index|XX002|item order invariant violated for index "indexed_code"',
@@ -326,6 +326,22 @@ is($node->safe_psql($db, qq{
 	't|t', 'when it was found first, and last');
 $node->safe_psql($db, q{drop table shop.pointers, shop.was_toasted});
 is(corrupt(), '', 'nothing is left');
+
+# --- files that are gone ---
+
+$node->safe_psql($db, q{create table shop.lost as select 1 as a; create table shop.whole (id integer primary key)});
+my @files = map { $node->data_dir . '/' . $node->safe_psql($db, "select pg_relation_filepath('shop.$_')") } qw(lost whole_pkey);
+$node->safe_psql($db, 'checkpoint');
+$node->stop;
+unlink(@files) == 2 or die;
+$node->start;
+my $lost = run_check('{"include": ["shop.lost", "shop.whole"]}');
+is($node->safe_psql($db, qq{
+		select concat_ws('|', target, state, sqlstate, message) from maintsched.run_actions where run_id = $lost order by target}),
+	join("\n", 'shop.lost|failed|XX001|table shop.lost: its file is not there', 'shop.whole|done',
+		'shop.whole_pkey|failed|XX002|index "whole_pkey" lacks a main relation fork'), 'files that are not there are missed');
+is(corrupt(), "shop|lost|table|XX001|f\nshop|whole_pkey|index|XX002|f", 'and are kept in mind');
+$node->safe_psql($db, q{drop table shop.lost, shop.whole});
 
 # --- parents: in windows of class major ---
 

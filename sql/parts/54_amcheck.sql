@@ -130,7 +130,7 @@ return 131072;
 comment on function maintsched.check_part_pages() is
 'Internal: How many pages of a table one action checks: a gigabyte, as much as a file of it holds.';
 
-create function maintsched.check_items()
+create function maintsched.checkable_items()
 returns table (
 	oid oid, schema_name text, relation_name text, kind text, access_method text,
 	table_schema text, table_name text, of_system boolean, problem text,
@@ -205,7 +205,7 @@ as $$
 		from generate_series(0, n.parts - 1) x) p
 $$;
 
-comment on function maintsched.check_items() is
+comment on function maintsched.checkable_items() is
 'Internal: What there is to be checked of every table, materialized view and index of the database, part by part, and what cannot be (problem); temporary relations of anybody left out. pages: of this part; other_pages: what is read besides.';
 
 create function maintsched.last_checks(targets text[], items text[], parts integer[])

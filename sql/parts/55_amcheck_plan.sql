@@ -27,7 +27,7 @@ as $$
 			coalesce((params ->> 'indexes')::boolean, true) as indexes,
 			coalesce((params ->> 'catalogs')::boolean, true) as catalogs,
 			coalesce((params ->> 'parents')::boolean, false) as parents) p
-	cross join maintsched.check_items() i
+	cross join maintsched.checkable_items() i
 	where case i.item
 		when 'table' then p.tables
 		when 'toast' then p.tables and p.toast

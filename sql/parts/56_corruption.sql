@@ -93,7 +93,7 @@ begin
 	return query
 	with item as materialized (
 		select i.*, format('%I.%I', i.schema_name, i.relation_name) as target, row_number() over () as n
-		from maintsched.check_items() i
+		from maintsched.checkable_items() i
 	), past as materialized (
 		select (h.ordinality + 1) / 2 as n, h.ordinality % 2 = 0 as parents, h.*
 		from maintsched.last_checks(

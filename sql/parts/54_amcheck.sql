@@ -133,14 +133,14 @@ comment on function maintsched.check_part_pages() is
 create function maintsched.checkable_items()
 returns table (
 	oid oid, schema_name text, relation_name text, kind text, access_method text,
-	table_schema text, table_name text, of_system boolean, problem text,
+	table_oid oid, table_schema text, table_name text, of_partition boolean, of_system boolean, problem text,
 	item text, part integer, parts integer, pages bigint, other_pages bigint)
 language sql volatile rows 1000
 set search_path = pg_catalog, pg_temp
 as $$
 	with relation as materialized (
 		select c.oid, n.nspname::text as schema_name, c.relname::text as relation_name, c.relkind, c.relpersistence,
-			m.amname::text as access_method, c.reltoastrelid,
+			m.amname::text as access_method, c.reltoastrelid, c.relispartition as of_partition,
 			n.nspname in ('pg_catalog', 'information_schema') as of_system,
 			case
 				when m.amname <> 'heap' then format('there is no check for access method %s', m.amname)
@@ -154,18 +154,18 @@ as $$
 		where c.relkind in ('r', 'm') and c.relpersistence <> 't' and n.nspname !~ '^pg_(toast|temp)'
 	), item as (
 		select r.oid, r.schema_name, r.relation_name, r.relkind, r.access_method,
-			r.schema_name as table_schema, r.relation_name as table_name, r.of_system, r.problem,
+			r.oid as table_oid, r.schema_name as table_schema, r.relation_name as table_name, r.of_partition, r.of_system, r.problem,
 			'table' as item, r.pages, r.toast_pages as other_pages
 		from relation r
 		union all
 		select r.oid, r.schema_name, r.relation_name, r.relkind, r.access_method,
-			r.schema_name, r.relation_name, r.of_system, r.problem,
+			r.oid, r.schema_name, r.relation_name, r.of_partition, r.of_system, r.problem,
 			'toast', r.toast_pages, 0
 		from relation r
 		where r.toast_pages > 0 and r.access_method = 'heap'
 		union all
 		select r.oid, r.schema_name, r.relation_name, r.relkind, r.access_method,
-			r.schema_name, r.relation_name, r.of_system,
+			r.oid, r.schema_name, r.relation_name, r.of_partition, r.of_system,
 			coalesce(r.problem, case when not i.indisvalid then 'the index of its toast is not valid' end),
 			'toast index', coalesce(maintsched.relation_pages(i.indexrelid), 0), r.toast_pages
 		from relation r
@@ -174,7 +174,7 @@ as $$
 		where r.toast_pages > 0
 		union all
 		select c.oid, n.nspname, c.relname, c.relkind, m.amname,
-			r.schema_name, r.relation_name, r.of_system,
+			r.oid, r.schema_name, r.relation_name, r.of_partition, r.of_system,
 			case
 				when m.amname = 'gin' and current_setting('server_version_num')::integer < 180000
 					then 'there is no check for access method gin before PostgreSQL 18'
@@ -192,7 +192,7 @@ as $$
 	)
 	select i.oid, i.schema_name, i.relation_name,
 		case i.relkind when 'r' then 'table' when 'm' then 'materialized view' else 'index' end, i.access_method,
-		i.table_schema, i.table_name, i.of_system, i.problem,
+		i.table_oid, i.table_schema, i.table_name, i.of_partition, i.of_system, i.problem,
 		i.item, p.part, p.parts,
 		least(i.pages - p.part * s.part_pages, s.part_pages),
 		case when i.item = 'table' then i.other_pages / p.parts else i.other_pages end

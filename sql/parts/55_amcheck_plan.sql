@@ -8,6 +8,24 @@
 -- major.
 --
 
+create function maintsched.parent_matches(relation oid, its_table oid, patterns jsonb) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select exists (
+		select
+		from (
+			select a.relid from pg_partition_ancestors(parent_matches.relation) a(relid)
+			union
+			select a.relid from pg_partition_ancestors(parent_matches.its_table) a(relid)) a
+		join pg_class c on c.oid = a.relid
+		join pg_namespace n on n.oid = c.relnamespace
+		where maintsched.name_matches(n.nspname, c.relname, patterns))
+$$;
+
+comment on function maintsched.parent_matches(oid, oid, jsonb) is
+'Internal: Whether one of the patterns is that of a partitioned table or index to which a partition belongs.';
+
 create function maintsched.wanted_items(params jsonb)
 returns table (
 	schema_name text, relation_name text, access_method text, of_system boolean, problem text,
@@ -36,10 +54,12 @@ as $$
 	and (p.catalogs or not i.of_system)
 	and (p.include is null
 		or maintsched.name_matches(i.schema_name, i.relation_name, p.include)
-		or maintsched.name_matches(i.table_schema, i.table_name, p.include))
+		or maintsched.name_matches(i.table_schema, i.table_name, p.include)
+		or i.of_partition and maintsched.parent_matches(i.oid, i.table_oid, p.include))
 	and (p.exclude is null or not (
 		maintsched.name_matches(i.schema_name, i.relation_name, p.exclude)
-		or maintsched.name_matches(i.table_schema, i.table_name, p.exclude)))
+		or maintsched.name_matches(i.table_schema, i.table_name, p.exclude)
+		or i.of_partition and maintsched.parent_matches(i.oid, i.table_oid, p.exclude)))
 $$;
 
 comment on function maintsched.wanted_items(jsonb) is
@@ -143,7 +163,7 @@ begin
 		where not exists (
 			select from pg_class c
 			join pg_namespace n on n.oid = c.relnamespace
-			where c.relkind in ('r', 'm', 'i')
+			where c.relkind in ('r', 'm', 'i', 'p', 'I')
 			and maintsched.name_matches(n.nspname, c.relname, jsonb_build_array(p.value)))
 	loop
 		raise warning 'no table or index is meant by "%"', unmatched

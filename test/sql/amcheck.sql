@@ -69,6 +69,10 @@ select count(*) from maintsched.plan('amcheck', '{"catalogs": false}') where tar
 select target from pg_temp.plan('{"include": ["regress_maintsched*"], "indexes": false, "toast": false}');
 select target from pg_temp.plan('{"include": ["regress_maintsched*"], "tables": false}');
 select target, command from pg_temp.plan('{"include": ["regress_maintsched_a.plain"], "toast": false}');
+-- partitions by the names of their parents
+select target from pg_temp.plan('{"include": ["*.parted"]}');
+select target from pg_temp.plan('{"include": ["*.parted_a_idx"]}');
+select count(*) from pg_temp.plan('{"include": ["*.parted*"], "exclude": ["*.parted"]}');
 -- an index by its own name, and not that of its table
 select target from pg_temp.plan('{"include": ["*.plain_note"]}');
 select target from pg_temp.plan('{"include": ["regress_maintsched_a"], "exclude": ["*.plain", "*.parted_1"]}');

@@ -191,6 +191,7 @@ begin
 		order by 1, h.run_id desc
 	), judged as (
 		select w.*, h.checked_at, h.verdict,
+			round(0.01 + w.reads * case when w.parents then 1.5 else 1 end / speed, 2) as seconds,
 			h.verdict = 'corrupt' and h.filenode is distinct from
 				maintsched.check_storage(w.schema_name, w.relation_name, w.item) ->> 'filenode' as rewritten
 		from wanted w
@@ -207,9 +208,10 @@ begin
 				else format('found corrupt %s ago', maintsched.age_text(at - j.checked_at)) end,
 			case when j.item not in ('table', 'index') then replace(j.item, 'toast parents', 'parents of toast index') end,
 			case when j.parts > 1 then format('part %s of %s', j.part + 1, j.parts) end,
-			pg_size_pretty(j.pages * block_size)),
+			pg_size_pretty(j.pages * block_size),
+			case when j.seconds > extract(epoch from (params ->> 'time_limit')::interval) then 'longer than time_limit' end),
 		null::bigint,
-		round(0.01 + j.reads * case when j.parents then 1.5 else 1 end / speed, 2),
+		j.seconds,
 		jsonb_strip_nulls(jsonb_build_object(
 			'amcheck', j.item,
 			'schema', j.schema_name,

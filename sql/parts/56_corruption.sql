@@ -11,7 +11,7 @@
 create function maintsched.corrupt_relations()
 returns table (
 	schema text, relation text, kind text, found_at timestamptz, sqlstate text,
-	rewritten boolean, last_found_at timestamptz, run_id bigint, seq integer)
+	rewritten boolean, first_found_at timestamptz, run_id bigint, seq integer)
 language plpgsql volatile security definer rows 10
 set search_path = pg_catalog, pg_temp
 as $$
@@ -67,9 +67,9 @@ begin
 		and (l.part = '0'
 			or coalesce((c.storage ->> 'pages')::numeric, 'infinity') > l.part::numeric * maintsched.check_part_pages())
 	)
-	select t.schema, t.relation, t.kind, min(t.first_at),
+	select t.schema, t.relation, t.kind, max(t.finished_at),
 		max(t.sqlstate) filter (where t.rank = 1),
-		bool_and(t.rewritten), max(t.finished_at),
+		bool_and(t.rewritten), min(t.first_at),
 		max(t.run_id) filter (where t.rank = 1), max(t.seq) filter (where t.rank = 1)
 	from there t
 	group by t.schema, t.relation, t.kind
@@ -78,7 +78,7 @@ end
 $$;
 
 comment on function maintsched.corrupt_relations() is
-'The relations that routine amcheck found corrupt (SQLSTATE XX001, XX002 or, unreadable, 58030) and no later check has found sound: kind is table, materialized view, index, toast or toast index (of that table); found_at when it was found first; rewritten: its file is another one since, so it was rebuilt or restored, and waits for its next check. run_id and seq name the newest finding in run_actions, whose message says what it is. Keyed by schema and name: one that was dropped is not among them, one that was renamed is to be checked anew.';
+'The relations that routine amcheck found corrupt (SQLSTATE XX001, XX002 or, unreadable, 58030) and no later check has found sound: kind is table, materialized view, index, toast or toast index (of that table); found_at when that was found last, first_found_at first; rewritten: its file is another one since, so it was rebuilt or restored, and waits for its next check. run_id and seq name the newest finding in run_actions, whose message says what it is. Keyed by schema and name: one that was dropped is not among them, one that was renamed is to be checked anew.';
 
 create function maintsched.check_standing()
 returns table (

@@ -59,7 +59,7 @@ as $$
 			'plan_of', 'estimate_seconds', 'window_reserve',
 			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
 			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
-			'plan_amcheck', 'amcheck_functions', 'amcheck_function', 'checkable_items', 'wanted_items', 'parent_matches', 'need_items',
+			'plan_amcheck', 'class_span', 'amcheck_functions', 'amcheck_function', 'checkable_items', 'wanted_items', 'parent_matches', 'need_items',
 			'check_command', 'check_part_pages', 'check_speed', 'check_storage', 'last_checks', 'relation_pages',
 			'corrupt_relations', 'check_standing', 'amcheck_health']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',

@@ -134,7 +134,7 @@ check_pages(Relation rel, const char *name, bool toast, int64 first, int64 count
 {
 	int64		pages;
 	int64		last;
-	char	   *sql = psprintf("select blkno, offnum, attnum, msg from %s($1, true, $2, 'none', $3, $4)",
+	char	   *sql = psprintf("select blkno, offnum, attnum, msg from %s($1, true, $2, 'none'::pg_catalog.text, $3, $4)",
 							   amcheck_function("verify_heapam(regclass,boolean,boolean,text,bigint,bigint)"));
 	Oid			types[4] = {REGCLASSOID, BOOLOID, INT8OID, INT8OID};
 	Datum		values[4] = {ObjectIdGetDatum(RelationGetRelid(rel)), BoolGetDatum(toast)};

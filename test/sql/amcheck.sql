@@ -77,6 +77,8 @@ select count(*) from pg_temp.plan('{"include": ["*.parted*"], "exclude": ["*.par
 select target from pg_temp.plan('{"include": ["*.plain_note"]}');
 select target from pg_temp.plan('{"include": ["regress_maintsched_a"], "exclude": ["*.plain", "*.parted_1"]}');
 select target, command, details ->> 'change_class' as class from maintsched.plan('amcheck', '{"include": ["*.plain"], "parents": true, "tables": false, "checkunique": false, "rootdescend": true, "heapallindexed": false}');
+-- there is no window of class major
+select details ->> 'change_class' as class, fits_window, count(*) from maintsched.plan('amcheck', '{"include": ["*.plain"], "parents": true}') group by 1, 2 order by 1;
 select count(*) from maintsched.plan('amcheck', '{"include": ["*.plain", "no.such"]}');
 select * from maintsched.plan('amcheck', '{"include": ["no.such"]}');
 select * from maintsched.plan('amcheck', '{"include": ["*.plain_brin"]}');

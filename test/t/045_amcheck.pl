@@ -423,6 +423,12 @@ $node->safe_psql($db, q{
 is(as_checker(q{select count(*) > 10 from maintsched.plan('amcheck', '{"include": ["shop"]}'); select maintsched.check_table('shop.orders'), maintsched.check_index('shop.orders_pkey')}) . $out,
 	"t\n" . $node->safe_psql($db, q{select pg_relation_size('shop.orders') / 8192}) . '|', 'who may needs nothing besides');
 
+my $others = $node->safe_psql($db, q{
+	set session authorization regress_maintsched_checker;
+	select maintsched.run_routine('amcheck', '{"include": ["shop.orders"]}')});
+wait_for($node, $db, "select state = 'succeeded' from maintsched.run_history where run_id = $others", 'and its runs succeed');
+is($node->safe_psql($db, "select count(*) from maintsched.run_actions where run_id = $others and state = 'done'"), '5', 'and check');
+
 $node->safe_psql($db, q{
 	create role regress_maintsched_mallory login;
 	create schema mal authorization regress_maintsched_mallory;

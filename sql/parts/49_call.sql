@@ -181,8 +181,15 @@ declare
 begin
 	select * into p from maintsched.plan_of(routine, params);
 	return query execute format($query$
-		with class as materialized (
-			select c as name, maintsched.class_span(c) as span from unnest(array['none', 'minor', 'major', 'critical']) c
+		with action as materialized (
+			select * from %s($1) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
+		), class as materialized (
+			-- an action's own class, else the routine's
+			select c.name, maintsched.class_span(c.name) as span
+			from (
+				select distinct a.details ->> 'change_class' as name
+				from action a
+				where a.details ->> 'change_class' is not null) c
 		)
 		select a.ordinality::integer, a.target, a.command, a.reason, a.benefit_bytes,
 			e.seconds, a.details,
@@ -192,12 +199,11 @@ begin
 				else greatest(lower(w.span), $3) + make_interval(secs => e.seconds::double precision)
 					<= upper(w.span) - maintsched.window_reserve(lower(w.span), upper(w.span))
 			end
-		from %s($1) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
+		from action a
 		cross join lateral (
 			select maintsched.estimate_seconds($4, a.target, a.command, a.estimated_seconds,
 				case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end) as seconds) e
 		cross join lateral (
-			-- an action's own class, else the routine's
 			select case when a.details ->> 'change_class' is null then $2
 				else (select c.span from class c where c.name = a.details ->> 'change_class') end as span) w
 		order by a.ordinality

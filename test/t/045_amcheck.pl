@@ -263,8 +263,15 @@ $node->safe_psql($db, q{
 	create index indexed_parents on shop.indexed (code);
 	create table shop.gone as select 1 as a;
 	create function shop.shape(integer) returns integer language plpgsql immutable as 'begin return $1; end';
-	create index indexed_shape on shop.indexed (shop.shape(code))});
-$node->safe_psql($db, q{create or replace function shop.shape(integer) returns integer language plpgsql immutable as 'begin return -$1; end'});
+	create index indexed_shape on shop.indexed (shop.shape(code));
+	-- as a collation that another version of its library orders differently
+	create function shop.compare(integer, integer) returns integer language sql immutable as 'select btint4cmp($1, $2)';
+	create operator class shop.its_order for type integer using btree as
+		operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 shop.compare(integer, integer);
+	create table shop.ordered as select i from generate_series(1, 1000) i;
+	create index ordered_class on shop.ordered (i shop.its_order)});
+$node->safe_psql($db, q{create or replace function shop.shape(integer) returns integer language plpgsql immutable as 'begin return -$1; end';
+	create or replace function shop.compare(integer, integer) returns integer language sql immutable as 'select btint4cmp($1 % 100, $2 % 100)'});
 damage(
 	[ "'shop.xmin'", 2, sub { my $page = shift; substr($$page, item($page, 7), 4) = pack('L<', 4000000000); } ],
 	[ "'shop.pointers'", 1, sub { my $page = shift; substr($$page, 24 + 4 * 2, 4) = pack('L<', 0x00028000 | 0x7ff8); } ],
@@ -286,6 +293,7 @@ is($node->safe_psql($db, q{
 		'shop.gone|table|XX001|table shop.gone: invalid page in block 0 of relation base/N/N',
 		'shop.indexed_code|index|XX002|item order invariant violated for index "indexed_code"',
 		'shop.indexed_shape|index|XX001|heap tuple (0,1) from table "indexed" lacks matching index tuple within index "indexed_shape"',
+		'shop.ordered_class|index|XX002|item order invariant violated for index "ordered_class"',
 		'shop.pointers|table|XX001|table shop.pointers: block 1, item 3: line pointer length 1 is less than the minimum tuple header size 24',
 		'shop.toasted|table|XX001|table shop.toasted: block 0, item 1, column note: toast value N index scan returned chunk 1 when expecting chunk 0',
 		'shop.xmin|table|XX001|table shop.xmin: block 2, item 7: xmin N precedes oldest valid transaction ID 0:N'),
@@ -296,12 +304,12 @@ is($node->safe_psql($db, q{
 	'failed|fail|t', 'damaged: its occurrence has failed at once');
 is($node->safe_psql($db, q{select retry_at from maintsched.run_history where task = 'damaged'}), '', 'damaged: it is not tried again');
 is(corrupt(), join("\n", 'shop|gone|table|XX001|f', 'shop|indexed_code|index|XX002|f', 'shop|indexed_shape|index|XX001|f',
-		'shop|pointers|table|XX001|f', 'shop|toasted|table|XX001|f', 'shop|xmin|table|XX001|f'), 'damaged: it is kept in mind');
-is(corruption_health(), 'CRIT|6', 'damaged: health is critical');
+		'shop|ordered_class|index|XX002|f', 'shop|pointers|table|XX001|f', 'shop|toasted|table|XX001|f', 'shop|xmin|table|XX001|f'), 'damaged: it is kept in mind');
+is(corruption_health(), 'CRIT|7', 'damaged: health is critical');
 like($node->safe_psql($db, q{select detail || ' ' || hint from maintsched.health where item = 'corruption'}),
-	qr/^6 relations are corrupt: shop.* \(table\).*, \.\.\. .*backup/, 'damaged: and says where');
+	qr/^7 relations are corrupt: shop.* \(table\).*, \.\.\. .*backup/, 'damaged: and says where');
 like($node->safe_psql($db, q{select subject || ' - ' || body from maintsched.notices where kind = 'corruption'}),
-	qr/^Corruption found: 6 relations - shop\..*: .* 1 more: the view run_actions has them/, 'damaged: people are told');
+	qr/^Corruption found: 7 relations - shop\..*: .* 2 more: the view run_actions has them/, 'damaged: people are told');
 is(verdict_of('shop.indexed_code'), 'corrupt', 'damaged: the report says so');
 is(verdict_of('shop.indexed_parents'), 'sound', 'what only a check of parents sees');
 $node->safe_psql($db, q{select maintsched.retire_task('ops', 'damaged', 'seen')});
@@ -309,15 +317,15 @@ $node->safe_psql($db, q{select maintsched.retire_task('ops', 'damaged', 'seen')}
 # --- it is corrupt until a check says otherwise ---
 
 $node->safe_psql($db, q{reindex index concurrently shop.indexed_code});
-$node->safe_psql($db, q{reindex index shop.indexed_shape; truncate shop.xmin; drop table shop.gone; alter table shop.toasted rename to was_toasted});
+$node->safe_psql($db, q{reindex index shop.indexed_shape; reindex index shop.ordered_class; truncate shop.xmin; drop table shop.gone; alter table shop.toasted rename to was_toasted});
 is(corrupt(), join("\n", 'shop|indexed_code|index|XX002|t', 'shop|indexed_shape|index|XX001|t',
-		'shop|pointers|table|XX001|f', 'shop|xmin|table|XX001|t'), 'rebuilt: it is not proven yet; dropped: no longer there');
+		'shop|ordered_class|index|XX002|t', 'shop|pointers|table|XX001|f', 'shop|xmin|table|XX001|t'), 'rebuilt: it is not proven yet; dropped: no longer there');
 is($node->safe_psql($db, q{
 	select string_agg(target, ' ' order by target) from (
-		select target from maintsched.plan('amcheck') where reason ~ 'found corrupt .* and rewritten since' order by seq limit 3) x
-	where (select max(seq) from maintsched.plan('amcheck') where reason ~ 'rewritten since') = 3}),
-	'shop.indexed_code shop.indexed_shape shop.xmin', 'rebuilt: it is checked first of all');
-run_check('{"include": ["shop.indexed*", "shop.xmin"]}');
+		select target from maintsched.plan('amcheck') where reason ~ 'found corrupt .* and rewritten since' order by seq limit 4) x
+	where (select max(seq) from maintsched.plan('amcheck') where reason ~ 'rewritten since') = 4}),
+	'shop.indexed_code shop.indexed_shape shop.ordered_class shop.xmin', 'rebuilt: it is checked first of all');
+run_check('{"include": ["shop.indexed*", "shop.ordered", "shop.xmin"]}');
 is(corrupt(), 'shop|pointers|table|XX001|f', 'what was rebuilt is found sound');
 is(verdict_of('shop.indexed_code'), 'sound', 'the report says so');
 is(corruption_health(), 'CRIT|1', 'what was not is critical still');

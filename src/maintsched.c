@@ -23,6 +23,8 @@
  *		occurrence.c	the SQL functions over the five above
  *		document*.c		calendar and framework JSON: what it must look like
  *	 src/routines/	what routines need beyond SQL
+ *		amcheck.c		checking tables and indexes; a finding is an error
+ *		amcheck_error.c	what is a finding, and what may be repeated of it
  *		log_cleanup.c	removing log files of the server
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
@@ -70,6 +72,9 @@
  *		50_routines		the plan functions of what comes with the extension
  *		52_step			the steps of the scheduler; tick()
  *		53_history		run_history, run_actions
+ *		54_amcheck		what amcheck can check, and when it did
+ *		55_amcheck_plan	the routine amcheck
+ *		56_corruption	what it found: corrupt_relations(), amcheck_report
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health

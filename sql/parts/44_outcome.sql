@@ -350,7 +350,7 @@ begin
 		if retry_at is null and (n.resumable > 0 or stopped) and state <> 'interrupted' then
 			retry_at := case
 				when stop_reason = 'window_closed' then greatest(r.window_closes_at, at)
-				else at + maintsched.retry_delay((
+				else least(at + maintsched.retry_delay((
 					-- the longer it is in the way, the longer the pauses
 					with recursive chain as (
 						select r.continues as id
@@ -358,7 +358,14 @@ begin
 						select p.continues from maintsched.run p join chain c on p.run_id = c.id
 						where p.stop_reason <> 'window_closed'
 					)
-					select count(c.id) from chain c)::integer)
+					select count(c.id) from chain c)::integer), (
+					-- but not beyond the opening of a window that actions of it wait for
+					select min(maintsched.next_run(w.class, at))
+					from (
+						select distinct a.details ->> 'change_class' as class
+						from maintsched.run_action a
+						where a.run_id = r.run_id and a.skip_reason = 'no_time' and a.details ? 'change_class') w
+					where maintsched.next_run(w.class, at) > at))
 			end;
 		end if;
 	end if;
@@ -401,6 +408,9 @@ begin
 	end if;
 	if state in ('failed', 'partial', 'interrupted') then
 		perform maintsched.call_hook('notice_run', r.run_id);
+	end if;
+	if r.routine = 'amcheck' and n.failed > 0 then
+		perform maintsched.call_hook('notice_corruption', r.run_id);
 	end if;
 end
 $$;

@@ -116,7 +116,10 @@ select 'access',
 from gone g
 union all
 select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
-from maintsched.run_health() h;
+from maintsched.run_health() h
+union all
+select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
+from maintsched.amcheck_health() h;
 
 comment on view maintsched.health is 'Whether maintsched itself does its work.';
 comment on column maintsched.health.item is 'What is judged.';

@@ -93,9 +93,17 @@ on maintsched.run_actions to pg_monitor;
 
 grant select on maintsched.routines to pg_monitor;
 
+grant select (
+	schema, relation, kind, last_checked_at, check_kind, verdict, age, age_seconds, parents_checked_at,
+	access_method, size_bytes, parts, parts_checked, run_id)
+on maintsched.amcheck_report to pg_monitor;
+
 grant execute on function
 	maintsched.run_outlook(),
 	maintsched.run_health(),
+	maintsched.amcheck_health(),
+	maintsched.check_standing(),
+	maintsched.corrupt_relations(),
 	maintsched.launcher_state(),
 	maintsched.library_version(),
 	maintsched.run_state_machine(),

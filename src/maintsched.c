@@ -24,6 +24,7 @@
  *		document*.c		calendar and framework JSON: what it must look like
  *	 src/routines/	what routines need beyond SQL
  *		log_cleanup.c	removing log files of the server
+ *		archive*.c		old rows to compressed files, and back
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
  *		scheduler.c		does what is due in one database
@@ -70,6 +71,8 @@
  *		50_routines		the plan functions of what comes with the extension
  *		52_step			the steps of the scheduler; tick()
  *		53_history		run_history, run_actions
+ *		58_archive		facts about archives; restoring, removing
+ *		59_archive_plan	the routine archive
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health
@@ -98,6 +101,7 @@
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/wake.h"
+#include "routines/archive.h"
 #include "scheduler/launcher.h"
 #include "scheduler/workers.h"
 
@@ -238,6 +242,7 @@ _PG_init(void)
 {
 	clock_define_settings();
 	define_worker_settings();
+	archive_define_settings();
 
 	DefineCustomIntVariable("maintsched.horizon",
 							"How far ahead occurrences are planned.",

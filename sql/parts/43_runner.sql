@@ -135,7 +135,7 @@ begin
 		perform maintsched.change_begun(r.run_id);
 	end if;
 	return query
-	select k.plan, r.params, k.built_in, k.built_in and k.name not in ('sql', 'analyze')
+	select k.plan, r.params, k.built_in, k.built_in and k.name not in ('sql', 'analyze', 'archive')
 	from maintsched.routine k
 	where k.name = r.routine;
 end

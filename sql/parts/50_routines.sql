@@ -22,11 +22,27 @@ begin atomic
 		('log_cleanup', 'max_age', 'time'),
 		('log_cleanup', 'max_size', 'size'),
 		('log_cleanup', 'keep', 'count'),
+		('archive', 'tables', 'tables'),
+		('archive', 'older_than', 'time'),
+		('archive', 'retention', 'time'),
+		('archive', 'timezone', 'timezone'),
+		('archive', 'batch', 'batch'),
+		('archive', 'directory', 'text'),
+		('archive', 'drop_partitions', 'boolean'),
+		('table of archive', 'table', 'text'),
+		('table of archive', 'column', 'text'),
+		('table of archive', 'unit', 'unit'),
+		('table of archive', 'older_than', 'time'),
+		('table of archive', 'retention', 'time'),
+		('table of archive', 'timezone', 'timezone'),
+		('table of archive', 'batch', 'batch'),
+		('table of archive', 'directory', 'text'),
+		('table of archive', 'drop_partitions', 'boolean'),
 		('statement of sql', 'name', 'text'),
 		('statement of sql', 'statement', 'text'),
 		('statement of sql', 'timeout', 'time'),
 		('statement of sql', 'lock_timeout', 'time')) p(routine, name, type)
-	where p.routine = param_types.routine or p.routine = '' and param_types.routine in ('sql', 'analyze', 'log_cleanup');
+	where p.routine = param_types.routine or p.routine = '' and param_types.routine in ('sql', 'analyze', 'log_cleanup', 'archive');
 end;
 
 comment on function maintsched.param_types(text) is
@@ -79,6 +95,23 @@ begin
 			end;
 		when 'boolean' then
 			return case when kind <> 'boolean' then 'must be true or false' end;
+		when 'tables' then
+			return case
+				when kind <> 'array' then 'must be an array of tables, such as [{"table": "audit.log", "column": "at"}]'
+				when jsonb_array_length(value) = 0 then 'is empty' end;
+		when 'timezone' then
+			begin
+				return case when kind <> 'string' or maintsched.check_timezone(value #>> '{}') is null
+					then 'must be the name of a time zone, such as "Europe/Berlin"' end;
+			exception when invalid_parameter_value then
+				return 'must be the name of a time zone, such as "Europe/Berlin"';
+			end;
+		when 'unit' then
+			return case when kind <> 'string' or value #>> '{}' not in ('seconds', 'milliseconds', 'microseconds')
+				then 'must be seconds, milliseconds or microseconds' end;
+		when 'batch' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[1-9][0-9]{0,6}$'
+				then 'must be a whole number of rows from 1 to 9999999' end;
 		when 'count' then
 			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,6}$'
 				then 'must be a whole number from 0 to 999999' end;
@@ -144,6 +177,9 @@ begin
 		return;
 	end if;
 	perform maintsched.check_keys(subject, routine, params);
+	if routine = 'archive' then
+		perform maintsched.check_archive_tables(subject, params);
+	end if;
 	if routine <> 'sql' then
 		return;
 	end if;

@@ -267,8 +267,9 @@ declare
 begin
 	if coalesce(btrim(reason), '') = '' then
 		raise exception using
-			errcode = 'null_value_not_allowed',
-			message = 'a reason is needed to remove an archive';
+			errcode = 'invalid_parameter_value',
+			message = 'a reason is needed to remove an archive',
+			hint = 'It is kept with the record, for those who read it later.';
 	-- the files are another database's then, too
 	elsif problem is not null then
 		raise exception using
@@ -280,7 +281,7 @@ end
 $$;
 
 comment on function maintsched.remove_archive(bigint, text) is
-'Removes the file and the manifest of an archive after the transaction''s commit, and records that; not before the time that was recorded when it was written (removable_from in view archives). False: it was removed before, and what is left of it goes now. As a superuser, or a member of the role that owned the table. Errors: undefined_object (42704), insufficient_privilege (42501), object_not_in_prerequisite_state (55000), null_value_not_allowed.';
+'Removes the file and the manifest of an archive after the transaction''s commit, and records that; not before the time that was recorded when it was written (removable_from in view archives). False: it was removed before, and what is left of it goes now. As a superuser, or a member of the role that owned the table. Errors: undefined_object (42704), insufficient_privilege (42501), object_not_in_prerequisite_state (55000), invalid_parameter_value (22023).';
 
 create function maintsched.archive_files()
 returns table (path text, file text, bytes bigint, modified_at timestamptz)
@@ -314,7 +315,7 @@ left join lateral (
 left join lateral (
 	select max(s.clock_at) as restored_at,
 		array_agg(s.target order by s.restore_id) as restored_into,
-		bool_or(s.target in (format('%I.%I', f.schema_name, f.table_name), format('%I.%I', f.root_schema, f.root_table))) as home
+		bool_or(s.target in (format('%I.%I', f.schema_name, f.table_name), case when f.root_table is not null then format('%I.%I', f.root_schema, f.root_table) end)) as home
 	from maintsched.archive_restore s
 	where s.archive_id = f.archive_id) r on true;
 

@@ -58,7 +58,8 @@ as $$
 			-- plan() and a run call the plan function with the rights of who plans, and these
 			'plan_of', 'estimate_seconds', 'window_reserve',
 			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
-			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable']),
+			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
+			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),
 		('manager', 'execute', array['retract_completion', 'approve_waiver', 'reject_waiver', 'revoke_waiver',
@@ -67,6 +68,7 @@ as $$
 			'plan_change', 'approve_change', 'close_change', 'open_emergency_window', 'close_emergency_window',
 			'pause', 'resume', 'tick', 'rebuild_rollups', 'grant_access', 'revoke_access', 'apply_access',
 			'enable_pg_cron', 'disable_pg_cron', 'cron_database', 'cron_job', 'remove_log_file',
+			'archive_batch', 'drop_archived_partition', 'restore_archive', 'verify_archive', 'remove_archive', 'remove_archive_file', 'archive_leftovers', 'archive_files',
 			'run_routine', 'queue_routine', 'put_task', 'put_routine', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact'])

@@ -93,6 +93,8 @@ on maintsched.run_actions to pg_monitor;
 
 grant select on maintsched.routines to pg_monitor;
 
+grant select on maintsched.archives to pg_monitor;
+
 grant execute on function
 	maintsched.run_outlook(),
 	maintsched.run_health(),

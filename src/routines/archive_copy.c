@@ -151,6 +151,7 @@ archive_delete(const ArchiveTable *table, Datum limit, int64 batch, ArchiveWrite
 							 GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();
 	params->params[0].value = limit;
+	params->params[0].isnull = false;
 	params->params[0].pflags = PARAM_FLAG_CONST;
 	params->params[0].ptype = archive_limit_type(table);
 	options.params = params;

@@ -170,7 +170,10 @@ declare
 	r record;
 	type oid;
 	before text;
-	s record;
+	n_old bigint;
+	n_timeless bigint;
+	since text;
+	until text;
 	batch bigint;
 	size bigint;
 	width numeric;
@@ -182,7 +185,7 @@ begin
 	for r in select x.* from maintsched.archive_relations(entry ->> 'table') x loop
 		found_any := true;
 		problem := null;
-		s := null;
+		n_old := null;
 		select case t.typtype when 'd' then t.typbasetype else t.oid end into type
 		from pg_attribute a join pg_type t on t.oid = a.atttypid
 		where a.attrelid = r.relation and a.attname = entry ->> 'column' and a.attnum > 0 and not a.attisdropped;
@@ -197,28 +200,29 @@ begin
 					message = format('column "%s" of table %s is a number: its unit is needed', entry ->> 'column', r.qualified);
 			end if;
 			perform maintsched.archive_folder(entry ->> 'directory');
-			select x.* into s from maintsched.archive_survey(r.qualified, entry ->> 'column', before) x;
+			select x.old_rows, x.timeless, x.oldest, x.newest into n_old, n_timeless, since, until
+			from maintsched.archive_survey(r.qualified, entry ->> 'column', before) x;
 		exception when others then
 			problem := sqlerrm;
 		end;
 		-- files of a quarter of a gigabyte at the most, as far as the average row tells
-		width := greatest(1, size / greatest((select c.reltuples from pg_class c where c.oid = r.relation)::numeric, s.old_rows, 1));
+		width := greatest(1, size / greatest((select c.reltuples from pg_class c where c.oid = r.relation)::numeric, n_old, 1));
 		batch := greatest(1, least(batch, floor(268435456 / width)));
-		batches := case when problem is null then least(ceil(s.old_rows::numeric / batch), 10000) else 1 end;
+		batches := case when problem is null then least(ceil(n_old::numeric / batch), 10000) else 1 end;
 		command := format('select maintsched.archive_batch(%L, %L, %L, %s, %L, %L)',
 			r.qualified, entry ->> 'column', before, batch, entry ->> 'directory', coalesce(entry ->> 'retention', '6 years'));
-		if problem is null and s.old_rows = 0 then
+		if problem is null and n_old = 0 then
 			return next (r.qualified, command,
 				format('no row is older than %s', older_than)
-					|| case when s.timeless > 0 then format(', %s without a time', maintsched.count_text(s.timeless)) else '' end,
+					|| case when n_timeless > 0 then format(', %s without a time', maintsched.count_text(n_timeless)) else '' end,
 				null::bigint, 0::numeric,
 				'{"skip": "not_needed", "still_needed": "false"}'::jsonb)::maintsched.action;
 		end if;
 		return query
 		select r.qualified, command,
 			case when problem is not null then 'cannot be archived: ' || problem
-				else format('%s rows older than %s, from %s to %s', maintsched.count_text(s.old_rows), older_than, s.oldest, s.newest)
-					|| case when s.timeless > 0 then format('; %s without a time stay', maintsched.count_text(s.timeless)) else '' end
+				else format('%s rows older than %s, from %s to %s', maintsched.count_text(n_old), older_than, since, until)
+					|| case when n_timeless > 0 then format('; %s without a time stay', maintsched.count_text(n_timeless)) else '' end
 					|| case when batches > 1 then format(' (file %s of %s)', n, batches) else '' end
 			end,
 			x.bytes,
@@ -231,8 +235,8 @@ begin
 				'measure', format('(select pg_catalog.jsonb_build_object(''archives'', count(*), ''rows'', coalesce(sum(a.rows), 0), ''bytes'', coalesce(sum(a.bytes), 0), ''archive_id'', max(a.archive_id)) from maintsched.archives a where pg_catalog.format(''%%I.%%I'', a.schema, a.relation) operator(pg_catalog.=) %L)', r.qualified)))
 		from generate_series(1, batches) n
 		cross join lateral (
-			select least(batch, s.old_rows - (n - 1) * batch) as rows,
-				(least(batch, s.old_rows - (n - 1) * batch) * width)::bigint as bytes) x;
+			select least(batch, n_old - (n - 1) * batch) as rows,
+				(least(batch, n_old - (n - 1) * batch) * width)::bigint as bytes) x;
 
 		if entry -> 'drop_partitions' = 'true' and r.is_partition and problem is null
 			and maintsched.is_old_partition(r.relation, entry ->> 'column', before)
@@ -240,7 +244,7 @@ begin
 			return next (r.qualified,
 				format('select maintsched.drop_archived_partition(%L, %L)', r.qualified, entry ->> 'column'),
 				format('the partition ends before %s', before),
-				case when s.old_rows = 0 then size end, 0.2,
+				case when n_old = 0 then size end, 0.2,
 				jsonb_build_object('lock_timeout', '5s', 'still_needed',
 					format('(select pg_catalog.to_regclass(%L) is not null)', r.qualified)))::maintsched.action;
 		end if;

@@ -35,6 +35,7 @@ extern ArchivePlace archive_place(const char *directory, const char *schema, con
 extern ArchivePlace archive_recorded_place(const char *root, const char *directory);
 extern int	archive_open_place(const ArchivePlace *place, bool create);
 extern void archive_close(void);
+extern void archive_end_subtransaction(SubTransactionId subid, SubTransactionId parent, bool abort);
 extern int	archive_create(int folder, const char *name);
 extern int	archive_open(int folder, const char *name);
 extern void archive_make_final(int folder, const char *temporary, const char *name);

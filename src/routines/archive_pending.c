@@ -108,8 +108,9 @@ end_subtransaction(SubXactEvent event, SubTransactionId subid, SubTransactionId 
 {
 	PendingFile **link = &pending;
 
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		archive_close();
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	archive_end_subtransaction(subid, parent, event == SUBXACT_EVENT_ABORT_SUB);
 	while (*link != NULL)
 	{
 		PendingFile *file = *link;

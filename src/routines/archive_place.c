@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
@@ -35,8 +36,10 @@
 #include "routines/archive.h"
 
 static char *archive_roots = NULL;
+/* what is open, and in which subtransaction it was opened */
 static int	open_folder = -1;
 static int	open_file = -1;
+static SubTransactionId open_subid = InvalidSubTransactionId;
 
 /*
  * Does a path have a component "." or ".."?
@@ -274,6 +277,7 @@ archive_open_place(const ArchivePlace *place, bool create)
 	struct stat root;
 
 	archive_close();
+	open_subid = GetCurrentSubTransactionId();
 	open_folder = open(place->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (open_folder >= 0 && create && fstat(open_folder, &root) == 0 && (root.st_mode & S_IWOTH) != 0)
 		ereport(ERROR,
@@ -335,6 +339,20 @@ archive_close(void)
 		(void) close(open_folder);
 	open_file = open_folder = -1;
 	errno = saved;
+}
+
+/*
+ * At the end of a subtransaction: one that fails closes what it opened, and
+ * nothing else, for it may be one of the code of a table's owner.
+ */
+void
+archive_end_subtransaction(SubTransactionId subid, SubTransactionId parent, bool abort)
+{
+	if (open_subid != subid)
+		return;
+	if (abort)
+		archive_close();
+	open_subid = parent;
 }
 
 static int

@@ -417,4 +417,288 @@ foreach my $harm ('changed', 'cut off', 'longer', 'replaced', 'gone')
 	like(finish($session), qr/ERROR:  (?:the archive is damaged|file ".*" was read back, and is not|could not open file)/, "$harm while it is written: refused");
 	is(whole('audit.held', 200, $harm), 100, "$harm: all rows are in the table");
 }
+
+# --- ten deaths at random moments, while others write ---
+
+sql(q{
+	create table audit.busy (id integer primary key, at timestamptz not null, txt text not null default '');
+	alter table audit.busy owner to regress_maintsched_owner;
+	insert into audit.busy select i, timestamptz '2020-01-01' + i * interval '1 minute', md5(i::text) from generate_series(1, 20000) i;
+});
+my $last = 20000;
+foreach my $round (1 .. 10)
+{
+	# old rows come late, others are changed, and some become new again
+	my $from = $last + 1;
+	$last += 300;
+	my $writer = background(qq{do \$\$ begin
+		for i in $from .. $last loop
+			insert into audit.busy values (i, timestamptz '2019-01-01' + i * interval '1 s', 'late');
+			commit;
+			update audit.busy set txt = txt || '+' where id = (random() * 20000)::integer;
+			commit;
+			update audit.busy set at = '2026-06-01' where id = (random() * 20000)::integer and random() < 0.3;
+			commit;
+		end loop; end \$\$});
+	my $known = sql('select coalesce(max(archive_id), 0) from maintsched.archives');
+	my $archiver = background(q{do $$ declare n integer := 0; begin
+		while n < 40 and maintsched.archive_batch('audit.busy', 'at', '2021-01-01', 150) is not null loop n := n + 1; commit; end loop; end $$});
+	my $after = $known + int(rand(8));
+	$node->poll_query_until('postgres', "select coalesce(max(archive_id), 0) >= $after from maintsched.archives") or die finish($archiver);
+	usleep(int(rand(30000)));
+	if ($round % 2)
+	{
+		$node->stop('immediate');
+		finish($_) foreach $archiver, $writer;
+		$node->start;
+	}
+	else
+	{
+		my $pid = sql(q{select coalesce(min(pid), 0) from pg_stat_activity where query like 'do $$ declare n%'});
+		kill('KILL', $pid) if $pid > 0;
+		finish($_) foreach $archiver, $writer;
+		$node->poll_query_until('postgres', 'select true') or die;
+	}
+	# what was not written by then
+	my %there = map { $_ => 1 } (map { (split /\t/)[0] } archived_lines('audit.busy')), split(/\n/, sql("select id from audit.busy where id >= $from"));
+	my @missing = grep { !$there{$_} } $from .. $last;
+	ok(!(grep { $there{$_} } ($missing[0] // $last + 1) .. $last), "round $round: of the writer's rows none between others is lost");
+	sql('insert into audit.busy values ' . join(', ', map { "($_, '2019-01-01', 'later')" } @missing)) if @missing;
+	whole('audit.busy', $last, "round $round");
+}
+sql(q{do $$ begin while maintsched.archive_batch('audit.busy', 'at', '2021-01-01', 5000) is not null loop commit; end loop; end $$});
+is(sql(q{select count(*) from audit.busy where at < '2021-01-01'}), '0', 'in the end all that is old is archived');
+cmp_ok(sql(q{select count(*) from audit.busy}), '>', 0, 'and what became new is not');
+whole('audit.busy', $last, 'in the end');
+is(scalar(grep { (split /\t/)[1] ge '2021' } archived_lines('audit.busy')), 0, 'no file has a row that is not old');
+is(sql(q{select count(*) from maintsched.archives a where not maintsched.verify_archive(a.archive_id)}), '0', 'every archive is as recorded');
+
+# a row that is changed while its batch is under way goes as it is then, or stays
+sql(q{create table audit.changing (id integer, at timestamptz, txt text);
+	insert into audit.changing values (1, '2020-01-01', 'first'), (2, '2020-01-01', 'first'), (3, '2020-01-01', 'first')});
+my $changer = background(q{begin; update audit.changing set txt = 'second' where id = 1; update audit.changing set at = now() where id = 2;
+	delete from audit.changing where id = 3; insert into audit.changing values (4, '2019-01-01', 'late'); select pg_sleep(600)});
+$node->poll_query_until('postgres', q{select count(*) > 0 from pg_stat_activity where query like '%changing%pg_sleep(600)%' and wait_event = 'PgSleep'}) or die;
+my $waiting = background(q{select maintsched.archive_batch('audit.changing', 'at', '2021-01-01')});
+$node->poll_query_until('postgres', q{select count(*) > 0 from pg_stat_activity where query like 'select maintsched.archive_batch%changing%' and wait_event_type = 'Lock'}) or die;
+release($changer);
+finish($waiting);
+is_deeply([ archived_lines('audit.changing') ], [ "1\t2020-01-01 00:00:00+00\tfirst\n", "2\t2020-01-01 00:00:00+00\tfirst\n", "3\t2020-01-01 00:00:00+00\tfirst\n" ],
+	'changes that were rolled back do not count');
+sql(q{insert into audit.changing values (5, '2020-01-01', 'first'), (6, '2020-01-01', 'first'), (7, '2020-01-01', 'first')});
+my $locker = background(q{begin; update audit.changing set txt = 'second' where id = 5; update audit.changing set at = '2026-10-01' where id = 6;
+	delete from audit.changing where id = 7; insert into audit.changing values (8, '2019-01-01', 'late');
+	do $$ begin while not exists (select from pg_locks where not granted and locktype = 'transactionid') loop perform pg_sleep(0.02); perform pg_stat_clear_snapshot(); end loop; end $$; commit});
+$node->poll_query_until('postgres', q{select count(*) > 0 from pg_stat_activity where query like '%changing%' and wait_event = 'PgSleep'}) or die;
+like(said(q{select maintsched.archive_batch('audit.changing', 'at', '2021-01-01')}), qr/^\d+$/, 'a batch waits for who changes its rows');
+finish($locker);
+is((archived_lines('audit.changing'))[3], "5\t2020-01-01 00:00:00+00\tsecond\n", 'a changed row is archived as it was deleted');
+is(sql(q{select string_agg(id || ' ' || txt, ', ' order by id) from audit.changing}), '6 first, 8 late', 'one that became new stays, and so does one that came late');
+
+# --- no room ---
+
+sql(q{create table audit.big (id integer, at timestamptz default '2020-01-01', b bytea); alter table audit.big alter b set storage external;
+	insert into audit.big (id, b) select i, decode((select string_agg(encode(sha512((i * 100000 + k)::text::bytea), 'hex'), '') from generate_series(1, 4000) k), 'hex') from generate_series(1, 80) i; checkpoint});
+SKIP:
+{
+	skip 'there is no prlimit', 4 if system('sh', '-c', 'command -v prlimit > /dev/null') != 0;
+	# files of this process may not be longer than 17 MB: more than a WAL segment, less than the archive
+	like(said(q{copy (select 1) to program 'prlimit --pid $PPID --fsize=17000000:17000000'; select maintsched.archive_batch('audit.big', 'at', '2021-01-01')}),
+		qr/ERROR:  could not write file ".*tmp": File too large/, 'no room for the file');
+	is(sql('select count(*) from audit.big'), '80', 'nothing is deleted');
+	is_deeply([ files_of('audit.big') ], [], 'no file is left');
+}
+like(said(q{select maintsched.archive_batch('audit.big', 'at', '2021-01-01')}), qr/^\d+$/, 'with room it works');
+
+# --- whose rights ---
+
+sql(q{
+	create table audit.who (place text, name text, could text);
+	alter table audit.who owner to regress_maintsched_owner;
+	create role regress_maintsched_victim;
+	create table public.secret (v text); insert into public.secret values ('secret');
+});
+is(said(q{
+	create function audit.attack(place text) returns boolean language plpgsql as $$
+	declare could text := '';
+	begin
+		begin alter role regress_maintsched_owner superuser; could := could || ' alter'; exception when others then null; end;
+		begin perform * from public.secret; could := could || ' read'; exception when others then null; end;
+		begin set role regress_maintsched_victim; could := could || ' set'; exception when others then null; end;
+		begin reset role; could := could || ' reset'; exception when others then null; end;
+		begin set session authorization regress_maintsched_victim; could := could || ' session'; exception when others then null; end;
+		begin perform set_config('search_path', 'audit', false); exception when others then null; end;
+		begin create temporary table x (); could := could || ' temp'; exception when others then null; end;
+		begin perform maintsched.archive_batch('audit.hostile', 'at', '2021-01-01'); could := could || ' archive'; exception when others then null; end;
+		begin perform maintsched.put_archive('{}', '', '', '', ''); could := could || ' put'; exception when others then null; end;
+		insert into audit.who values (place, current_user, could);
+		return true;
+	end $$;
+	create function audit.attack_trigger() returns trigger language plpgsql as $$ begin perform audit.attack(tg_argv[0]); return old; end $$;
+	create domain audit.trap as text check (audit.attack('domain'));
+	create function audit.trap_number(text) returns integer language plpgsql immutable as $$ begin perform audit.attack('index'); return 1; end $$;
+	create function audit.trap_generated(text) returns integer language plpgsql immutable as $$ begin perform audit.attack('generated'); return 1; end $$;
+	create function audit.less(timestamptz, timestamptz) returns boolean language plpgsql as $$ begin perform audit.attack('operator'); return true; end $$;
+	create operator audit.< (leftarg = timestamptz, rightarg = timestamptz, function = audit.less);
+	create table audit.hostile (id integer, at timestamptz, txt audit.trap, g integer generated always as (audit.trap_generated(txt)) stored);
+	create index on audit.hostile (audit.trap_number(txt));
+	create trigger one before delete on audit.hostile for each row execute function audit.attack_trigger('before');
+	create trigger two after delete on audit.hostile for each statement execute function audit.attack_trigger('after');
+	create constraint trigger three after delete on audit.hostile deferrable initially deferred for each row execute function audit.attack_trigger('deferred');
+	insert into audit.hostile values (1, '2020-01-01', 'x');
+	truncate audit.who;
+}, 'regress_maintsched_owner'), '', 'a hostile owner');
+my $hostile = sql(q{set search_path = audit, pg_catalog; select maintsched.archive_batch('audit.hostile', 'at', '2021-01-01')});
+like($hostile, qr/^\d+$/, 'the table of a hostile owner is archived');
+is(sql(q{select string_agg(distinct place, ' ' order by place) from audit.who}), 'after before deferred domain', 'its code ran');
+is(sql(q{select string_agg(distinct name || could, ', ') from audit.who}), 'regress_maintsched_owner', 'as the owner, who could do nothing more');
+sql('truncate audit.who');
+is(sql(qq{set search_path = audit, pg_catalog; select maintsched.restore_archive($hostile)}), '1', 'and restored');
+is(sql(q{select string_agg(distinct place, ' ' order by place) from audit.who}), 'domain generated index', 'its code ran');
+is(sql(q{select string_agg(distinct name || could, ', ') from audit.who}), 'regress_maintsched_owner', 'as the owner, who could do nothing more');
+is(sql(q{select rolsuper from pg_roles where rolname = 'regress_maintsched_owner'}), 'f', 'nothing was won');
+is(sql(q{begin; select maintsched.archive_batch('audit.hostile', 'at', '2021-01-01') > 0; show search_path; rollback}), qq(t\n"\$user", public), 'its settings do not stay');
+
+# triggers that keep rows, or fail; and on the way back
+sql(q{create table audit.kept (id integer, at timestamptz default '2020-01-01');
+	insert into audit.kept values (1);
+	create function audit.keep() returns trigger language plpgsql as $$ begin return null; end $$;
+	create trigger keep before delete or insert on audit.kept for each row execute function audit.keep();
+	set role regress_maintsched_owner;
+	create function audit.leak() returns trigger language plpgsql as $$ begin raise exception 'patient Meyer'; end $$;
+	create table audit.leaking (id integer, at timestamptz default '2020-01-01'); insert into audit.leaking values (1);
+	create trigger leak before delete on audit.leaking for each row execute function audit.leak()});
+like_error(q{select maintsched.archive_batch('audit.kept', 'at', '2021-01-01')}, 'old rows of table audit.kept are not deleted', 'a trigger that keeps rows');
+is_deeply([ files_of('audit.kept') ], [], 'leaves nothing');
+like_error(q{select maintsched.restore_archive(1, 'audit.kept')}, 'table audit.kept has no column', 'another table');
+sql('create trigger keep before insert on public.look for each row execute function audit.keep()');
+like_error(q{select maintsched.restore_archive(3, 'public.look')}, 'table public.look has trigger "keep" on INSERT', 'triggers would change rows on their way back');
+
+# --- damage, and the time that archives are kept ---
+
+my ($id, $file) = split /\|/, sql(q{select archive_id, path from maintsched.archives where relation = 'changing' order by 1 limit 1});
+rename($file, "$file.away") or die;
+like(said("select maintsched.verify_archive($id)"), qr/^f\nWARNING:  archive $id cannot be used: its file is missing/, 'a missing file is found');
+symlink("$file.away", $file) or die;
+like(said("select maintsched.verify_archive($id)"), qr/^f\nWARNING:  archive $id cannot be used: its file cannot be opened/, 'a link is not followed');
+unlink($file);
+rename("$file.away", $file) or die;
+my $manifest_file = $file =~ s/copy\.gz$/json/r;
+append_to_file($manifest_file, ' ');
+like(said("select maintsched.verify_archive($id)"), qr/its manifest is not what was written/, 'a changed manifest is found');
+truncate($manifest_file, (-s $manifest_file) - 1);
+open(my $handle, '+<', $file) or die; seek($handle, 30, 0); print $handle "\0"; close $handle;
+like(said("select maintsched.verify_archive($id)"), qr/^f\nWARNING:  archive $id cannot be used: its file is not what was written/, 'a changed file is found');
+is(sql("select verified_ok, problem from maintsched.archives where archive_id = $id"), 'f|its file is not what was written', 'and shown');
+like_error("select maintsched.restore_archive($id)", "archive $id cannot be used: its file is not what was written", 'and not restored');
+is(sql(q{select count(*) from audit.changing}), '2', 'no row of it');
+
+like_error("select maintsched.remove_archive($id, 'old')", "archive $id is to be kept until 20", 'an archive is kept');
+like_error("set maintsched.now = '2099-01-01'; select maintsched.remove_archive($id, 'old')", "archive $id is to be kept until 20", 'by the real clock');
+like_error("update maintsched.archive_file set keep_until = now()", 'UPDATE of table archive_file is refused', 'what is recorded is not shortened');
+like_error("delete from maintsched.archive_file", 'DELETE of table archive_file is refused', 'nor removed');
+is(sql("select removable_from between now() + interval '5 years 360 days' and now() + interval '6 years 5 days' from maintsched.archives where archive_id = $id"), 't', 'for six years, if nothing else is said');
+sql(q{create table audit.brief (id integer, at timestamptz default '2020-01-01'); insert into audit.brief values (1)});
+my $short = sql(q{select maintsched.archive_batch('audit.brief', 'at', '2021-01-01', retention => '1 microsecond')});
+my $short_path = sql("select path from maintsched.archives where archive_id = $short");
+like_error("select maintsched.remove_archive($short, ' ')", 'a reason is needed', 'a reason is needed');
+is(sql("begin; select maintsched.remove_archive($short, 'test'); rollback; select maintsched.verify_archive($short)"), "t\nt", 'not before the commit');
+is(sql("select maintsched.remove_archive($short, 'test')"), 't', 'removed');
+ok(!-e $short_path && !-e ($short_path =~ s/copy\.gz$/json/r), 'with its manifest');
+is(sql("select state from maintsched.archives where archive_id = $short"), 'removed', 'the record stays');
+is(sql("select maintsched.remove_archive($short, 'again')"), 'f', 'once');
+like_error("select maintsched.restore_archive($short)", "archive $short was removed", 'it does not come back');
+like_error("select maintsched.restore_archive(99999)", 'archive 99999 does not exist', 'nor what never was');
+
+# --- partitions, by the background ---
+
+sql(q{
+	create table audit.event (id integer, at timestamptz not null, primary key (id, at)) partition by range (at);
+	alter table audit.event owner to regress_maintsched_owner;
+	create table audit.event_2019 partition of audit.event for values from ('2019-01-01') to ('2020-01-01');
+	create table audit."Event 2020" partition of audit.event for values from ('2020-01-01') to ('2021-01-01') partition by list (id);
+	create table audit.event_2020_one partition of audit."Event 2020" for values in (1, 2);
+	create table audit.event_2020_rest partition of audit."Event 2020" default;
+	create table audit.event_now partition of audit.event for values from ('2021-01-01') to (maxvalue);
+	create table audit.event_other partition of audit.event default;
+	alter table audit.event_2019 owner to regress_maintsched_owner;
+	alter table audit.event_now owner to regress_maintsched_owner;
+	insert into audit.event select i, '2019-05-05' from generate_series(1, 25) i;
+	insert into audit.event select i, '2020-05-05' from generate_series(1, 5) i;
+	insert into audit.event values (1, '2021-05-05'), (1, now()), (1, '1999-01-01');
+	create table public.ancestor (id integer, at date); create table public.heir () inherits (public.ancestor);
+	insert into public.ancestor values (1, '2020-01-01'); insert into public.heir values (2, '2020-01-01'), (3, now());
+	create role regress_maintsched_manager login in role regress_maintsched_owner;
+	select maintsched.grant_access('regress_maintsched_manager', 'manager');
+});
+
+# A run of the routine: its state, and what became of its actions.
+sub run_of_archive
+{
+	my ($params, $role) = @_;
+	my $run = said("select maintsched.run_routine('archive', '$params', force => true, reason => 'test')", $role);
+	return $run if $run !~ /^\d+$/;
+	wait_for($node, 'postgres', "select finished_at is not null from maintsched.run where run_id = $run", undef);
+	return sql(qq{
+		select state || coalesce(': ' || message, '') from maintsched.run_history where run_id = $run;
+		select concat_ws(' ', target, state, skip_reason, message, (after ->> 'rows')::bigint - (before ->> 'rows')::bigint)
+		from maintsched.run_actions where run_id = $run order by seq});
+}
+
+my $event = q{{"tables": [{"table": "audit.event", "column": "at", "drop_partitions": true}], "batch": 10}};
+is(run_of_archive($event), join("\n", 'succeeded',
+		'audit.event_2019 done 10', 'audit.event_2019 done 10', 'audit.event_2019 done 5', 'audit.event_2019 done',
+		'audit.event_2020_one done 2', 'audit.event_2020_rest done 3', 'audit.event_now done 1', 'audit.event_other done 1'),
+	'a run archives the partitions one by one');
+is(sql(q{select to_regclass('audit.event_2019') is null, count(*) from audit.event}), 't|1', 'the one that can only hold old rows is dropped');
+is(sql(q{select sum(maintsched.restore_archive(archive_id)) from maintsched.archives where relation like 'event%'}), '32', 'they come back');
+is(sql(q{select count(*), count(*) filter (where tableoid = 'audit.event_other'::regclass) from audit.event}), '33|26', 'those of the dropped partition through the partitioned table');
+is(sql(q{select distinct state from maintsched.archives where relation like 'event%'}), 'restored', 'and are shown as restored');
+
+is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor done 1\npublic.heir done 1", 'tables that inherit');
+is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor skipped not_needed\npublic.heir skipped not_needed", 'nothing to do is a success');
+
+# --- as a role without more rights than it needs; what is stored of errors ---
+
+my $said = run_of_archive(q{{"tables": [{"table": "audit.event_now", "column": "at"}, {"table": "audit.big", "column": "at"}, {"table": "audit.gone", "column": "at"}, {"table": "audit.leaking", "column": "at"}]}}, 'regress_maintsched_manager');
+like($said, qr/^partial/, 'a member of the owner: what it may, and nothing else');
+like($said, qr/^audit.event_now done 1$/m, 'tables of the owner');
+like($said, qr/^audit.big failed role "regress_maintsched_manager" may not archive rows of table audit.big$/m, 'not those of others');
+like($said, qr/^audit.gone failed /m, 'a table that is not there is an error');
+like($said, qr/^audit.leaking failed raise_exception$/m, 'the text of an error in the code of the owner is not stored');
+unlike(sql('select a::text from maintsched.run_action a'), qr/Meyer/, 'nowhere');
+
+# --- a task that is not told what to archive, and then is ---
+
+sql(q{
+	select maintsched.import_calendar('{"format":"maintsched-calendar/1","name":"ops","title":"Ops","tasks":[]}');
+	begin;
+	select maintsched.add_task('ops', 'archival', 'FREQ=DAILY', routine => 'archive');
+	update maintsched.task set change_class = 'none' where name = 'archival';
+	commit});
+wait_for($node, 'postgres', q{select exists (select from maintsched.run_history where task = 'archival' and state = 'failed')}, 'without tables it fails');
+is(sql(q{select status, outcome, note from maintsched.occurrence_status where task = 'archival' and status <> 'scheduled'}),
+	'inconclusive|inconclusive|routine archive is not told which tables to archive: its params have no "tables"', 'which is no pass');
+sql(q{update maintsched.task set params = '{"tables": [{"table": "audit.big", "column": "at"}]}' where name = 'archival'});
+sql(q{select maintsched.run_task('ops', 'archival')});
+wait_for($node, 'postgres', q{select exists (select from maintsched.occurrence_status where task = 'archival' and status = 'done')}, 'told, it passes');
+$node->append_conf('postgresql.conf', "maintsched.archive_roots = ''");
+$node->reload;
+$node->poll_query_until('postgres', q{select current_setting('maintsched.archive_roots') = ''}) or die;
+like_error(q{select * from maintsched.plan('archive', '{"tables": [{"table": "audit.big", "column": "at"}]}')}, 'there is no place for archives: maintsched.archive_roots is empty', 'without a root');
+$node->append_conf('postgresql.conf', "maintsched.archive_roots = 'relative'");
+$node->reload;
+$node->poll_query_until('postgres', q{select exists (select from pg_file_settings where name = 'maintsched.archive_roots' and error is not null)}) or die;
+chmod(0777, $cold);
+$node->append_conf('postgresql.conf', "maintsched.archive_roots = '/nowhere/at/all, $cold'");
+$node->reload;
+$node->poll_query_until('postgres', q{select current_setting('maintsched.archive_roots') <> ''}) or die;
+sql('insert into audit.big (id) values (1000)');
+like_error(qq{select maintsched.archive_batch('audit.big', 'at', '2021-01-01', directory => '$cold')}, 'everybody may write into folder', 'a root that everybody may write into');
+chmod(0700, $cold);
+like_error(q{select maintsched.archive_batch('audit.big', 'at', '2021-01-01')}, 'could not open folder "/nowhere/at/all" of maintsched.archive_roots: No such file', 'one that is not there');
+like(said(qq{select maintsched.archive_batch('audit.big', 'at', '2021-01-01', directory => '$cold')}), qr/^\d+$/, 'another root');
+is(sql(q{select count(*) from maintsched.archives a where case when a.relation = 'busy' then not maintsched.verify_archive(a.archive_id) end}), '0', 'archives are found below any root');
+is(sql('select count(*) from maintsched.run where finished_at is null'), '0', 'nothing hangs');
+$node->stop;
 done_testing();

@@ -26,6 +26,7 @@
  *		amcheck.c		checking tables and indexes; a finding is an error
  *		amcheck_error.c	what is a finding, and what may be repeated of it
  *		log_cleanup.c	removing log files of the server
+ *		archive*.c		old rows to compressed files, and back
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
  *		scheduler.c		does what is due in one database
@@ -75,6 +76,8 @@
  *		54_amcheck		what amcheck can check, and when it did
  *		55_amcheck_plan	the routine amcheck
  *		56_corruption	what it found: corrupt_relations(), amcheck_report
+ *		58_archive		facts about archives; restoring, removing
+ *		59_archive_plan	the routine archive
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health
@@ -103,6 +106,7 @@
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/wake.h"
+#include "routines/archive.h"
 #include "scheduler/launcher.h"
 #include "scheduler/workers.h"
 
@@ -243,6 +247,7 @@ _PG_init(void)
 {
 	clock_define_settings();
 	define_worker_settings();
+	archive_define_settings();
 
 	DefineCustomIntVariable("maintsched.horizon",
 							"How far ahead occurrences are planned.",

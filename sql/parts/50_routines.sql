@@ -67,6 +67,22 @@ begin atomic
 		('amcheck', 'rootdescend', 'boolean'),
 		('amcheck', 'checkunique', 'boolean'),
 		('amcheck', 'recheck_after', 'time'),
+		('archive', 'tables', 'tables'),
+		('archive', 'older_than', 'time'),
+		('archive', 'retention', 'time'),
+		('archive', 'timezone', 'timezone'),
+		('archive', 'batch', 'batch'),
+		('archive', 'directory', 'text'),
+		('archive', 'drop_partitions', 'boolean'),
+		('table of archive', 'table', 'text'),
+		('table of archive', 'column', 'text'),
+		('table of archive', 'unit', 'unit'),
+		('table of archive', 'older_than', 'time'),
+		('table of archive', 'retention', 'time'),
+		('table of archive', 'timezone', 'timezone'),
+		('table of archive', 'batch', 'batch'),
+		('table of archive', 'directory', 'text'),
+		('table of archive', 'drop_partitions', 'boolean'),
 		('bloat', 'include', 'patterns'),
 		('bloat', 'exclude', 'patterns'),
 		('bloat', 'sample_pages', 'count'),
@@ -182,6 +198,23 @@ begin
 			end;
 		when 'boolean' then
 			return case when kind <> 'boolean' then 'must be true or false' end;
+		when 'tables' then
+			return case
+				when kind <> 'array' then 'must be an array of tables, such as [{"table": "audit.log", "column": "at"}]'
+				when jsonb_array_length(value) = 0 then 'is empty' end;
+		when 'timezone' then
+			begin
+				return case when kind <> 'string' or maintsched.check_timezone(value #>> '{}') is null
+					then 'must be the name of a time zone, such as "Europe/Berlin"' end;
+			exception when invalid_parameter_value then
+				return 'must be the name of a time zone, such as "Europe/Berlin"';
+			end;
+		when 'unit' then
+			return case when kind <> 'string' or value #>> '{}' not in ('seconds', 'milliseconds', 'microseconds')
+				then 'must be seconds, milliseconds or microseconds' end;
+		when 'batch' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[1-9][0-9]{0,6}$'
+				then 'must be a whole number of rows from 1 to 9999999' end;
 		when 'count' then
 			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,6}$'
 				then 'must be a whole number from 0 to 999999' end;
@@ -256,6 +289,9 @@ begin
 		perform maintsched.check_keys(format('%s: overrides of "%s"', subject, override.key),
 			'overrides of ' || routine, override.value);
 	end loop;
+	if routine = 'archive' then
+		perform maintsched.check_archive_tables(subject, params);
+	end if;
 	if routine <> 'sql' then
 		return;
 	end if;

@@ -65,7 +65,8 @@ as $$
 			'plan_vacuum', 'vacuum_judged', 'vacuum_advice', 'vacuum_still_needed', 'vacuum_measure', 'vacuum_shortfall', 'index_only',
 			'plan_amcheck', 'class_span', 'amcheck_functions', 'amcheck_function', 'checkable_items', 'wanted_items', 'parent_matches', 'need_items',
 			'check_command', 'check_part_pages', 'check_speed', 'check_storage', 'last_checks', 'relation_pages',
-			'corrupt_relations', 'check_standing', 'amcheck_health']),
+			'corrupt_relations', 'check_standing', 'amcheck_health',
+			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),
 		('manager', 'execute', array['retract_completion', 'approve_waiver', 'reject_waiver', 'revoke_waiver',
@@ -75,6 +76,7 @@ as $$
 			'pause', 'resume', 'tick', 'rebuild_rollups', 'grant_access', 'revoke_access', 'apply_access',
 			'enable_pg_cron', 'disable_pg_cron', 'cron_database', 'cron_job', 'remove_log_file',
 			'check_table', 'check_toast', 'check_index', 'check_toast_index',
+			'archive_batch', 'drop_archived_partition', 'restore_archive', 'verify_archive', 'remove_archive', 'remove_archive_file', 'archive_leftovers', 'archive_files',
 			'run_routine', 'queue_routine', 'put_task', 'put_routine', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact'])

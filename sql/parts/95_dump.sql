@@ -122,4 +122,18 @@ select pg_catalog.pg_extension_config_dump('maintsched.notice_notice_id_seq', ''
 
 select pg_catalog.pg_extension_config_dump('maintsched.notice_acknowledgement', '');
 
+select pg_catalog.pg_extension_config_dump('maintsched.archive_file', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_file_archive_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_verification', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_verification_verification_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_restore', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_restore_restore_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_removal', '');
+
 select maintsched.announce();

@@ -115,6 +115,13 @@
 #define compat_replication_slot_cleanup() ReplicationSlotCleanup()
 #endif
 
+/* the parts of a qualified name; errors can be caught since 16 */
+#if PG_VERSION_NUM >= 160000
+#define compat_qualified_name(name) stringToQualifiedNameList((name), NULL)
+#else
+#define compat_qualified_name(name) stringToQualifiedNameList(name)
+#endif
+
 /* a database that is dropped, renamed or moved ends our workers itself */
 #if PG_VERSION_NUM >= 190000
 #define COMPAT_BGWORKER_INTERRUPTIBLE BGWORKER_INTERRUPTIBLE

@@ -75,6 +75,19 @@ action_text(int column)
 }
 
 /*
+ * Routine archive runs the code of owners of tables in between; its own errors
+ * say what is wrong, and hold no values.
+ */
+static bool
+is_of_archive(const ErrorData *error)
+{
+	const char *file = error->filename != NULL ? strrchr(error->filename, '/') : NULL;
+
+	file = file != NULL ? file + 1 : error->filename;
+	return file != NULL && strncmp(file, "archive", 7) == 0;
+}
+
+/*
  * What is stored of an error: its message where the command is built in or
  * was refused by us, else its condition and the objects that it names.  Texts
  * of user code and details may hold anybody's data.
@@ -86,7 +99,8 @@ describe_error(const ErrorData *error)
 
 	if ((planning ? action_keep_plan_messages : action_keep_messages) ||
 		(error->funcname != NULL &&
-		 (strcmp(error->funcname, "check_statement") == 0 || strcmp(error->funcname, "ask_plan") == 0)))
+		 (strcmp(error->funcname, "check_statement") == 0 || strcmp(error->funcname, "ask_plan") == 0)) ||
+		is_of_archive(error))
 		return error->message == NULL ? pstrdup("unknown error") :
 			pnstrdup(error->message, pg_mbcliplen(error->message, strlen(error->message), MAX_MESSAGE));
 

@@ -9,8 +9,7 @@
 create function maintsched.param_types(routine text) returns table (name text, type text)
 language sql immutable parallel safe
 begin atomic
-	select p.name, p.type
-	from (values
+	with param (routine, name, type) as (values
 		('', 'time_limit', 'time'),
 		('sql', 'statement', 'text'),
 		('sql', 'statements', 'statements'),
@@ -22,15 +21,27 @@ begin atomic
 		('log_cleanup', 'max_age', 'time'),
 		('log_cleanup', 'max_size', 'size'),
 		('log_cleanup', 'keep', 'count'),
+		('bloat', 'include', 'patterns'),
+		('bloat', 'exclude', 'patterns'),
+		('bloat', 'sample_pages', 'count'),
+		('bloat', 'min_bloat', 'ratio'),
+		('bloat', 'min_wasted', 'bytes'),
+		('bloat', 'overrides', 'overrides'),
+		('overrides of bloat', 'min_bloat', 'ratio'),
+		('overrides of bloat', 'min_wasted', 'bytes'),
 		('statement of sql', 'name', 'text'),
 		('statement of sql', 'statement', 'text'),
 		('statement of sql', 'timeout', 'time'),
-		('statement of sql', 'lock_timeout', 'time')) p(routine, name, type)
-	where p.routine = param_types.routine or p.routine = '' and param_types.routine in ('sql', 'analyze', 'log_cleanup');
+		('statement of sql', 'lock_timeout', 'time'))
+	select p.name, p.type
+	from param p
+	where p.routine = param_types.routine
+	or p.routine = '' and strpos(param_types.routine, ' ') = 0
+		and exists (select from param x where x.routine = param_types.routine);
 end;
 
 comment on function maintsched.param_types(text) is
-'Internal: The parameters that a built-in routine takes, with the type of each; none for a routine of your own.';
+'Internal: The parameters that a built-in routine takes, with the type of each; none for a routine of your own. Under "overrides of NAME" those of routine NAME that may differ from object to object.';
 
 create function maintsched.param_problem(type text, value jsonb) returns text
 language plpgsql stable
@@ -77,6 +88,20 @@ begin
 			exception when data_exception then
 				return 'must be a size, such as "2 GB"';
 			end;
+		when 'bytes' then
+			begin
+				return case when kind not in ('string', 'number') or pg_size_bytes(value #>> '{}') < 0
+					then 'must be a size, such as "10 MB", or 0' end;
+			exception when data_exception then
+				return 'must be a size, such as "10 MB", or 0';
+			end;
+		when 'ratio' then
+			return case when kind <> 'number' or (value #>> '{}')::numeric not between 0 and 1
+				then 'must be a number from 0 to 1, such as 0.3' end;
+		when 'overrides' then
+			return case when kind <> 'object' or exists (
+				select from jsonb_each(value) e where jsonb_typeof(e.value) <> 'object')
+				then 'must be an object of thresholds by schema or schema.relation, such as {"sales.orders": {"min_bloat": 0.5}}' end;
 		when 'boolean' then
 			return case when kind <> 'boolean' then 'must be true or false' end;
 		when 'count' then
@@ -137,6 +162,7 @@ declare
 	subject constant text := format('routine %s', routine);
 	statement jsonb;
 	number bigint;
+	override record;
 begin
 	if not exists (select from maintsched.param_types(check_params.routine)) then
 		params := coalesce((select jsonb_object_agg(e.key, e.value) from jsonb_each(params) e where e.key = 'time_limit'), '{}');
@@ -144,6 +170,14 @@ begin
 		return;
 	end if;
 	perform maintsched.check_keys(subject, routine, params);
+	for override in
+		select e.key, e.value
+		from jsonb_each(coalesce(nullif(params -> 'overrides', 'null'), '{}')) e
+		order by e.key collate "C"
+	loop
+		perform maintsched.check_keys(format('%s: overrides of "%s"', subject, override.key),
+			'overrides of ' || routine, override.value);
+	end loop;
 	if routine <> 'sql' then
 		return;
 	end if;
@@ -250,6 +284,69 @@ return exists (
 
 comment on function maintsched.name_matches(text, text, jsonb) is
 'Internal: Whether one of the patterns is that of a schema or of schema.relation.';
+
+create function maintsched.threshold_names(relation oid) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	with object as (
+		select c.oid, coalesce(i.indrelid, c.oid) as heap
+		from pg_class c
+		left join pg_index i on i.indexrelid = c.oid
+		where c.oid = relation
+	), owner as (
+		-- toast belongs to the table that is toasted, and bears its oid as a name
+		select o.oid, o.heap, case when c.relkind = 't' then coalesce(
+				(select t.oid from pg_class t
+				where t.oid = substring(c.relname from '^pg_toast_([0-9]{1,9})$')::oid and t.reltoastrelid = c.oid),
+				(select t.oid from pg_class t where t.reltoastrelid = c.oid),
+				o.heap) else o.heap end as rel
+		from object o
+		join pg_class c on c.oid = o.heap
+	), line as (
+		select 1 as rank, 0 as place, o.oid from owner o
+		union all
+		select 2, a.place::integer, a.relid
+		from owner o cross join pg_partition_ancestors(o.oid) with ordinality a(relid, place)
+		union all
+		select 3, 0, o.heap from owner o
+		union all
+		select 4, 0, o.rel from owner o
+		union all
+		select 5, a.place::integer, a.relid
+		from owner o cross join pg_partition_ancestors(o.rel) with ordinality a(relid, place)
+	), named as (
+		select l.rank, l.place, n.nspname || '.' || c.relname as name
+		from line l
+		join pg_class c on c.oid = l.oid
+		join pg_namespace n on n.oid = c.relnamespace
+		union all
+		select 6, 0, n.nspname
+		from owner o
+		join pg_class c on c.oid = o.rel
+		join pg_namespace n on n.oid = c.relnamespace
+	)
+	select array_agg(x.name order by x.rank, x.place)
+	from (
+		select distinct on (d.name) d.name, d.rank, d.place
+		from named d
+		order by d.name, d.rank, d.place) x
+$$;
+
+comment on function maintsched.threshold_names(oid) is
+'Internal: The names under which overrides of params may speak of a relation, most specific first: itself, the partitioned indexes above it, its table (of an index or of toast), the partitioned tables above that, the schema of the table. NULL: there is no such relation.';
+
+create function maintsched.threshold(params jsonb, name text, names text[]) returns jsonb
+language sql immutable parallel safe
+return coalesce((
+	select params -> 'overrides' -> n.name -> threshold.name
+	from unnest(names) with ordinality n(name, place)
+	where params -> 'overrides' -> n.name -> threshold.name <> 'null'
+	order by n.place
+	limit 1), nullif(params -> threshold.name, 'null'));
+
+comment on function maintsched.threshold(jsonb, text, text[]) is
+'Internal: The value of a parameter for an object with these names (threshold_names()): that of the first name which overrides it, else that of params; JSON null stands for "not given".';
 
 create function maintsched.may_analyze(relation oid) returns boolean
 language sql stable

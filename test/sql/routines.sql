@@ -46,6 +46,46 @@ select maintsched.check_params('log_cleanup', '{"max_size": "2 GX"}');
 select maintsched.check_params('log_cleanup', '{"keep": 1.5}');
 
 --
+-- Thresholds per object: the most specific name that says anything decides.
+--
+select maintsched.check_params('bloat', '{"min_bloat": 0.3, "min_wasted": 0, "overrides": {"sales": {"min_bloat": 1}, "sales.orders": {"min_wasted": "1 GB", "min_bloat": null}}}');
+select maintsched.check_params('bloat', '{"overrides": null}');
+select maintsched.check_params('bloat', '{"overrides": {}}');
+select maintsched.check_params('bloat', '{"overrides": []}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": 0.3}}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": {"min_blot": 0.3}}}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": {"include": ["sales"]}}}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": {"time_limit": "1 hour"}}}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": {"min_bloat": 30}}}');
+select maintsched.check_params('bloat', '{"min_bloat": "0.3"}');
+select maintsched.check_params('bloat', '{"min_wasted": "-1"}');
+select maintsched.check_params('bloat', '{"min_wasted": "much"}');
+select maintsched.check_params('analyze', '{"overrides": {}}');
+
+select n.names, maintsched.threshold('{"min_bloat": 0.3, "min_wasted": null, "overrides": {
+		"s": {"min_bloat": 0.4}, "s.t": {"min_bloat": null, "min_wasted": "1 GB"}, "s.i": {"min_bloat": 0.5}}}', 'min_bloat', n.names) as min_bloat,
+	maintsched.threshold('{"min_wasted": null, "overrides": {"s.t": {"min_wasted": "1 GB"}}}', 'min_wasted', n.names) as min_wasted
+from (values (array['s.i', 's.t', 's']), (array['s.t', 's']), (array['s']), (array['x.t', 'x']), (array[]::text[]), (null)) n(names);
+
+create schema "regress_maintsched A";
+create schema regress_maintsched_b;
+create table "regress_maintsched A"."Root" (a integer primary key, b text) partition by range (a);
+create table regress_maintsched_b.part partition of "regress_maintsched A"."Root" for values from (0) to (100) partition by range (a);
+create table regress_maintsched_b."leaf.1" partition of regress_maintsched_b.part for values from (0) to (10);
+create table regress_maintsched_b.plain (a text primary key);
+select x.relation, maintsched.threshold_names(x.relation) from unnest(array[
+	'"regress_maintsched A"."Root"', 'regress_maintsched_b.part', 'regress_maintsched_b."leaf.1"', 'regress_maintsched_b."leaf.1_pkey"',
+	'regress_maintsched_b.plain', 'regress_maintsched_b.plain_pkey']::regclass[]) x(relation);
+-- toast, and its index, by the table; the number of either is that of the day
+select regexp_replace(maintsched.threshold_names(r.oid)::text, '[0-9]+', 'N', 'g') as names
+from pg_class c
+cross join lateral (select c.reltoastrelid union all select i.indexrelid from pg_index i where i.indrelid = c.reltoastrelid) r(oid)
+where c.oid = any (array['regress_maintsched_b.plain', 'regress_maintsched_b."leaf.1"']::regclass[])
+order by c.relname collate "C", 1;
+select maintsched.threshold_names(0);
+drop schema "regress_maintsched A", regress_maintsched_b cascade;
+
+--
 -- sql: one's own statements, in order.
 --
 select * from maintsched.plan_sql('{"statement": "select 1"}');

@@ -26,6 +26,7 @@ grant select on
 	maintsched.task_status, maintsched.compliance_status, maintsched.compliance_by_calendar, maintsched.control_tasks,
 	maintsched.compliance_monthly, maintsched.task_monthly, maintsched.control_monthly,
 	maintsched.team_workload, maintsched.window_schedule, maintsched.windows,
+	maintsched.health_history,
 	maintsched.health, maintsched.running, maintsched.contacts, maintsched.notifications,
 	maintsched.documentation_steps, maintsched.storage_places,
 	maintsched.monitors, maintsched.incident_procedures,
@@ -96,6 +97,8 @@ grant select on maintsched.routines to pg_monitor;
 grant execute on function
 	maintsched.run_outlook(),
 	maintsched.run_health(),
+	maintsched.server_health(),
+	maintsched.list_text(text[]),
 	maintsched.launcher_state(),
 	maintsched.library_version(),
 	maintsched.run_state_machine(),

@@ -121,4 +121,9 @@ select pg_catalog.pg_extension_config_dump('maintsched.notice_notice_id_seq', ''
 
 select pg_catalog.pg_extension_config_dump('maintsched.notice_acknowledgement', '');
 
+-- what is measured belongs to a server; what was found is kept
+select pg_catalog.pg_extension_config_dump('maintsched.health_day', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.health_setting', '');
+
 select maintsched.announce();

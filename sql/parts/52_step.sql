@@ -284,6 +284,11 @@ as $$
 		join maintsched.task t using (task_id)
 		join maintsched.routine k on k.name = t.routine
 		where t.task_id <> all (maintsched.paused_tasks())
+		group by 1
+		union all
+		select k.change_class, min(l.wanted_at)
+		from maintsched.next_lines(at) l
+		join maintsched.routine k on k.name = l.routine
 		group by 1) c
 	cross join lateral (
 		select maintsched.next_run(c.class, greatest(c.opens_at, at)) as starts_at) n

@@ -56,7 +56,7 @@ as $$
 			'run_progress', 'export_calendar', 'shipped_document', 'acting_role', 'status_lines',
 			'run_outlook', 'run_health',
 			'server_health', 'judge_health', 'plan_health', 'list_text',
-			 'run_state_machine', 'launcher_state', 'library_version', 'plan',
+			'run_state_machine', 'launcher_state', 'library_version', 'plan',
 			-- plan() and a run call the plan function with the rights of who plans, and these
 			'plan_of', 'estimate_seconds', 'window_reserve',
 			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',

@@ -230,7 +230,7 @@ begin
 	if critical is not null then
 		raise exception using
 			errcode = 'object_not_in_prerequisite_state',
-			message = format('health is CRIT: %s', critical) || coalesce(format('; UNKNOWN: %s', unknown), ''),
+			message = format('health is CRIT: %s', critical) || coalesce('; UNKNOWN: ' || unknown, ''),
 			hint = 'The view health says what to do.';
 	elsif unknown is not null then
 		raise exception using

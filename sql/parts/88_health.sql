@@ -113,9 +113,10 @@ with planning as (
 		min(w.clock_at) as since
 	from maintsched.rollup_owed w
 ), undone as (
-	select count(*) filter (where d.status = 'overdue') as overdue,
-		(array_agg(d.calendar || '/' || d.task order by d.due_at, d.calendar, d.task) filter (where d.status = 'overdue')) as names
-	from maintsched.due_tasks d
+	select count(*) as overdue, array_agg(t.calendar || '/' || t.name order by l.due_at, t.calendar, t.name) as names
+	from maintsched.live_occurrence l
+	join maintsched.task t on t.task_id = l.task_id and t.enabled and t.retired_at is null
+	where l.status = 'overdue' and (l.closes_at is null or l.closes_at > maintsched.clock())
 ), gone as (
 	select count(*) as roles, string_agg(a.role, ', ' order by a.role) as names
 	from maintsched.access_grants a

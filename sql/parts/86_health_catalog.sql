@@ -169,7 +169,8 @@ as $$
 		w.share, coalesce(trunc((w.share * 100)::numeric, 1) || ' %', '0 %'),
 		case when w.name is null then case when t.locked > 0 then 'others have all sequences locked' else 'there is no sequence that can end' end
 			else format('%s used to %s %%, %s left%s', w.name, trunc((w.share * 100)::numeric, 1),
-				case w.left_over when 0 then 'no value is' when 1 then '1 value is' else maintsched.count_text(w.left_over) || ' values are' end,
+				case w.left_over when 0 then 'no value is' when 1 then '1 value is'
+					else case when w.left_over < 1e12 then maintsched.count_text(w.left_over) else 'more than 1,000 billion' end || ' values are' end,
 				case when w.limits is not null then format(' (column %s is %s)', w.column_name, w.type) else '' end)
 				|| case when t.bad > 1 then format('; %s more near their end', t.bad - 1) else '' end
 				|| case when t.locked > 0 then format('; others have %s locked', t.locked) else '' end end,
@@ -226,7 +227,8 @@ begin
 
 	return query
 	with loose as (
-		select format('%I on %s', k.conname, coalesce(format('%I.%I', n.nspname, c.relname), format('domain %I.%I', yn.nspname, y.typname))) as name,
+		select format('%I on %s', k.conname, case when y.oid is null then format('%I.%I', n.nspname, c.relname)
+				else format('domain %I.%I', yn.nspname, y.typname) end) as name,
 			-- since 18 one can be meant not to be enforced
 			coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true) as enforced,
 			case when y.oid is null then format('alter table %I.%I validate constraint %I;', n.nspname, c.relname, k.conname)

@@ -16,6 +16,7 @@ $node->init(allows_streaming => 1, extra => ['--data-checksums']);
 # (max_connections is 10 where streaming is allowed)
 $node->append_conf('postgresql.conf', q{
 fsync = on
+full_page_writes = on
 autovacuum = on
 autovacuum_naptime = '1d'
 max_connections = 30

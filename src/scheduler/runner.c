@@ -321,8 +321,8 @@ wait_for_start(double ms)
 	}
 }
 
-static pg_attribute_unused()
-void
+pg_attribute_unused()
+static void
 set_session(const char *name, const char *value)
 {
 	SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);

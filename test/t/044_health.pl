@@ -323,9 +323,13 @@ sql(q{select pg_create_physical_replication_slot('left_behind', true)});
 is_item('replication slots', 'WARN', qr/slot "left_behind" is not in use, \d+ \w+ of WAL are kept for it/);
 measure('{"slots_bytes_crit": 0}');
 is_item('replication slots', 'CRIT', '');
-set("max_slot_wal_keep_size = '32MB'", "max_wal_size = '32MB'", "min_wal_size = '32MB'");
+set("max_slot_wal_keep_size = '1GB'", "max_wal_size = '32MB'", "min_wal_size = '32MB'");
 measure();
-is_item('replication slots', 'WARN', qr/slot "left_behind" is not in use, .* of at most|slot "left_behind" is not in use, .* of WAL are kept for it of at the most 32 MB/);
+is_item('replication slots', 'WARN', qr/slot "left_behind" is not in use, \d+ \w+ of WAL are kept for it of at the most 1024 MB$/);
+measure('{"slots_crit": 0.0001}');
+is_item('replication slots', 'CRIT', 'slot "left_behind" is not in use');
+set("max_slot_wal_keep_size = '32MB'");
+measure();
 for (1 .. 5)
 {
 	sql(q{insert into wal values (1); select pg_switch_wal(); checkpoint});

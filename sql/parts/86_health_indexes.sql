@@ -114,32 +114,28 @@ begin
 			(p ->> 'unused_after')::interval as wait,
 			pg_size_bytes(p ->> 'unused_bytes') as floor,
 			(select count(*) from pg_stat_replication r where r.state <> 'backup') as standbys
-	), candidate as materialized (
-		select i.indexrelid, i.indrelid, c.relname, n.nspname, c.relkind
+	), candidate as (
+		select i.indrelid, c.relname, n.nspname, c.relkind, t.bytes, t.scans
 		from pg_index i
 		join pg_class c on c.oid = i.indexrelid
 		join pg_namespace n on n.oid = c.relnamespace
+		cross join lateral (
+			-- a partitioned one is as large, and as much used, as its parts
+			select case when c.relkind = 'i' then pg_relation_size(c.oid)
+					else (select sum(pg_relation_size(l.relid)) from pg_partition_tree(c.oid) l where l.isleaf) end::bigint as bytes,
+				case when c.relkind = 'i' then 0
+					else (select sum(coalesce(pg_stat_get_numscans(l.relid), 0)) from pg_partition_tree(c.oid) l where l.isleaf) end as scans
+			offset 0) t
 		where i.indisvalid and not i.indisunique and not i.indisreplident and not i.indisexclusion and not i.indisclustered
 		and not c.relispartition and c.relpersistence <> 't'
 		and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')
 		and coalesce(pg_stat_get_numscans(i.indexrelid), 0) = 0
-	), leaf as (
-		select c.indexrelid as root, c.indexrelid as leaf from candidate c where c.relkind = 'i'
-		union all
-		select c.indexrelid, t.relid from candidate c cross join lateral pg_partition_tree(c.indexrelid) t
-		where c.relkind = 'I' and t.isleaf
-	), measured as (
-		select l.root, sum(pg_relation_size(l.leaf))::bigint as bytes, sum(coalesce(pg_stat_get_numscans(l.leaf), 0)) as scans
-		from leaf l
-		group by l.root
-	), unused as (
-		select format('%I.%I', c.nspname, c.relname) as name, c.relkind, m.bytes
+	), unused as materialized (
+		select format('%I.%I', c.nspname, c.relname) as name, c.relkind, c.bytes
 		from candidate c
-		join measured m on m.root = c.indexrelid
 		join pg_class h on h.oid = c.indrelid
 		join pg_namespace hn on hn.oid = h.relnamespace
-		cross join setting s
-		where m.scans = 0 and m.bytes >= coalesce(s.floor, 0)
+		where coalesce(c.scans, 0) = 0 and c.bytes >= coalesce((select s.floor from setting s), 0)
 		and not maintsched.left_out(c.nspname, c.relname, p) and not maintsched.left_out(hn.nspname, h.relname, p)
 	), total as (
 		select count(*) as indexes, coalesce(sum(u.bytes), 0)::bigint as bytes,

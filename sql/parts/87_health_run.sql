@@ -138,6 +138,7 @@ create function maintsched.server_health()
 returns table (item text, status text, figure double precision, value text, detail text, hint text, measured_at timestamptz, scope text)
 language plpgsql volatile security definer rows 24
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -175,6 +176,8 @@ comment on function maintsched.server_health() is
 create function maintsched.measure_health(params jsonb default '{}') returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+-- compiling its queries takes longer than they do
+set jit = off
 as $$
 #variable_conflict use_variable
 declare

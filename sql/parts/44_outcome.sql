@@ -5,8 +5,8 @@
 --						its items are ticked and the occurrence stays due
 --	 only left over		nothing yet: the occurrence stays due, and the next window
 --						goes on; partial is recorded when it closes
---	 failed				after the last retry: fail; inconclusive where its plan function
---						found nothing that it could look at (no_data_found)
+--	 failed				after the last retry: fail; inconclusive where its plan function,
+--						or all that failed, found nothing to look at (no_data_found)
 --	 cancelled			nothing: the occurrence stays due, for people or run_task()
 --
 
@@ -307,6 +307,7 @@ begin
 		count(*) filter (where a.skip_reason not in ('not_needed', 'pointless', 'cancelled')) as resumable,
 		count(*) filter (where a.skip_reason = 'no_time') as no_time,
 		coalesce(bool_or(a.state = 'failed' and maintsched.is_worth_retrying(a.sqlstate)), false) as retryable,
+		coalesce(bool_and(a.sqlstate = 'P0002') filter (where a.state = 'failed'), false) as unseen,
 		count(*) filter (where a.skip_reason in ('yielded', 'lock_timeout', 'no_space')) as in_the_way
 	into n
 	from maintsched.run_action a
@@ -384,9 +385,9 @@ begin
 		if state = 'succeeded' then
 			perform maintsched.settle(r, x.occurrence_id, 'pass', null);
 		elsif failed then
-			-- a plan function that found nothing to look at has not seen a failure either
+			-- what found nothing to look at has not seen a failure either
 			perform maintsched.settle(r, x.occurrence_id,
-				case when how = 'error' and sqlstate = 'P0002' then 'inconclusive' else 'fail' end, coalesce(message, (
+				case when how = 'error' and sqlstate = 'P0002' or how = 'done' and n.unseen then 'inconclusive' else 'fail' end, coalesce(message, (
 				select string_agg(format('%s: %s', e.target, e.message), '; ' order by e.seq)
 				from (
 					select a.seq, a.target, a.message

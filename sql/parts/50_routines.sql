@@ -91,6 +91,39 @@ begin atomic
 		('bloat', 'overrides', 'overrides'),
 		('overrides of bloat', 'min_bloat', 'ratio'),
 		('overrides of bloat', 'min_wasted', 'bytes'),
+		('health', 'exclude', 'health items'),
+		('health', 'exclude_objects', 'patterns'),
+		('health', 'connections_warn', 'ratio'),
+		('health', 'connections_crit', 'ratio'),
+		('health', 'transaction_warn', 'time'),
+		('health', 'transaction_crit', 'time'),
+		('health', 'idle_warn', 'time'),
+		('health', 'idle_crit', 'time'),
+		('health', 'lock_wait_warn', 'time'),
+		('health', 'lock_wait_crit', 'time'),
+		('health', 'prepared_warn', 'time'),
+		('health', 'prepared_crit', 'time'),
+		('health', 'replication_warn', 'time'),
+		('health', 'replication_crit', 'time'),
+		('health', 'replication_bytes_warn', 'bytes'),
+		('health', 'replication_bytes_crit', 'bytes'),
+		('health', 'slots_warn', 'ratio'),
+		('health', 'slots_crit', 'ratio'),
+		('health', 'slots_bytes_warn', 'bytes'),
+		('health', 'slots_bytes_crit', 'bytes'),
+		('health', 'archive_warn', 'time'),
+		('health', 'archive_crit', 'time'),
+		('health', 'freeze_warn', 'multiple'),
+		('health', 'wraparound_crit', 'ratio'),
+		('health', 'sequences_warn', 'ratio'),
+		('health', 'sequences_crit', 'ratio'),
+		('health', 'unused_after', 'time'),
+		('health', 'unused_bytes', 'bytes'),
+		('health', 'certificate_warn', 'time'),
+		('health', 'certificate_crit', 'time'),
+		('health', 'version_warn', 'time'),
+		('health', 'disk_warn', 'ratio'),
+		('health', 'disk_crit', 'ratio'),
 		('statement of sql', 'name', 'text'),
 		('statement of sql', 'statement', 'text'),
 		('statement of sql', 'timeout', 'time'),
@@ -160,6 +193,20 @@ begin
 		when 'ratio' then
 			return case when kind <> 'number' or (value #>> '{}')::numeric not between 0 and 1
 				then 'must be a number from 0 to 1, such as 0.3' end;
+		when 'multiple' then
+			return case when kind <> 'number' or (value #>> '{}')::numeric not between 1 and 1000
+				then 'must be a number from 1 to 1000, such as 1.5' end;
+		when 'health items' then
+			return case
+				when kind <> 'array' or jsonb_array_length(value) = 0 or exists (
+					select from jsonb_array_elements(value) e where jsonb_typeof(e) <> 'string')
+					then 'must be an array of items, such as ["disk space"]'
+				else (
+					select format('has "%s", which is no item of view health', e.value)
+						|| coalesce('; perhaps it is "' || maintsched.nearest_name(e.value, maintsched.health_items()) || '"', '')
+					from jsonb_array_elements_text(value) e
+					where e.value <> all (maintsched.health_items())
+					limit 1) end;
 		when 'overrides' then
 			return case when kind <> 'object' or exists (
 				select from jsonb_each(value) e where jsonb_typeof(e.value) <> 'object')

@@ -54,7 +54,9 @@ as $$
 			'missed_since', 'unsettled_occurrences', 'owed_states', 'void_months', 'other_years', 'on_time_rate', 'year_begins', 'instances', 'to_instant', 'instance_problem',
 			'occurrences', 'next_occurrence', 'describe_rule', 'evidence_for', 'evidence_for_task',
 			'run_progress', 'export_calendar', 'shipped_document', 'acting_role', 'status_lines',
-			'run_outlook', 'run_health', 'run_state_machine', 'launcher_state', 'library_version', 'plan',
+			'run_outlook', 'run_health',
+			'server_health', 'judge_health', 'plan_health', 'list_text',
+			'run_state_machine', 'launcher_state', 'library_version', 'plan',
 			-- plan() and a run call the plan function with the rights of who plans, and these
 			'plan_of', 'estimate_seconds', 'window_reserve',
 			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
@@ -77,6 +79,7 @@ as $$
 			'enable_pg_cron', 'disable_pg_cron', 'cron_database', 'cron_job', 'remove_log_file',
 			'check_table', 'check_toast', 'check_index', 'check_toast_index',
 			'archive_batch', 'drop_archived_partition', 'restore_archive', 'verify_archive', 'remove_archive', 'remove_archive_file', 'archive_leftovers', 'archive_files',
+			'measure_health',
 			'run_routine', 'queue_routine', 'put_task', 'put_routine', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact'])

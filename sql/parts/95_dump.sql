@@ -135,5 +135,9 @@ select pg_catalog.pg_extension_config_dump('maintsched.archive_restore', '');
 select pg_catalog.pg_extension_config_dump('maintsched.archive_restore_restore_id_seq', '');
 
 select pg_catalog.pg_extension_config_dump('maintsched.archive_removal', '');
+-- what is measured belongs to a server; what was found is kept
+select pg_catalog.pg_extension_config_dump('maintsched.health_day', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.health_setting', '');
 
 select maintsched.announce();

@@ -29,7 +29,7 @@ select count(*) from maintsched.today;
 select count(*) > 0 as some from maintsched.upcoming_tasks;
 select count(*) from maintsched.task_status;
 select count(*) > 0 as some from maintsched.window_schedule;
-select item, status from maintsched.health order by 1;
+select item, status from maintsched.health where scope = 'maintsched' order by 1;
 select occurrence_id is not null as seen, status, controls is not null as controls from maintsched.occurrence_status limit 1;
 select note from maintsched.occurrence_status;
 select evidence from maintsched.occurrence_status;

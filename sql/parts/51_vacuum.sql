@@ -182,8 +182,9 @@ begin
 					+ case when b.dead > 0 then coalesce(b.index_pages, 0) else 0 end as reads
 			from (
 				-- unlike pg_relation_size(), this waits for nobody
-				select x.part, (maintsched.vacuum_outlook(x.part, 0)).*
+				select x.part, l.pages, l.hidden
 				from (select distinct z.part from need z) x
+				cross join lateral maintsched.vacuum_outlook(x.part, 0) l
 				offset 0) o
 			join bound b on b.part = o.part
 			join need n on n.part = b.part

@@ -8,16 +8,19 @@
 --
 
 create function maintsched.may_analyze(relation oid) returns boolean
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select case
-		when pg_has_role(d.datdba, 'USAGE') then true
-		when current_setting('server_version_num')::integer >= 170000 then has_table_privilege(c.oid, 'MAINTAIN')
-		else pg_has_role(c.relowner, 'USAGE')
-	end
-	from pg_class c, pg_database d
-	where c.oid = relation and d.datname = current_database()
+begin
+	return (
+		select case
+			when pg_has_role(d.datdba, 'USAGE') then true
+			when current_setting('server_version_num')::integer >= 170000 then has_table_privilege(c.oid, 'MAINTAIN')
+			else pg_has_role(c.relowner, 'USAGE')
+		end
+		from pg_class c, pg_database d
+		where c.oid = relation and d.datname = current_database());
+end
 $$;
 
 comment on function maintsched.may_analyze(oid) is
@@ -59,11 +62,10 @@ begin
 				case verb when 'analyze' then 'analyzed' else 'vacuumed' end),
 			hint = 'Turn it on, or say {"all": true}.';
 	end if;
-	select array_agg(x.oid) filter (where maintsched.may_analyze(x.oid)),
-		array_agg(x.oid) filter (where not maintsched.may_analyze(x.oid))
+	select array_agg(x.oid) filter (where x.allowed), array_agg(x.oid) filter (where not x.allowed)
 	into relations, refused
 	from (
-		select c.oid
+		select c.oid, maintsched.may_analyze(c.oid) as allowed
 		from pg_class c
 		join pg_namespace n on n.oid = c.relnamespace
 		where (c.relkind = 'r' or c.relkind = 'p' and verb = 'analyze' or c.relkind = 'm' and c.relispopulated)

@@ -59,6 +59,7 @@ returns table (relation oid, name text, kind "char", with_children boolean, row_
 	reason text, busy text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -75,12 +76,12 @@ begin
 		select c.oid, c.relkind, c.relhassubclass, c.reltuples,
 			format('%I.%I', n.nspname, c.relname) as name,
 			300 * greatest(nullif(current_setting('default_statistics_target')::integer, 0), (
-				select max((to_jsonb(a) ->> 'attstattarget')::integer)
+				select max(a.attstattarget)
 				from pg_attribute a
 				where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), 1) as sample,
 			greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) as analyzed_at,
-			maintsched.threshold(params, 'threshold', h.names)::numeric as threshold,
-			maintsched.threshold(params, 'scale_factor', h.names)::numeric as scale,
+			case when overridden then maintsched.threshold(params, 'threshold', h.names) else params -> 'threshold' end::numeric as threshold,
+			case when overridden then maintsched.threshold(params, 'scale_factor', h.names) else params -> 'scale_factor' end::numeric as scale,
 			coalesce(maintsched.table_option(c.reloptions, 'autovacuum_analyze_threshold'), own_threshold) as usual_threshold,
 			coalesce(maintsched.table_option(c.reloptions, 'autovacuum_analyze_scale_factor'), own_scale) as usual_scale
 		from unnest(relations) u(oid)

@@ -33,6 +33,7 @@ returns table (relation oid, name text, inherited boolean, of_catalog boolean, u
 	reason text, parts jsonb, benefit bigint, reads bigint, vacuumed_at timestamptz, busy text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -62,13 +63,13 @@ begin
 		join pg_namespace n on n.oid = c.relnamespace
 	), wanted as (
 		select h.*,
-			maintsched.threshold(params, 'threshold', h.names)::numeric as threshold,
-			maintsched.threshold(params, 'scale_factor', h.names)::numeric as scale,
-			maintsched.threshold(params, 'insert_threshold', h.names)::numeric as insert_threshold,
-			maintsched.threshold(params, 'insert_scale_factor', h.names)::numeric as insert_scale,
-			maintsched.threshold(params, 'freeze_age', h.names)::numeric as freeze_age,
-			maintsched.threshold(params, 'multixact_age', h.names)::numeric as multixact_age,
-			coalesce(maintsched.threshold(params, 'min_visible', h.names)::numeric, 0.8) as min_visible
+			case when overridden then maintsched.threshold(params, 'threshold', h.names) else params -> 'threshold' end::numeric as threshold,
+			case when overridden then maintsched.threshold(params, 'scale_factor', h.names) else params -> 'scale_factor' end::numeric as scale,
+			case when overridden then maintsched.threshold(params, 'insert_threshold', h.names) else params -> 'insert_threshold' end::numeric as insert_threshold,
+			case when overridden then maintsched.threshold(params, 'insert_scale_factor', h.names) else params -> 'insert_scale_factor' end::numeric as insert_scale,
+			case when overridden then maintsched.threshold(params, 'freeze_age', h.names) else params -> 'freeze_age' end::numeric as freeze_age,
+			case when overridden then maintsched.threshold(params, 'multixact_age', h.names) else params -> 'multixact_age' end::numeric as multixact_age,
+			coalesce(case when overridden then maintsched.threshold(params, 'min_visible', h.names) else params -> 'min_visible' end::numeric, 0.8) as min_visible
 		from heap h
 	), part as (
 		select w.*, w.oid as part, false as toast, w.reloptions as options from wanted w
@@ -112,41 +113,55 @@ begin
 			coalesce(c.freeze_age, least(table_age, c.own_max_age * 0.95)) as age_limit,
 			coalesce(c.multixact_age, least(table_multi, c.own_max_multi * 0.95)) as multi_limit
 		from counted c
-	), need as (
-		select b.oid, b.part, n.*
+	), flagged as (
+		select b.*, s.score,
+			b.age > greatest(failsafe, b.own_max_age * 1.05) as of_failsafe,
+			b.multi > greatest(failsafe_multi, b.own_max_multi * 1.05) as of_multi_failsafe,
+			b.age > b.age_limit as of_age,
+			b.multi > b.multi_limit as of_multi,
+			b.dead > b.dead_limit as of_dead,
+			coalesce(b.inserted > b.insert_limit, false) as of_inserts,
+			not b.toast and b.pages - b.visible >= 128 and b.visible < b.min_visible * b.pages
+				and (b.dead > 0 or b.inserted > 0 or b.vacuumed_at is null)
+				and coalesce(maintsched.index_only(b.oid), false) as of_visibility,
+			not b.toast and b.vacuumed_at is null and not b.analyzed and b.live + b.dead + b.inserted = 0
+				and (b.unseen or b.visible < b.pages) and coalesce((maintsched.vacuum_outlook(b.oid, 0)).pages, 1) > 0 as of_nothing,
+			coalesce(s.vacuum, false) and coalesce(b.threshold, b.scale, b.insert_threshold, b.insert_scale, b.freeze_age, b.multixact_age) is null as of_score,
+			everything and not b.toast as of_all
 		from bound b
 		left join maintsched.autovacuum_scores() s on s.relation = b.part
+	), need as (
+		select b.oid, b.part, n.*
+		from flagged b
 		cross join lateral (values
-			(0, 'failsafe', b.age > greatest(failsafe, b.own_max_age * 1.05), b.age / failsafe,
+			(0, 'failsafe', b.of_failsafe, b.age / failsafe,
 				format('its oldest transaction is %s old: close to the end of the numbers, autovacuum is overdue since %s',
 					maintsched.count_text(b.age), maintsched.count_text(b.own_max_age))),
-			(0, 'multixact', b.multi > greatest(failsafe_multi, b.own_max_multi * 1.05), b.multi / failsafe_multi,
+			(0, 'multixact', b.of_multi_failsafe, b.multi / failsafe_multi,
 				format('its oldest multixact is %s old: close to the end of the numbers, autovacuum is overdue since %s',
 					maintsched.count_text(b.multi), maintsched.count_text(b.own_max_multi))),
-			(1, 'freeze', b.age > b.age_limit and b.age <= greatest(failsafe, b.own_max_age * 1.05), b.age / b.own_max_age,
+			(1, 'freeze', b.of_age and not b.of_failsafe, b.age / b.own_max_age,
 				format('its oldest transaction is %s old (limit %s, autovacuum at %s)',
 					maintsched.count_text(b.age), maintsched.count_text(floor(b.age_limit)), maintsched.count_text(b.own_max_age))),
-			(1, 'multixact', b.multi > b.multi_limit and b.multi <= greatest(failsafe_multi, b.own_max_multi * 1.05), b.multi / b.own_max_multi,
+			(1, 'multixact', b.of_multi and not b.of_multi_failsafe, b.multi / b.own_max_multi,
 				format('its oldest multixact is %s old (limit %s, autovacuum at %s)',
 					maintsched.count_text(b.multi), maintsched.count_text(floor(b.multi_limit)), maintsched.count_text(b.own_max_multi))),
-			(2, 'dead', b.dead > b.dead_limit, b.dead / nullif(b.dead_limit, 0),
+			(2, 'dead', b.of_dead, b.dead / nullif(b.dead_limit, 0),
 				format('%s of %s rows are dead (limit %s)', maintsched.count_text(b.dead),
 					maintsched.count_text(greatest(b.live, b.rows - b.dead, 0) + b.dead), maintsched.count_text(floor(b.dead_limit)))),
-			(3, 'insert', b.inserted > b.insert_limit, b.inserted / nullif(b.insert_limit, 0),
+			(3, 'insert', b.of_inserts, b.inserted / nullif(b.insert_limit, 0),
 				format('%s rows were inserted since the last VACUUM (limit %s)',
 					maintsched.count_text(b.inserted), maintsched.count_text(floor(b.insert_limit)))),
-			(4, 'visible', not b.toast and b.pages - b.visible >= 128 and b.visible < b.min_visible * b.pages
-					and (b.dead > 0 or b.inserted > 0 or b.vacuumed_at is null)
-					and coalesce(maintsched.index_only(b.oid), false), 1 - b.visible / nullif(b.pages, 0),
+			(4, 'visible', b.of_visibility, 1 - b.visible / nullif(b.pages, 0),
 				format('%s %% of its %s pages are all-visible (limit %s %%), and index-only scans need that',
 					floor(100 * b.visible / nullif(b.pages, 0)), maintsched.count_text(b.pages), floor(100 * b.min_visible))),
-			(5, 'unknown', not b.toast and b.vacuumed_at is null and not b.analyzed and b.live + b.dead + b.inserted = 0
-					and (b.unseen or b.visible < b.pages) and coalesce((maintsched.vacuum_outlook(b.oid, 0)).pages, 1) > 0, 0,
-				'the counters know nothing of it: they began after it was filled'),
-			(5, 'due', s.vacuum and b.threshold is null and b.scale is null and b.insert_threshold is null and b.insert_scale is null
-					and b.freeze_age is null and b.multixact_age is null, s.score::numeric, 'due by pg_stat_autovacuum_scores'),
-			(9, 'all', everything and not b.toast, 0, 'every table is meant')) n(urgency, need, there, weight, words)
-		where n.there
+			(5, 'unknown', b.of_nothing, 0, 'the counters know nothing of it: they began after it was filled'),
+			(5, 'due', b.of_score, b.score::numeric, 'due by pg_stat_autovacuum_scores'),
+			(9, 'all', b.of_all, 0, 'every table is meant')) n(urgency, need, there, weight, words)
+		where (b.of_failsafe or b.of_multi_failsafe or b.of_age or b.of_multi or b.of_dead or b.of_inserts or b.of_visibility
+			or b.of_nothing or b.of_score or b.of_all)
+		-- the values are looked at for these alone
+		and n.there
 	), summed as (
 		select p.oid, min(p.urgency) as urgency,
 			max(p.weight) filter (where p.urgency = p.worst) as weight,
@@ -165,10 +180,14 @@ begin
 						/ (greatest(b.live, b.rows - b.dead, 0) + b.dead) end as benefit,
 				case when bool_or(n.urgency <= 1) then coalesce(o.pages, b.pages) else coalesce(o.hidden, b.pages - b.visible) end
 					+ case when b.dead > 0 then coalesce(b.index_pages, 0) else 0 end as reads
-			from bound b
-			join need n on n.oid = b.oid and n.part = b.part
-			-- unlike pg_relation_size(), this waits for nobody
-			cross join lateral maintsched.vacuum_outlook(b.part, 0) o
+			from (
+				-- unlike pg_relation_size(), this waits for nobody
+				select x.part, l.pages, l.hidden
+				from (select distinct z.part from need z) x
+				cross join lateral maintsched.vacuum_outlook(x.part, 0) l
+				offset 0) o
+			join bound b on b.part = o.part
+			join need n on n.part = b.part
 			group by o.pages, o.hidden, b.oid, b.part, b.toast, b.age, b.age_limit, b.multi_limit, b.dead, b.dead_limit, b.live, b.rows, b.pages, b.visible, b.index_pages) p
 		group by p.oid
 	)

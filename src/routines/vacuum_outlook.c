@@ -50,7 +50,7 @@ typedef struct Outlook
 	double		removable;		/* dead rows and line pointers in the sample */
 	double		recent;			/* dead rows that somebody may see */
 	int			settable;		/* pages that VACUUM would make all-visible */
-} Outlook;
+}			Outlook;
 
 PG_FUNCTION_INFO_V1(maintsched_vacuum_outlook);
 
@@ -58,7 +58,7 @@ PG_FUNCTION_INFO_V1(maintsched_vacuum_outlook);
  * Judge the rows of a page as VACUUM would.
  */
 static void
-judge_page(Relation rel, Buffer buffer, Outlook *outlook)
+judge_page(Relation rel, Buffer buffer, Outlook * outlook)
 {
 	Page		page = BufferGetPage(buffer);
 	bool		settable = true;
@@ -107,7 +107,7 @@ judge_page(Relation rel, Buffer buffer, Outlook *outlook)
  * Read about so many of the pages that are not all-visible, evenly spread.
  */
 static void
-sample_pages(Relation rel, int wanted, Outlook *outlook)
+sample_pages(Relation rel, int wanted, Outlook * outlook)
 {
 	BufferAccessStrategy strategy = GetAccessStrategy(BAS_VACUUM);
 	Buffer		map = InvalidBuffer;

@@ -222,8 +222,6 @@ $run = run_of_routine('vacuum', '{"include": ["shop.half"], "threshold": 1000, "
 is(actions($run), "succeeded\nshop.half done", 'partly held back: done');
 like(said($run, 'shop.half'), qr/7,500 of 10,000 rows are dead .* about 66 % of its dead rows can be removed: held back by session $pid .*\nstill needed: 2,500 of \S+ rows are dead \(limit 1,000\); .*; none of its dead rows can be removed: held back by session $pid /,
 	'what is left is said, before and after');
-# the age, too
-my $age = sql(q{select age(relfrozenxid) from pg_class where oid = 'shop.half'::regclass});
 $old->query_safe('rollback');
 
 # held only when its turn has come: the first action waits until then
@@ -232,6 +230,19 @@ $old->query_safe('begin isolation level repeatable read');
 $old->query_safe('select 1');
 is(sql(q{select (maintsched.vacuum_still_needed('shop.half', '{}'))::text}), 'true', 'what is dead already can be removed');
 $old->query_safe('rollback');
+
+# the age, too
+make_table('shop.pinned');
+$old->query_safe('begin isolation level repeatable read');
+$old->query_safe('select 1');
+sql('do $$ begin for i in 1 .. 101000 loop perform pg_current_xact_id(); commit; end loop; end $$');
+$run = run_of_routine('vacuum', '{"include": ["shop.pinned"], "freeze_age": 100000}');
+is(actions($run), "succeeded\nshop.pinned skipped pointless", 'an age that is held: pointless');
+like(said($run, 'shop.pinned'), qr/^its oldest transaction is 101,\d+ old \(limit 100,000, autovacuum at 200 million\); .*; next to nothing of it can be frozen: held back by session $pid /, 'in the same words');
+$old->query_safe('rollback');
+$run = run_of_routine('vacuum', '{"include": ["shop.pinned"], "freeze_age": 100000}');
+is(actions($run), "succeeded\nshop.pinned done", 'and then done');
+cmp_ok(sql("select (after ->> 'relfrozenxid_age')::int from maintsched.run_actions where run_id = $run"), '<', 60000, 'to half the limit');
 
 # --- autovacuum at work ---
 

@@ -121,11 +121,10 @@ declare
 	include constant jsonb := nullif(params -> 'include', 'null');
 	everything constant boolean := pg_has_role('pg_stat_scan_tables', 'USAGE');
 	refused bigint;
-	found bigint;
+	actions maintsched.action[];
 	unmatched text;
 begin
 	perform maintsched.check_params('bloat', params);
-	return query
 	with wanted as materialized (
 		select w.*, everything or maintsched.may_measure(current_user::regrole, w.table_oid) as allowed
 		from maintsched.bloat_wanted(params) w
@@ -146,32 +145,30 @@ begin
 			(array_agg(array[p.schema, p.table_name] order by p.schema collate "C", p.table_name collate "C")) as names
 		from placed p
 		group by p.batch_no
+	), planned as (
+		select g.batch_no, row(case when g.tables = 1 then format('%I.%I', g.names[1][1], g.names[1][2])
+				else format('%I.%I to %I.%I', g.names[1][1], g.names[1][2], g.names[g.tables][1], g.names[g.tables][2]) end,
+			format('select maintsched.measure_bloat(%L, %L, %L)',
+				array[g.names[1][1], g.names[1][2]], array[g.names[g.tables][1], g.names[g.tables][2]], params - 'time_limit'),
+			format('%s %s with %s %s, about %s pages to read', maintsched.count_text(g.tables),
+				case g.tables when 1 then 'table' else 'tables' end, maintsched.count_text(g.relations - g.tables),
+				case g.relations - g.tables when 1 then 'index or toast table' else 'indexes and toast tables' end,
+				maintsched.count_text(g.reads)),
+			null::bigint,
+			round(0.05 + g.relations * 0.0001 + g.reads * 0.0001, 2),
+			jsonb_build_object('bytes', g.reads * current_setting('block_size')::bigint))::maintsched.action as action
+		from grouped g
 	)
-	select case when g.tables = 1 then format('%I.%I', g.names[1][1], g.names[1][2])
-			else format('%I.%I to %I.%I', g.names[1][1], g.names[1][2], g.names[g.tables][1], g.names[g.tables][2]) end,
-		format('select maintsched.measure_bloat(%L, %L, %L)',
-			array[g.names[1][1], g.names[1][2]], array[g.names[g.tables][1], g.names[g.tables][2]], params - 'time_limit'),
-		format('%s %s with %s %s, about %s pages to read', maintsched.count_text(g.tables),
-			case g.tables when 1 then 'table' else 'tables' end, maintsched.count_text(g.relations - g.tables),
-			case g.relations - g.tables when 1 then 'index or toast table' else 'indexes and toast tables' end,
-			maintsched.count_text(g.reads)),
-		null::bigint,
-		round(0.05 + g.relations * 0.0001 + g.reads * 0.0001, 2),
-		jsonb_build_object('bytes', g.reads * current_setting('block_size')::bigint)
-	from grouped g
-	order by g.batch_no;
-	get diagnostics found = row_count;
-
-	select count(distinct w.table_oid) into refused
-	from maintsched.bloat_wanted(params) w
-	where not everything and not maintsched.may_measure(current_user::regrole, w.table_oid);
+	select (select array_agg(p.action order by p.batch_no) from planned p),
+		(select count(distinct w.table_oid) from wanted w where not w.allowed)
+	into actions, refused;
 	-- what looked at nothing proves nothing
-	if found = 0 and refused > 0 then
+	if actions is null and refused > 0 then
 		raise exception using
 			errcode = 'insufficient_privilege',
 			message = format('role "%s" may measure none of the tables that are meant', current_user),
 			hint = 'Bloat is measured by who owns a table or may read it, and by members of pg_stat_scan_tables.';
-	elsif found = 0 and include is not null then
+	elsif actions is null and include is not null then
 		raise exception using
 			errcode = 'undefined_table',
 			message = format('no table or index is meant by include %s', include),
@@ -191,6 +188,7 @@ begin
 		raise warning 'no table or index is meant by "%"', unmatched
 			using hint = 'include takes schemas, and tables and indexes as schema.name, with * for any text and ? for a character, in the letters of the catalog.';
 	end loop;
+	return query select * from unnest(actions);
 end
 $$;
 

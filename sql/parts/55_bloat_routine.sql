@@ -35,6 +35,7 @@ as $$
 				when b.bytes_per_row is null then 'no_baseline'
 				else l.state end as judgement,
 			case when l.state <> 'per_row' then l.bloat_bytes
+				when b.bytes_per_row is null then null
 				else round(greatest(l.size_bytes - b.bytes_per_row * nullif(w.table_rows, 0), 0))::bigint end as given_back
 		from looked l
 		join wanted w using (relation)
@@ -100,6 +101,13 @@ begin
 		end loop;
 		exit when locked is null;
 	end loop;
+	-- what looked at nothing proves nothing
+	if judged + small + others = 0 and exists (select from maintsched.bloat_wanted(params)) then
+		raise exception using
+			errcode = 'insufficient_privilege',
+			message = format('role "%s" may measure none of the tables that are meant', pg_get_userbyid(role)),
+			hint = 'Bloat is measured by who owns a table or may read it, and by members of pg_stat_scan_tables.';
+	end if;
 	raise notice '% of % could be given back in % relations', maintsched.bloat_size_text(bloat),
 		maintsched.bloat_size_text(size), judged
 		using detail = format('Not judged: %s that are empty or too small, %s for other reasons (bloat_report).', small, others);
@@ -108,7 +116,7 @@ end
 $$;
 
 comment on function maintsched.measure_bloat(text[], text[], jsonb) is
-'Measures how bloated the relations of this database are that the caller may measure (bloat_estimate()), from one table to another in the order of their names, {schema,table}, NULL: from the first, to the last; and records it for bloat_report. Returns how many could be judged. params as for routine bloat, whose command it is. Errors: invalid_parameter_value (22023).';
+'Measures how bloated the relations of this database are that the caller may measure (bloat_estimate()), from one table to another in the order of their names, {schema,table}, NULL: from the first, to the last; and records it for bloat_report. Returns how many could be judged. params as for routine bloat, whose command it is. Errors: invalid_parameter_value (22023), insufficient_privilege (42501).';
 
 create function maintsched.plan_bloat(params jsonb) returns setof maintsched.action
 language plpgsql stable
@@ -181,7 +189,7 @@ begin
 		select p.value
 		from jsonb_array_elements_text(coalesce(include, '[]')) p
 		where not exists (
-			select from maintsched.bloat_relation r
+			select from maintsched.bloat_relations() r
 			where maintsched.name_matches(r.schema, r.table_name, jsonb_build_array(p.value))
 			or maintsched.name_matches(r.schema, r.relation, jsonb_build_array(p.value)))
 	loop
@@ -228,7 +236,7 @@ select r.schema, r.relation, r.kind, r.access_method,
 	p.measured_at as previous_at,
 	m.size_bytes - p.size_bytes as size_change_bytes,
 	m.bloat_bytes - p.bloat_bytes as bloat_change_bytes
-from maintsched.bloat_relation r
+from maintsched.bloat_relations() r
 left join lateral (
 	select b.* from maintsched.bloat_measurement b
 	where b.schema = r.schema and b.relation = r.relation and b.kind = r.kind
@@ -242,7 +250,7 @@ left join lateral (
 cross join lateral (select m.filenode <> r.relfilenode as rewritten) x
 cross join lateral (
 	select format('%s of %s reclaimable', maintsched.bloat_size_text(m.bloat_bytes), maintsched.bloat_size_text(m.size_bytes))
-		|| coalesce(format(' +/- %s %%', round(((m.ci_high - m.ci_low) * 50)::numeric, 1)), '') as given_back) g;
+		|| coalesce(' +/- ' || round(((m.ci_high - m.ci_low) * 50)::numeric, 1) || ' %', '') as given_back) g;
 
 comment on view maintsched.bloat_report is 'How bloated the relations of this database were when routine bloat last looked, what is wanted about it, and the trend. Those that were never judged are there with the reason in detail; bloat_ratio is never 0 for want of knowledge.';
 comment on column maintsched.bloat_report.schema is 'Schema; of toast, that of its table.';

@@ -58,7 +58,9 @@ as $$
 			-- plan() and a run call the plan function with the rights of who plans, and these
 			'plan_of', 'estimate_seconds', 'window_reserve',
 			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
-			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable']),
+			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
+			'threshold', 'threshold_names', 'bloat_estimate', 'estimate_bloat', 'bloat_sample', 'bloat_best', 'bloat_detail', 'bloat_method',
+			'named_relation', 'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_meant', 'bloat_relations', 'may_measure', 'plan_bloat']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),
 		('manager', 'execute', array['retract_completion', 'approve_waiver', 'reject_waiver', 'revoke_waiver',
@@ -66,7 +68,7 @@ as $$
 			'retire_task', 'set_timezone', 'set_framework', 'assign_team', 'unassign_team', 'add_window',
 			'plan_change', 'approve_change', 'close_change', 'open_emergency_window', 'close_emergency_window',
 			'pause', 'resume', 'tick', 'rebuild_rollups', 'grant_access', 'revoke_access', 'apply_access',
-			'enable_pg_cron', 'disable_pg_cron', 'cron_database', 'cron_job', 'remove_log_file',
+			'enable_pg_cron', 'disable_pg_cron', 'cron_database', 'cron_job', 'remove_log_file', 'measure_bloat',
 			'run_routine', 'queue_routine', 'put_task', 'put_routine', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact'])

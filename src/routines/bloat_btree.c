@@ -416,7 +416,7 @@ static double
 with_upper_levels(const BtreeState *tree, double leaves)
 {
 	int			reserved = BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100;
-	double		pages = 1 + Max(leaves, 1); /* one is the metapage */
+	double		pages = 1 + leaves; /* one is the metapage */
 	double		key = 16;
 	double		fanout;
 

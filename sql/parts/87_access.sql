@@ -68,7 +68,9 @@ as $$
 			'plan_amcheck', 'class_span', 'amcheck_functions', 'amcheck_function', 'checkable_items', 'wanted_items', 'parent_matches', 'need_items',
 			'check_command', 'check_part_pages', 'check_speed', 'check_storage', 'last_checks', 'relation_pages',
 			'corrupt_relations', 'check_standing', 'amcheck_health',
-			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition']),
+			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition',
+			'threshold', 'threshold_names', 'bloat_estimate', 'estimate_bloat', 'bloat_sample', 'bloat_best', 'bloat_detail', 'bloat_method',
+			'named_relation', 'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_meant', 'bloat_relations', 'may_measure', 'plan_bloat']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),
 		('manager', 'execute', array['retract_completion', 'approve_waiver', 'reject_waiver', 'revoke_waiver',
@@ -80,6 +82,7 @@ as $$
 			'check_table', 'check_toast', 'check_index', 'check_toast_index',
 			'archive_batch', 'drop_archived_partition', 'restore_archive', 'verify_archive', 'remove_archive', 'remove_archive_file', 'archive_leftovers', 'archive_files',
 			'measure_health',
+			'measure_bloat',
 			'run_routine', 'queue_routine', 'put_task', 'put_routine', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact'])

@@ -141,3 +141,5 @@ select pg_catalog.pg_extension_config_dump('maintsched.health_day', '');
 select pg_catalog.pg_extension_config_dump('maintsched.health_setting', '');
 
 select maintsched.announce();
+
+select pg_catalog.pg_extension_config_dump('maintsched.bloat_measurement', '');

@@ -49,7 +49,7 @@ PG_FUNCTION_INFO_V1(maintsched_bloat_sample);
 #define BLOAT_MORE 10
 
 /* pages of a table that say how many entries of an index are of dead rows */
-#define BLOAT_GLANCE 100
+#define BLOAT_GLANCE 64
 
 #define BLOAT_COLUMNS 16
 

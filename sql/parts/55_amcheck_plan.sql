@@ -220,6 +220,8 @@ begin
 			'reads', j.reads,
 			'change_class', case when j.parents then 'major' end,
 			'lock_timeout', '5s',
+			-- code of an index that does not end is not to keep the others from their turn
+			'statement_timeout', format('%s s', ceil(greatest(j.seconds * 10, 3600))),
 			'still_needed', format('(maintsched.check_storage(%L, %L, %L) ->> ''valid'')::boolean', j.schema_name, j.relation_name, j.item),
 			'measure', format('select maintsched.check_storage(%L, %L, %L)', j.schema_name, j.relation_name, j.item)))
 	from judged j

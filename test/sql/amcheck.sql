@@ -89,9 +89,9 @@ select target, command, reason from pg_temp.plan('{"include": ["*.plain"], "inde
 create or replace function maintsched.check_part_pages() returns bigint language sql immutable parallel safe return 131072;
 
 -- what an action asks and measures
-select distinct p.details ->> 'amcheck' as item, p.details ->> 'lock_timeout' as lock_timeout, p.estimated_seconds > 0 as estimated,
+select distinct p.details ->> 'amcheck' as item, p.details ->> 'lock_timeout' as lock_timeout, p.details ->> 'statement_timeout' as statement_timeout, p.estimated_seconds > 0 as estimated,
 	p.details ->> 'still_needed' as still_needed
-from maintsched.plan('amcheck', '{"include": ["regress_maintsched B", "*.plain"]}') p order by 4;
+from maintsched.plan('amcheck', '{"include": ["regress_maintsched B", "*.plain"]}') p order by 5;
 select x.item, s ->> 'valid' as valid, (s ->> 'pages')::integer > 0 as pages, s ->> 'filenode' = pg_relation_filenode(x.relation::regclass)::text as filenode
 from (values
 	('table', 'plain'),

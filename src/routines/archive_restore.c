@@ -56,7 +56,7 @@ PG_FUNCTION_INFO_V1(maintsched_restore_archive);
  * from, else the partitioned one of which that was a part.
  */
 static Oid
-find_target(const ArchiveEntry *entry)
+find_target(const ArchiveEntry * entry)
 {
 	Oid			found = InvalidOid;
 	Oid			namespace = get_namespace_oid(entry->schema, true);
@@ -113,7 +113,7 @@ check_triggers(Relation target)
  * Judge the target: what COPY FROM checks, and that it has the columns.
  */
 static void
-check_target(Relation target, const ArchiveEntry *entry)
+check_target(Relation target, const ArchiveEntry * entry)
 {
 	Form_pg_class form = target->rd_rel;
 	const char *name = quote_qualified_identifier(get_namespace_name(form->relnamespace), NameStr(form->relname));
@@ -151,7 +151,7 @@ check_target(Relation target, const ArchiveEntry *entry)
  * Load the rows, as the owner of the target.
  */
 static void
-load(Relation target, const ArchiveEntry *entry)
+load(Relation target, const ArchiveEntry * entry)
 {
 	ExecRole	saved;
 	ArchiveReader *reader;
@@ -225,7 +225,7 @@ maintsched_restore_archive(PG_FUNCTION_ARGS)
 	archive_need_present(&entry);
 	load(target, &entry);
 	archive_our_query("insert into maintsched.archive_restore (archive_id, target, target_oid, rows)"
-			 " values ($1, $2::pg_catalog.regclass::text, $2, $3)", 3, types, values, NULL);
+					  " values ($1, $2::pg_catalog.regclass::text, $2, $3)", 3, types, values, NULL);
 	relation_close(target, NoLock);
 	PG_RETURN_INT64(entry.rows);
 }

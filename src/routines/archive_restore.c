@@ -6,8 +6,8 @@
  * A restore is one transaction: the whole file is read once and its sums
  * compared with the record, then read again into COPY FROM, and the sums
  * compared once more, so that a file which changes in between brings nothing
- * back.  The record of the restore commits with the rows, and is unique for an
- * archive and a table: rows never come back twice.
+ * back.  The record of the restore commits with the rows, and there is one for
+ * an archive and a table: rows never come back twice.
  *
  * Rights: those of the owner that the table had when it was archived, and those
  * of the owner of the target, as whom, restricted, the rows are loaded.
@@ -214,7 +214,9 @@ maintsched_restore_archive(PG_FUNCTION_ARGS)
 	values[0] = Int64GetDatum(entry.archive_id);
 	values[1] = ObjectIdGetDatum(target_oid);
 	values[2] = Int64GetDatum(entry.rows);
-	if (archive_our_query("select from maintsched.archive_restore r where r.archive_id = $1 and r.target_oid = $2",
+	/* by name, too: a dump and restore gives tables other oids */
+	if (archive_our_query("select from maintsched.archive_restore r where r.archive_id = $1"
+						  " and (r.target_oid = $2 or r.target = $2::pg_catalog.regclass::text)",
 						  2, types, values, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

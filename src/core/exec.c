@@ -244,7 +244,7 @@ exec_extension_owner(void)
  * like as text is settled, so that they read the same everywhere.
  */
 void
-exec_as(Oid role, bool restricted, ExecRole *saved)
+exec_as(Oid role, bool restricted, ExecRole * saved)
 {
 	GetUserIdAndSecContext(&saved->user, &saved->context);
 	SetUserIdAndSecContext(role, saved->context | SECURITY_LOCAL_USERID_CHANGE |
@@ -265,7 +265,7 @@ exec_as(Oid role, bool restricted, ExecRole *saved)
 }
 
 void
-exec_as_end(const ExecRole *saved)
+exec_as_end(const ExecRole * saved)
 {
 	AtEOXact_GUC(false, saved->nest_level);
 	SetUserIdAndSecContext(saved->user, saved->context);

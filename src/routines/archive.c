@@ -93,13 +93,13 @@ typedef struct Batch
 	ArchiveSpan span;
 	const char *before;
 	const char *column;
-} Batch;
+}			Batch;
 
 /*
  * Is there an old row?
  */
 static bool
-has_old(const ArchiveTable *table, Datum limit)
+has_old(const ArchiveTable * table, Datum limit)
 {
 	Oid			types[1] = {archive_limit_type(table)};
 	Datum		values[1] = {limit};
@@ -128,7 +128,7 @@ no_deferred_triggers(void)
  * The next key, and names that nobody has.
  */
 static void
-choose_names(Batch *batch)
+choose_names(Batch * batch)
 {
 	uint64		chance;
 	bool		isnull;
@@ -149,7 +149,7 @@ choose_names(Batch *batch)
  * Make a file that goes away again unless the transaction commits.
  */
 static int
-create_temporary(Batch *batch, int folder, const char *name, char *temporary)
+create_temporary(Batch * batch, int folder, const char *name, char *temporary)
 {
 	int			fd;
 
@@ -168,7 +168,7 @@ create_temporary(Batch *batch, int folder, const char *name, char *temporary)
  * The time as text, of a number as ArchiveSpan has it.
  */
 static char *
-time_text(const ArchiveTable *table, int64 time)
+time_text(const ArchiveTable * table, int64 time)
 {
 	Oid			function;
 	bool		is_varlena;
@@ -182,7 +182,7 @@ time_text(const ArchiveTable *table, int64 time)
  * What is to be known about the file, as its manifest has it.
  */
 static char *
-make_manifest(const Batch *batch, Datum retention)
+make_manifest(const Batch * batch, Datum retention)
 {
 	Oid			types[14] = {INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID,
 	INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID};
@@ -208,6 +208,7 @@ make_manifest(const Batch *batch, Datum retention)
 	exec_query("select maintsched.archive_manifest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
 			   14, types, values, NULL);
 	text = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+
 	SPI_finish();
 	return text;
 }
@@ -216,7 +217,7 @@ make_manifest(const Batch *batch, Datum retention)
  * Step 7: from here on the file counts, if the transaction commits.
  */
 static void
-record(const Batch *batch, const char *manifest, const char *manifest_sha256)
+record(const Batch * batch, const char *manifest, const char *manifest_sha256)
 {
 	Oid			types[5] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum		values[5];
@@ -235,7 +236,7 @@ record(const Batch *batch, const char *manifest, const char *manifest_sha256)
  * Steps 2 to 4, as the owner of the table.  False: there was nothing.
  */
 static bool
-write_rows(Batch *batch, int folder, Datum limit, int64 rows)
+write_rows(Batch * batch, int folder, Datum limit, int64 rows)
 {
 	char		temporary[ARCHIVE_NAME];
 	int			fd = create_temporary(batch, folder, batch->name, temporary);
@@ -266,7 +267,7 @@ write_rows(Batch *batch, int folder, Datum limit, int64 rows)
  * Steps 5 to 7, as the owner of the extension.
  */
 static void
-complete(Batch *batch, int folder, Datum retention)
+complete(Batch * batch, int folder, Datum retention)
 {
 	char		temporary[ARCHIVE_NAME];
 	char		temporary_rows[ARCHIVE_NAME];

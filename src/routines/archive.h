@@ -28,26 +28,26 @@ typedef struct ArchivePlace
 {
 	char	   *root;
 	char	   *directory;		/* relative to it, without "." and ".." */
-} ArchivePlace;
+}			ArchivePlace;
 
 extern void archive_define_settings(void);
 extern ArchivePlace archive_place(const char *directory, const char *schema, const char *relation);
 extern ArchivePlace archive_recorded_place(const char *root, const char *directory);
-extern int	archive_open_place(const ArchivePlace *place, bool create);
+extern int	archive_open_place(const ArchivePlace * place, bool create);
 extern void archive_close(void);
 extern void archive_end_subtransaction(SubTransactionId subid, SubTransactionId parent, bool abort);
 extern int	archive_create(int folder, const char *name);
 extern int	archive_open(int folder, const char *name);
 extern void archive_make_final(int folder, const char *temporary, const char *name);
-extern char *archive_path(const ArchivePlace *place, const char *name);
+extern char *archive_path(const ArchivePlace * place, const char *name);
 extern char *archive_database_folder(void);
 extern List *archive_root_list(void);
 
 /* ---- archive_pending.c: what becomes of files in the end; locks ---- */
 
 extern void archive_register_callbacks(void);
-extern void archive_keep_until_commit(const ArchivePlace *place, const char *name);
-extern void archive_remove_at_commit(const ArchivePlace *place, const char *name);
+extern void archive_keep_until_commit(const ArchivePlace * place, const char *name);
+extern void archive_remove_at_commit(const ArchivePlace * place, const char *name);
 extern void archive_remove_temporary(int folder);
 extern void archive_lock(Oid relation, int64 archive_id);
 
@@ -67,7 +67,7 @@ typedef struct ArchiveWriter
 	int			used;
 	unsigned char in[ARCHIVE_BUFFER];
 	unsigned char out[ARCHIVE_BUFFER];
-} ArchiveWriter;
+}			ArchiveWriter;
 
 typedef struct ArchiveReader
 {
@@ -83,20 +83,20 @@ typedef struct ArchiveReader
 	char		file_sha256[ARCHIVE_HASH_TEXT];
 	char		content_sha256[ARCHIVE_HASH_TEXT];
 	unsigned char in[ARCHIVE_BUFFER];
-} ArchiveReader;
+}			ArchiveReader;
 
-extern ArchiveWriter *archive_writer(int fd, const char *path);
-extern void archive_put(ArchiveWriter *writer, const char *data, size_t length);
-extern void archive_put_field(ArchiveWriter *writer, const char *text);
-extern void archive_finish(ArchiveWriter *writer);
+extern ArchiveWriter * archive_writer(int fd, const char *path);
+extern void archive_put(ArchiveWriter * writer, const char *data, size_t length);
+extern void archive_put_field(ArchiveWriter * writer, const char *text);
+extern void archive_finish(ArchiveWriter * writer);
 extern void archive_write_plain(int fd, const char *path, const char *text, char *sha256);
-extern ArchiveReader *archive_reader(int fd);
-extern int	archive_get(ArchiveReader *reader, void *buffer, int length);
-extern void archive_read_end(ArchiveReader *reader);
+extern ArchiveReader * archive_reader(int fd);
+extern int	archive_get(ArchiveReader * reader, void *buffer, int length);
+extern void archive_read_end(ArchiveReader * reader);
 extern char *archive_plain_sha256(int fd);
-extern pg_cryptohash_ctx *archive_hash_begin(void);
-extern void archive_hash(pg_cryptohash_ctx *hash, const void *data, size_t length);
-extern void archive_hash_end(pg_cryptohash_ctx *hash, char *text);
+extern pg_cryptohash_ctx * archive_hash_begin(void);
+extern void archive_hash(pg_cryptohash_ctx * hash, const void *data, size_t length);
+extern void archive_hash_end(pg_cryptohash_ctx * hash, char *text);
 
 /* ---- archive_table.c: whether a table may be archived, and as whom ---- */
 
@@ -108,17 +108,18 @@ typedef struct ArchiveTable
 	char	   *relation;
 	char	   *name;			/* both, quoted */
 	char	   *column;			/* of time, quoted */
-	Oid			type;			/* its type: date, timestamp, timestamptz, int8 or int4 */
+	Oid			type;			/* its type: date, timestamp, timestamptz,
+								 * int8 or int4 */
 	List	   *columns;		/* names that are archived, as String nodes */
-} ArchiveTable;
+}			ArchiveTable;
 
-extern void archive_open_table(ArchiveTable *table, const char *name, const char *column, int lock);
+extern void archive_open_table(ArchiveTable * table, const char *name, const char *column, int lock);
 extern void archive_check_caller(const char *function);
 extern void archive_check_member(Oid owner, const char *name);
 extern char *archive_column_list(const List *columns);
-extern char *archive_condition(const ArchiveTable *table);
-extern Oid	archive_limit_type(const ArchiveTable *table);
-extern Datum archive_limit(const ArchiveTable *table, const char *before);
+extern char *archive_condition(const ArchiveTable * table);
+extern Oid	archive_limit_type(const ArchiveTable * table);
+extern Datum archive_limit(const ArchiveTable * table, const char *before);
 
 /* ---- archive_copy.c: rows out, and in again ---- */
 
@@ -127,11 +128,11 @@ typedef struct ArchiveSpan
 	uint64		rows;
 	int64		oldest;			/* as the type of the column has it */
 	int64		newest;
-} ArchiveSpan;
+}			ArchiveSpan;
 
-extern ArchiveSpan archive_delete(const ArchiveTable *table, Datum limit, int64 batch, ArchiveWriter *writer);
-extern void archive_compare(const ArchiveTable *table, const ArchiveWriter *writer, uint64 rows, ArchiveReader *reader);
-extern uint64 archive_load(Relation rel, List *columns, const char *encoding, ArchiveReader *reader);
+extern ArchiveSpan archive_delete(const ArchiveTable * table, Datum limit, int64 batch, ArchiveWriter * writer);
+extern void archive_compare(const ArchiveTable * table, const ArchiveWriter * writer, uint64 rows, ArchiveReader * reader);
+extern uint64 archive_load(Relation rel, List *columns, const char *encoding, ArchiveReader * reader);
 
 /* ---- archive_entry.c: what is recorded about an archive ---- */
 
@@ -156,11 +157,11 @@ typedef struct ArchiveEntry
 	ArchivePlace place;
 	bool		removed;
 	char	   *kept_until;		/* NULL: it may be removed */
-} ArchiveEntry;
+}			ArchiveEntry;
 
 extern ArchiveEntry archive_find_entry(int64 archive_id);
-extern void archive_check_right(const ArchiveEntry *entry, const char *what);
-extern void archive_need_present(const ArchiveEntry *entry);
+extern void archive_check_right(const ArchiveEntry * entry, const char *what);
+extern void archive_need_present(const ArchiveEntry * entry);
 extern uint64 archive_our_query(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
 
 #endif							/* MAINTSCHED_ARCHIVE_H */

@@ -52,10 +52,10 @@ typedef struct RowWriter
 	int			ncolumns;
 	FmgrInfo   *output;
 	MemoryContext row_context;
-} RowWriter;
+}			RowWriter;
 
 /* COPY's callback has no argument */
-static ArchiveReader *load_reader;
+static ArchiveReader * load_reader;
 
 static int64
 time_as_number(Oid type, Datum value)
@@ -127,7 +127,7 @@ end_rows(DestReceiver *self)
  * Delete up to batch old rows, and write them.
  */
 ArchiveSpan
-archive_delete(const ArchiveTable *table, Datum limit, int64 batch, ArchiveWriter *file)
+archive_delete(const ArchiveTable * table, Datum limit, int64 batch, ArchiveWriter * file)
 {
 	RowWriter	writer = {0};
 	SPIExecuteOptions options = {0};
@@ -189,7 +189,7 @@ load_some(void *buffer, int least, int most)
  * Begin to read rows of the columns from a file.
  */
 static CopyFromState
-begin_load(Relation rel, List *columns, const char *encoding, ArchiveReader *reader)
+begin_load(Relation rel, List *columns, const char *encoding, ArchiveReader * reader)
 {
 	ParseState *pstate = make_parsestate(NULL);
 	List	   *options = NIL;
@@ -206,7 +206,7 @@ begin_load(Relation rel, List *columns, const char *encoding, ArchiveReader *rea
  * was written.
  */
 void
-archive_compare(const ArchiveTable *table, const ArchiveWriter *written, uint64 rows, ArchiveReader *reader)
+archive_compare(const ArchiveTable * table, const ArchiveWriter * written, uint64 rows, ArchiveReader * reader)
 {
 	TupleDesc	desc = RelationGetDescr(table->rel);
 	CopyFromState state = begin_load(table->rel, table->columns, NULL, reader);
@@ -283,7 +283,7 @@ archive_compare(const ArchiveTable *table, const ArchiveWriter *written, uint64 
  * Load a file into a table; returns how many rows.
  */
 uint64
-archive_load(Relation rel, List *columns, const char *encoding, ArchiveReader *reader)
+archive_load(Relation rel, List *columns, const char *encoding, ArchiveReader * reader)
 {
 	CopyFromState state = begin_load(rel, columns, encoding, reader);
 	uint64		rows = CopyFrom(state);

@@ -125,7 +125,7 @@ archive_find_entry(int64 archive_id)
  * Only who has the rights of the owner of then.
  */
 void
-archive_check_right(const ArchiveEntry *entry, const char *what)
+archive_check_right(const ArchiveEntry * entry, const char *what)
 {
 	Oid			owner = get_role_oid(entry->owner, true);
 
@@ -142,7 +142,7 @@ archive_check_right(const ArchiveEntry *entry, const char *what)
  * What is wrong with the files of an archive; NULL: nothing.
  */
 static const char *
-find_problem(const ArchiveEntry *entry)
+find_problem(const ArchiveEntry * entry)
 {
 	int			folder = archive_open_place(&entry->place, false);
 	int			fd = folder < 0 ? -1 : archive_open(folder, entry->manifest);
@@ -172,7 +172,7 @@ find_problem(const ArchiveEntry *entry)
 }
 
 void
-archive_need_present(const ArchiveEntry *entry)
+archive_need_present(const ArchiveEntry * entry)
 {
 	const char *problem;
 
@@ -238,7 +238,7 @@ maintsched_verify_archive(PG_FUNCTION_ARGS)
 				 errdetail("It is \"%s\".", archive_path(&entry.place, entry.file))));
 	}
 	archive_our_query("insert into maintsched.archive_verification (archive_id, ok, problem) values ($1, $2, $3)",
-			 3, types, values, nulls);
+					  3, types, values, nulls);
 	PG_RETURN_BOOL(problem == NULL);
 }
 

@@ -53,7 +53,7 @@ archive_hash_begin(void)
 }
 
 void
-archive_hash(pg_cryptohash_ctx *hash, const void *data, size_t length)
+archive_hash(pg_cryptohash_ctx * hash, const void *data, size_t length)
 {
 	if (pg_cryptohash_update(hash, data, length) < 0)
 		elog(ERROR, "could not compute SHA-256");
@@ -63,7 +63,7 @@ archive_hash(pg_cryptohash_ctx *hash, const void *data, size_t length)
  * The sum in hexadecimal, ARCHIVE_HASH_TEXT bytes.
  */
 void
-archive_hash_end(pg_cryptohash_ctx *hash, char *text)
+archive_hash_end(pg_cryptohash_ctx * hash, char *text)
 {
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 
@@ -71,7 +71,7 @@ archive_hash_end(pg_cryptohash_ctx *hash, char *text)
 		elog(ERROR, "could not compute SHA-256");
 	pg_cryptohash_free(hash);
 	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+		snprintf(text +2 * i, 3, "%02x", digest[i]);
 }
 
 ArchiveWriter *
@@ -127,7 +127,7 @@ write_all(int fd, const char *path, const void *data, size_t length)
  * Compress what is gathered.  Without a file it is only counted and summed.
  */
 static void
-deflate_gathered(ArchiveWriter *writer, int flush)
+deflate_gathered(ArchiveWriter * writer, int flush)
 {
 	z_stream   *stream = &writer->stream;
 
@@ -158,7 +158,7 @@ deflate_gathered(ArchiveWriter *writer, int flush)
 }
 
 void
-archive_put(ArchiveWriter *writer, const char *data, size_t length)
+archive_put(ArchiveWriter * writer, const char *data, size_t length)
 {
 	while (length > 0)
 	{
@@ -177,23 +177,24 @@ archive_put(ArchiveWriter *writer, const char *data, size_t length)
  * A value as COPY's text format has it.
  */
 void
-archive_put_field(ArchiveWriter *writer, const char *text)
+archive_put_field(ArchiveWriter * writer, const char *text)
 {
 	static const char special[] = "\\\b\f\n\r\t\v";
 	static const char letter[] = "\\bfnrtv";
 
-	while (*text != '\0')
+	while (*text !='\0')
 	{
 		size_t		plain = strcspn(text, special);
 
 		archive_put(writer, text, plain);
-		text += plain;
-		if (*text != '\0')
+		text	  +=plain;
+
+		if (*text !='\0')
 		{
 			char		escape[2] = {'\\', letter[strchr(special, *text) - special]};
 
 			archive_put(writer, escape, 2);
-			text++;
+			text	  ++;
 		}
 	}
 }
@@ -214,7 +215,7 @@ sync_file(int fd, const char *path)
  * Complete the file, and have it on disk.
  */
 void
-archive_finish(ArchiveWriter *writer)
+archive_finish(ArchiveWriter * writer)
 {
 	deflate_gathered(writer, Z_FINISH);
 	(void) deflateEnd(&writer->stream);
@@ -260,7 +261,7 @@ archive_reader(int fd)
  * Refill the input; false at the end of the file, or where it cannot be read.
  */
 static bool
-refill(ArchiveReader *reader)
+refill(ArchiveReader * reader)
 {
 	ssize_t		length;
 
@@ -284,7 +285,7 @@ refill(ArchiveReader *reader)
  * problem.
  */
 int
-archive_get(ArchiveReader *reader, void *buffer, int length)
+archive_get(ArchiveReader * reader, void *buffer, int length)
 {
 	z_stream   *stream = &reader->stream;
 	int			got = 0;
@@ -324,7 +325,7 @@ archive_get(ArchiveReader *reader, void *buffer, int length)
  * Read what is left, so that the sums are those of all of it.
  */
 void
-archive_read_end(ArchiveReader *reader)
+archive_read_end(ArchiveReader * reader)
 {
 	char		rest[8192];
 
@@ -340,7 +341,7 @@ archive_read_end(ArchiveReader *reader)
 /*
  * The sum of a plain file; NULL: it cannot be read.
  */
-char *
+char	   *
 archive_plain_sha256(int fd)
 {
 	pg_cryptohash_ctx *hash = archive_hash_begin();

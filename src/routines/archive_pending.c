@@ -49,15 +49,15 @@ typedef struct PendingFile
 	char	   *root;
 	char	   *directory;
 	char		name[ARCHIVE_NAME];
-} PendingFile;
+}			PendingFile;
 
-static PendingFile *pending = NULL;
+static PendingFile * pending = NULL;
 
 /*
  * Remove a file, from a callback: nothing is raised, nothing allocated.
  */
 static void
-remove_quietly(const PendingFile *file)
+remove_quietly(const PendingFile * file)
 {
 	ArchivePlace place = {file->root, file->directory};
 	int			folder = archive_open_place(&place, false);
@@ -73,7 +73,7 @@ remove_quietly(const PendingFile *file)
 }
 
 static void
-forget(PendingFile **link)
+forget(PendingFile * *link)
 {
 	PendingFile *file = *link;
 
@@ -136,7 +136,7 @@ archive_register_callbacks(void)
 }
 
 static void
-add_pending(const ArchivePlace *place, const char *name, bool at_commit)
+add_pending(const ArchivePlace * place, const char *name, bool at_commit)
 {
 	MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
 	PendingFile *file = palloc0(sizeof(PendingFile));
@@ -152,13 +152,13 @@ add_pending(const ArchivePlace *place, const char *name, bool at_commit)
 }
 
 void
-archive_keep_until_commit(const ArchivePlace *place, const char *name)
+archive_keep_until_commit(const ArchivePlace * place, const char *name)
 {
 	add_pending(place, name, false);
 }
 
 void
-archive_remove_at_commit(const ArchivePlace *place, const char *name)
+archive_remove_at_commit(const ArchivePlace * place, const char *name)
 {
 	add_pending(place, name, true);
 }

@@ -36,6 +36,7 @@
 #include "routines/archive.h"
 
 static char *archive_roots = NULL;
+
 /* what is open, and in which subtransaction it was opened */
 static int	open_folder = -1;
 static int	open_file = -1;
@@ -138,7 +139,7 @@ append_component(StringInfo path, const char *name)
 /*
  * The name of this database's folders: several servers may share a root.
  */
-char *
+char	   *
 archive_database_folder(void)
 {
 	StringInfoData name;
@@ -166,7 +167,7 @@ below(const char *root, const char *directory)
 /*
  * The roots; at least one.
  */
-List *
+List	   *
 archive_root_list(void)
 {
 	List	   *roots = split_roots(archive_roots);
@@ -271,7 +272,7 @@ archive_recorded_place(const char *root, const char *directory)
  * an error where that is not possible; else -1 and errno.
  */
 int
-archive_open_place(const ArchivePlace *place, bool create)
+archive_open_place(const ArchivePlace * place, bool create)
 {
 	const char *rest = place->directory;
 	struct stat root;
@@ -407,8 +408,8 @@ archive_make_final(int folder, const char *temporary, const char *name)
 				 errmsg("could not rename file \"%s\" to \"%s\": %m", temporary, name)));
 }
 
-char *
-archive_path(const ArchivePlace *place, const char *name)
+char	   *
+archive_path(const ArchivePlace * place, const char *name)
 {
 	return psprintf("%s/%s/%s", place->root, place->directory, name);
 }

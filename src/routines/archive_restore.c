@@ -6,8 +6,8 @@
  * A restore is one transaction: the whole file is read once and its sums
  * compared with the record, then read again into COPY FROM, and the sums
  * compared once more, so that a file which changes in between brings nothing
- * back.  The record of the restore commits with the rows, and is unique for an
- * archive and a table: rows never come back twice.
+ * back.  The record of the restore commits with the rows, and there is one for
+ * an archive and a table: rows never come back twice.
  *
  * Rights: those of the owner that the table had when it was archived, and those
  * of the owner of the target, as whom, restricted, the rows are loaded.
@@ -56,7 +56,7 @@ PG_FUNCTION_INFO_V1(maintsched_restore_archive);
  * from, else the partitioned one of which that was a part.
  */
 static Oid
-find_target(const ArchiveEntry *entry)
+find_target(const ArchiveEntry * entry)
 {
 	Oid			found = InvalidOid;
 	Oid			namespace = get_namespace_oid(entry->schema, true);
@@ -113,7 +113,7 @@ check_triggers(Relation target)
  * Judge the target: what COPY FROM checks, and that it has the columns.
  */
 static void
-check_target(Relation target, const ArchiveEntry *entry)
+check_target(Relation target, const ArchiveEntry * entry)
 {
 	Form_pg_class form = target->rd_rel;
 	const char *name = quote_qualified_identifier(get_namespace_name(form->relnamespace), NameStr(form->relname));
@@ -151,7 +151,7 @@ check_target(Relation target, const ArchiveEntry *entry)
  * Load the rows, as the owner of the target.
  */
 static void
-load(Relation target, const ArchiveEntry *entry)
+load(Relation target, const ArchiveEntry * entry)
 {
 	ExecRole	saved;
 	ArchiveReader *reader;
@@ -214,7 +214,9 @@ maintsched_restore_archive(PG_FUNCTION_ARGS)
 	values[0] = Int64GetDatum(entry.archive_id);
 	values[1] = ObjectIdGetDatum(target_oid);
 	values[2] = Int64GetDatum(entry.rows);
-	if (archive_our_query("select from maintsched.archive_restore r where r.archive_id = $1 and r.target_oid = $2",
+	/* by name, too: a dump and restore gives tables other oids */
+	if (archive_our_query("select from maintsched.archive_restore r where r.archive_id = $1"
+						  " and (r.target_oid = $2 or r.target = $2::pg_catalog.regclass::text)",
 						  2, types, values, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -225,7 +227,7 @@ maintsched_restore_archive(PG_FUNCTION_ARGS)
 	archive_need_present(&entry);
 	load(target, &entry);
 	archive_our_query("insert into maintsched.archive_restore (archive_id, target, target_oid, rows)"
-			 " values ($1, $2::pg_catalog.regclass::text, $2, $3)", 3, types, values, NULL);
+					  " values ($1, $2::pg_catalog.regclass::text, $2, $3)", 3, types, values, NULL);
 	relation_close(target, NoLock);
 	PG_RETURN_INT64(entry.rows);
 }

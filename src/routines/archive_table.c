@@ -91,7 +91,7 @@ check_owner_before_lock(const RangeVar *relation, Oid id, Oid old_id, void *arg)
  * Rules on DELETE would do something else than delete.
  */
 static void
-check_rules(const ArchiveTable *table)
+check_rules(const ArchiveTable * table)
 {
 	RuleLock   *rules = table->rel->rd_rules;
 
@@ -109,7 +109,7 @@ check_rules(const ArchiveTable *table)
  * Neither may a foreign key delete or change rows of other tables.
  */
 static void
-check_foreign_keys(const ArchiveTable *table)
+check_foreign_keys(const ArchiveTable * table)
 {
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(RelationGetRelid(table->rel))};
@@ -131,7 +131,7 @@ check_foreign_keys(const ArchiveTable *table)
 }
 
 static void
-find_columns(ArchiveTable *table, const char *column)
+find_columns(ArchiveTable * table, const char *column)
 {
 	TupleDesc	desc = RelationGetDescr(table->rel);
 	bool		found = false;
@@ -170,7 +170,7 @@ find_columns(ArchiveTable *table, const char *column)
  * Open and lock a table by its qualified name, and judge it.
  */
 void
-archive_open_table(ArchiveTable *table, const char *name, const char *column, int lock)
+archive_open_table(ArchiveTable * table, const char *name, const char *column, int lock)
 {
 	RangeVar   *variable = makeRangeVarFromNameList(compat_qualified_name(name));
 	Form_pg_class form;
@@ -213,7 +213,7 @@ archive_open_table(ArchiveTable *table, const char *name, const char *column, in
 /*
  * The columns, for a statement.
  */
-char *
+char	   *
 archive_column_list(const List *columns)
 {
 	StringInfoData list;
@@ -229,7 +229,7 @@ archive_column_list(const List *columns)
  * The type with which the column is compared.
  */
 Oid
-archive_limit_type(const ArchiveTable *table)
+archive_limit_type(const ArchiveTable * table)
 {
 	return table->type == INT4OID ? INT8OID : table->type;
 }
@@ -238,8 +238,8 @@ archive_limit_type(const ArchiveTable *table)
  * Which rows are old: those with a time before $1.  What has no time, or is
  * of -infinity, has no age.
  */
-char *
-archive_condition(const ArchiveTable *table)
+char	   *
+archive_condition(const ArchiveTable * table)
 {
 	if (table->type == INT8OID || table->type == INT4OID)
 		return psprintf("%s operator(pg_catalog.<) $1", table->column);
@@ -252,7 +252,7 @@ archive_condition(const ArchiveTable *table)
  * The limit as a value of that type.
  */
 Datum
-archive_limit(const ArchiveTable *table, const char *before)
+archive_limit(const ArchiveTable * table, const char *before)
 {
 	Oid			input;
 	Oid			param;

@@ -39,8 +39,10 @@ sub shown
 	my ($node, $database) = @_;
 	my $at = "set maintsched.now = '$later';";
 	my %rows;
-	$rows{$_} = rows_of($node, $database, "$at select t::text from $_ t order by 1")
-	  foreach @tables, @views;
+	$rows{$_} = rows_of($node, $database, "$at select t::text from $_ t order by 1") foreach @tables;
+	# a restored database waits for resume('all')
+	$rows{$_} = rows_of($node, $database, "$at select (to_jsonb(t) - array['next_run_at', 'waits_for'])::text from $_ t order by 1")
+	  foreach @views;
 	$rows{$_} = rows_of($node, $database, "$at select (to_jsonb(t) - 'next_due_at')::text from $figures{$_} t order by 1")
 	  foreach keys %figures;
 	return \%rows;

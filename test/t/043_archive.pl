@@ -129,7 +129,7 @@ sql(q{
 	insert into audit.kinds (at, "Text ""quoted"", and more", b, j, j2, x, a, aa, f, f4, n, r, m, c, ca, e, d, i, t, ts, dt, u,
 		inet, bits, vec, money, p, o, reg, chr, nm)
 	select timestamptz '2020-01-01 00:00:00.000001+00' + k * interval '7 hours',
-		(array[E'new\nline\r\n', E'back\\slash \\N \\. \\t', E'tab\tand\bbell\f\v\x07', '', ' ', E'\u00fc\u4e2d\U0001F600', '\N', 'null', repeat('long ', 5000)])[1 + k % 9],
+		(array[E'new\nline\r\n', E'back\\slash \\N \\. \\t', E'tab\tand\bbell\f\v\x07', '', ' ', E'\xc3\xbc\xe4\xb8\xad\xf0\x9f\x98\x80', '\N', 'null', repeat('long ', 5000)])[1 + k % 9],
 		case when k % 5 > 0 then decode(repeat(md5(k::text), k % 7), 'hex') || '\x00ff0a5c'::bytea end,
 		jsonb_build_object('k', E'x"\\\n' || k, 'n', 1e-20, 'nested', jsonb_build_array(null, true)), '{"a" :  1, "a": 2}',
 		xmlparse(content '<a>&lt;</a>text'), array['a,b', null, '', 'NULL', E'"\\{}'], array[[1, null], [3, 4]],

@@ -69,24 +69,23 @@ begin
 
 	return query
 	with kept as materialized (
-		select i.indexrelid, i.indrelid, c.relname, c.relnamespace,
+		select i.indexrelid, i.indrelid, c.relname, c.relnamespace, c.relkind, c.relispartition,
 			-- the first stays, what comes after it is too much
 			row_number() over w as place, first_value(i.indexrelid) over w as stays,
-			exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')) as bound,
-			i.indisprimary or i.indisreplident as needed
+			exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')) as bound
 		from pg_index i
 		join pg_class c on c.oid = i.indexrelid
 		join pg_namespace n on n.oid = c.relnamespace
-		where i.indisvalid and i.indislive and not c.relispartition and c.relpersistence <> 't'
+		where i.indisvalid and i.indislive and c.relpersistence <> 't'
 		and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')
 		window w as (
 			partition by i.indrelid, c.relam, i.indnkeyatts, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
 				coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), coalesce(pg_get_expr(i.indpred, i.indrelid), ''),
 				i.indisexclusion, i.indimmediate, i.indisunique and i.indnullsnotdistinct
-			order by i.indisprimary desc, i.indisreplident desc, i.indisunique desc, i.indisclustered desc, i.indexrelid)
+			order by i.indisprimary desc, i.indisreplident desc, i.indisunique desc, c.relispartition desc, i.indisclustered desc, i.indexrelid)
 	), doubled as (
 		select format('%I.%I', n.nspname, k.relname) as name, format('%I.%I', n.nspname, s.relname) as as_good,
-			k.bound, k.needed, pg_relation_size(k.indexrelid) as bytes,
+			k.bound, k.relkind, pg_relation_size(k.indexrelid) as bytes,
 			format('%I.%I', hn.nspname, h.relname) as heap,
 			(select c.conname from pg_constraint c where c.conindid = k.indexrelid and c.contype in ('p', 'u', 'x') limit 1) as conname
 		from kept k
@@ -94,7 +93,7 @@ begin
 		join pg_namespace n on n.oid = k.relnamespace
 		join pg_class h on h.oid = k.indrelid
 		join pg_namespace hn on hn.oid = h.relnamespace
-		where k.place > 1
+		where k.place > 1 and not k.relispartition
 		and not maintsched.left_out(n.nspname, k.relname, p) and not maintsched.left_out(hn.nspname, h.relname, p)
 	)
 	select 'duplicate indexes', case when count(*) > 0 then 'WARN' else 'OK' end,
@@ -104,7 +103,7 @@ begin
 				pg_size_pretty(sum(d.bytes)), maintsched.list_text(array_agg(format('%s as %s', d.name, d.as_good) order by d.bytes desc, d.name))) end,
 		(array_agg(case
 			when d.bound then format('A constraint has it, which foreign keys may refer to: alter table %s drop constraint %I;', d.heap, d.conname)
-			else format('drop index concurrently %s;', d.name) end
+			else format(case when d.relkind = 'I' then 'drop index %s;' else 'drop index concurrently %s;' end, d.name) end
 			order by d.bytes desc, d.name))[1]
 	from doubled d;
 

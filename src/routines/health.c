@@ -129,7 +129,7 @@ no_password(char *buf, int size, int rwflag, void *userdata)
  * A time of OpenSSL's; false where it is none.
  */
 static bool
-read_time(const ASN1_TIME *time, TimestampTz *result)
+read_time(const ASN1_TIME * time, TimestampTz *result)
 {
 	ASN1_TIME  *epoch = ASN1_TIME_set(NULL, 0);
 	int			days;

@@ -191,6 +191,23 @@ select hint from pg_temp.one('for_b');
 select hint from pg_temp.one('by_ten');
 
 --
+-- Partitions: an index of one that belongs to its parent's is not told apart.
+--
+create table part (a integer, b integer) partition by range (a);
+create table part_1 partition of part for values from (0) to (10);
+create table part_2 partition of part for values from (10) to (20);
+create index part_b on part (b);
+create index part_b_again on part (b);
+create index part_1_b_own on part_1 (b);
+create index part_a on only part (a);
+insert into part select i, i from generate_series(0, 19) i;
+\x
+select i.item, i.status, i.value, regexp_replace(i.detail, 'within .*, (\d+ \w+ in all)', 'within ..., \1') as detail, i.hint
+from maintsched.health_indexes((select r.defaults from maintsched.routine r where r.name = 'health')
+	|| '{"exclude_objects": ["maintsched", "regress_maintsched_h.parent*", "regress_maintsched_h.child*"], "unused_after": "1 microsecond", "unused_bytes": 0}') i;
+\x
+
+--
 -- Versions: by dates known and dates planned.
 --
 select n, maintsched.planned_release(date '2026-11-12', n) from generate_series(1, 6) n;

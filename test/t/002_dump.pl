@@ -61,7 +61,7 @@ cmp_ok(scalar(@{ $expected->{'maintsched.occurrence'} }), '>', 100, 'occurrences
 cmp_ok(scalar(@{ $expected->{'maintsched.calendar_change'} }), '>', 3, 'the history is dumped');
 
 foreach my $fact (qw(task_start checklist_mark completion completion_retraction completion_review
-	corrective_action waiver waiver_decision prior_evidence pause_change access access_change))
+	corrective_action waiver waiver_decision prior_evidence pause_change access access_change health_day health_setting))
 {
 	cmp_ok(scalar(@{ $expected->{"maintsched.$fact"} // [] }), '>', 0, "$fact is dumped");
 }

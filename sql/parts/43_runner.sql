@@ -207,8 +207,20 @@ begin
 
 	perform maintsched.duration_ms(a.details ->> 'statement_timeout'), maintsched.duration_ms(a.details ->> 'lock_timeout'),
 		maintsched.check_word('change_class of an action', coalesce(a.details ->> 'change_class', 'none'),
-			array['none', 'minor', 'major', 'critical'])
+			array['none', 'minor', 'major', 'critical']),
+		maintsched.check_word('skip of an action', coalesce(a.details ->> 'skip', 'not_needed'),
+			array['not_needed', 'pointless', 'no_space'])
 	from unnest(actions) a;
+	select a.ordinality into wrong
+	from unnest(actions) with ordinality a
+	where jsonb_typeof(a.details -> 'settings') not in ('object', 'null')
+	limit 1;
+	if found then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('the plan function returned action %s with settings that are not a JSON object', wrong),
+			hint = 'They look like {"maintenance_work_mem": "256MB"}.';
+	end if;
 	select a.ordinality into wrong
 	from unnest(actions) with ordinality a
 	where a.estimated_seconds not between 0 and 1000000000
@@ -300,7 +312,8 @@ comment on function maintsched.duration_ms(text) is
 
 create function maintsched.next_action(run_id bigint)
 returns table (seq integer, command text, still_needed text, measure text,
-	statement_timeout_ms double precision, lock_timeout_ms double precision, window_ms double precision)
+	statement_timeout_ms double precision, lock_timeout_ms double precision, window_ms double precision,
+	settings text[])
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -342,6 +355,11 @@ begin
 				return;
 			end if;
 		end if;
+		-- decided by the plan function: its reason says why
+		if a.details ->> 'skip' is not null then
+			perform maintsched.end_action(r.run_id, a.seq, 'skipped', a.details ->> 'skip', null, null, null, null);
+			continue;
+		end if;
 		-- blackouts, emergency windows and edits count from one action to the next
 		ends := null;
 		if not r.forced then
@@ -372,12 +390,16 @@ begin
 		a.details ->> 'still_needed', a.details ->> 'measure',
 		maintsched.duration_ms(a.details ->> 'statement_timeout'),
 		maintsched.duration_ms(a.details ->> 'lock_timeout'),
-		(extract(epoch from ends - at) * 1000)::double precision;
+		(extract(epoch from ends - at) * 1000)::double precision,
+		array(
+			select unnest(array[e.key, e.value])
+			from jsonb_each_text(case when jsonb_typeof(a.details -> 'settings') = 'object' then a.details -> 'settings' end) e
+			where e.value is not null);
 end
 $$;
 
 comment on function maintsched.next_action(bigint) is
-'Internal: The next action of a run that fits into what is left of its window, marked as running; those that do not fit are skipped. No row: there is none.';
+'Internal: The next action of a run that fits into what is left of its window, marked as running; those that do not fit, or that the plan function skips, are skipped. settings: names and values in turn. No row: there is none.';
 
 create function maintsched.end_action(run_id bigint, seq integer, state text, skip_reason text, sqlstate text, message text, before jsonb, after jsonb)
 returns void
@@ -395,7 +417,7 @@ comment on function maintsched.end_action(bigint, integer, text, text, text, tex
 'Internal: Records the end of an action.';
 
 create function maintsched.judge_action(
-	run_id bigint, seq integer, sqlstate text, message text, timeout text, not_needed boolean, before jsonb, after jsonb)
+	run_id bigint, seq integer, sqlstate text, message text, timeout text, refusal jsonb, before jsonb, after jsonb)
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -407,9 +429,11 @@ declare
 	skip_reason text;
 begin
 	select x.* into strict r from maintsched.run x where x.run_id = judge_action.run_id for update;
-	if not_needed then
+	if refusal is not null then
 		state := 'skipped';
-		skip_reason := 'not_needed';
+		skip_reason := coalesce((
+			select refusal ->> 'skip' where refusal ->> 'skip' in ('pointless', 'no_space')), 'not_needed');
+		message := left(refusal ->> 'reason', 1000);
 	elsif sqlstate is not null then
 		skip_reason := case
 			when timeout = 'window' then 'no_time'
@@ -437,5 +461,5 @@ begin
 end
 $$;
 
-comment on function maintsched.judge_action(bigint, integer, text, text, text, boolean, jsonb, jsonb) is
-'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';
+comment on function maintsched.judge_action(bigint, integer, text, text, text, jsonb, jsonb, jsonb) is
+'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space) and reason. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';

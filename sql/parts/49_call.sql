@@ -174,6 +174,7 @@ begin
 		select a.ordinality::integer, a.target, a.command, a.reason, a.benefit_bytes,
 			e.seconds, a.details,
 			case
+				when a.details ->> 'skip' is not null then null
 				when $2 is null then false
 				when upper($2) is null then true
 				else greatest(lower($2), $3) + make_interval(secs => e.seconds::double precision)
@@ -189,7 +190,7 @@ end
 $$;
 
 comment on function maintsched.plan(text, jsonb) is
-'What a routine would do now, ranked, as the acting role; changes nothing. fits_window: whether the action fits into the window that is open for its class, else into the next one; NULL: it is not known how long it takes. Errors: undefined_object, insufficient_privilege, invalid_parameter_value, and those of the plan function.';
+'What a routine would do now, ranked, as the acting role; changes nothing. fits_window: whether the action fits into the window that is open for its class, else into the next one; NULL: it is not known how long it takes, or it is not to be done (skip in details). Errors: undefined_object, insufficient_privilege, invalid_parameter_value, and those of the plan function.';
 
 create function maintsched.need_window(change_class text, force boolean, reason text) returns void
 language plpgsql stable

@@ -237,18 +237,45 @@ evaluate(const char *query)
 }
 
 /*
- * Carry out an action as the role.  not_needed: its own test says so.
+ * Set names to values, given in turn, as the role may; returns what was there
+ * before.  All of them, or none.
+ */
+static List *
+swap_settings(List *settings)
+{
+	List	   *old = NIL;
+	ListCell   *cell;
+
+	if (settings == NIL)
+		return NIL;
+	StartTransactionCommand();
+	MemoryContextSwitchTo(run_context);
+	for (cell = list_head(settings); cell != NULL; cell = lnext(settings, lnext(settings, cell)))
+	{
+		const char *value = GetConfigOption(lfirst(cell), false, false);
+
+		old = lappend(lappend(old, lfirst(cell)), pstrdup(value != NULL ? value : ""));
+		SetConfigOption(lfirst(cell), lfirst(lnext(settings, cell)), PGC_USERSET, PGC_S_SESSION);
+	}
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(run_context);
+	return old;
+}
+
+/*
+ * Carry out an action as the role.  refusal: what its own test says, if that is
+ * not true.
  */
 void
-run_action(Action *action, Outcome *outcome, bool *not_needed, char **before, char **after)
+run_action(Action *action, Outcome *outcome, char **refusal, char **before, char **after)
 {
+	List	   *volatile old_settings = NIL;
 	char	   *volatile old_lock_timeout = NULL;
 	const char *volatile limit = NULL;
 	volatile TimestampTz ends = DT_NOEND;
 
 	memset(outcome, 0, sizeof(*outcome));
-	*not_needed = false;
-	*before = *after = NULL;
+	*refusal = *before = *after = NULL;
 	debug_query_string = action->command;
 	pgstat_report_activity(STATE_RUNNING, action->command);
 
@@ -268,10 +295,12 @@ run_action(Action *action, Outcome *outcome, bool *not_needed, char **before, ch
 		{
 			char	   *answer = evaluate(action->still_needed);
 
-			*not_needed = answer == NULL || strcmp(answer, "true") != 0;
+			if (answer == NULL || strcmp(answer, "true") != 0)
+				*refusal = answer != NULL ? answer : pstrdup("false");
 		}
-		if (!*not_needed)
+		if (*refusal == NULL)
 		{
+			old_settings = swap_settings(action->settings);
 			if (action->measure != NULL)
 				*before = evaluate(action->measure);
 			exec_utility(action->command);
@@ -289,6 +318,7 @@ run_action(Action *action, Outcome *outcome, bool *not_needed, char **before, ch
 	}
 	PG_END_TRY();
 
+	(void) swap_settings(old_settings);
 	if (old_lock_timeout != NULL)
 		SetConfigOption("lock_timeout", old_lock_timeout, PGC_USERSET, PGC_S_SESSION);
 	MemoryContextSwitchTo(run_context);

@@ -24,6 +24,7 @@
  *		document*.c		calendar and framework JSON: what it must look like
  *	 src/routines/	what routines need beyond SQL
  *		log_cleanup.c	removing log files of the server
+ *		volume.c		how much room there is for the copy of an index
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
  *		scheduler.c		does what is due in one database

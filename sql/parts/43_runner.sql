@@ -135,7 +135,7 @@ begin
 		perform maintsched.change_begun(r.run_id);
 	end if;
 	return query
-	select k.plan, r.params, k.built_in, k.built_in and k.name not in ('sql', 'analyze')
+	select k.plan, r.params, k.built_in, k.built_in and k.name in ('log_cleanup')
 	from maintsched.routine k
 	where k.name = r.routine;
 end
@@ -236,7 +236,7 @@ begin
 		run_id, seq, target, command, reason, benefit_bytes, estimated_seconds, details)
 	select note_actions.run_id,
 		row_number() over (order by (case when c.done = false then 0 else 1 end), a.seq),
-		a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details
+		a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details - 'cleanup'
 	from (
 		select x.*, row_number() over (partition by x.target, x.command order by x.seq) as ordinality
 		from unnest(actions) with ordinality as x(target, command, reason, benefit_bytes, estimated_seconds, details, seq)) a
@@ -313,7 +313,7 @@ comment on function maintsched.duration_ms(text) is
 create function maintsched.next_action(run_id bigint)
 returns table (seq integer, command text, still_needed text, measure text,
 	statement_timeout_ms double precision, lock_timeout_ms double precision, window_ms double precision,
-	settings text[])
+	settings text[], verify text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -327,6 +327,7 @@ declare
 	ends timestamptz;
 	limits timestamptz;
 	seconds numeric;
+	cleanup boolean;
 begin
 	select x.* into strict r from maintsched.run x where x.run_id = next_action.run_id for update;
 	limits := r.started_at + (r.params ->> 'time_limit')::interval;
@@ -334,9 +335,10 @@ begin
 		select x.* into a
 		from maintsched.run_action x
 		where x.run_id = r.run_id and x.state = 'planned'
-		order by x.seq
+		order by maintsched.is_cleanup(x) desc, x.seq
 		limit 1;
-		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') then
+		cleanup := maintsched.is_cleanup(a);
+		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') and not cleanup then
 			return;
 		end if;
 		-- statements of one's own build on one another
@@ -368,7 +370,7 @@ begin
 				else upper(span) - maintsched.window_reserve(lower(span), upper(span)) end;
 		end if;
 		ends := least(ends, limits);
-		exit when ends is null;
+		exit when ends is null or cleanup;
 		seconds := maintsched.estimate_seconds(r.routine, a.target, a.command, a.estimated_seconds,
 			case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end);
 		exit when ends >= at + make_interval(secs => least(coalesce(seconds, 0), 1000000000)::double precision) and ends > at;
@@ -382,7 +384,11 @@ begin
 	update maintsched.run_action x
 	set state = 'running', started_at = at
 	where x.run_id = r.run_id and x.seq = a.seq;
-	ends := least(upper(span), limits);
+	-- what may leave something behind ends early enough to clean up
+	ends := least(upper(span) - case when a.details ->> 'verify' is not null then maintsched.cleanup_reserve(span) else '0' end, limits);
+	if cleanup then
+		ends := greatest(ends, at + maintsched.cleanup_grace());
+	end if;
 	if r.window_closes_at is distinct from upper(span) and not r.forced then
 		update maintsched.run x set window_closes_at = upper(span) where x.run_id = r.run_id;
 	end if;
@@ -394,12 +400,13 @@ begin
 		array(
 			select unnest(array[e.key, e.value])
 			from jsonb_each_text(case when jsonb_typeof(a.details -> 'settings') = 'object' then a.details -> 'settings' end) e
-			where e.value is not null);
+			where e.value is not null),
+		a.details ->> 'verify';
 end
 $$;
 
 comment on function maintsched.next_action(bigint) is
-'Internal: The next action of a run that fits into what is left of its window, marked as running; those that do not fit, or that the plan function skips, are skipped. settings: names and values in turn. No row: there is none.';
+'Internal: The next action of a run that fits into what is left of its window, marked as running; those that do not fit, or that the plan function skips, are skipped. settings: names and values in turn. What cleans up after another action comes first, even if the run is to stop. No row: there is none.';
 
 create function maintsched.end_action(run_id bigint, seq integer, state text, skip_reason text, sqlstate text, message text, before jsonb, after jsonb)
 returns void
@@ -417,7 +424,7 @@ comment on function maintsched.end_action(bigint, integer, text, text, text, tex
 'Internal: Records the end of an action.';
 
 create function maintsched.judge_action(
-	run_id bigint, seq integer, sqlstate text, message text, timeout text, refusal jsonb, before jsonb, after jsonb)
+	run_id bigint, seq integer, sqlstate text, message text, timeout text, refusal jsonb, before jsonb, after jsonb, verdict jsonb)
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -432,7 +439,7 @@ begin
 	if refusal is not null then
 		state := 'skipped';
 		skip_reason := coalesce((
-			select refusal ->> 'skip' where refusal ->> 'skip' in ('pointless', 'no_space')), 'not_needed');
+			select refusal ->> 'skip' where refusal ->> 'skip' in ('pointless', 'no_space', 'lock_timeout')), 'not_needed');
 		message := left(refusal ->> 'reason', 1000);
 	elsif sqlstate is not null then
 		skip_reason := case
@@ -444,16 +451,26 @@ begin
 			when sqlstate = '55P03' then 'lock_timeout'
 			when sqlstate = '53100' then 'no_space'
 		end;
-		state := case when skip_reason is null then 'failed' else 'skipped' end;
+		state := case
+			-- the error came when the work was done
+			when verdict -> 'done' = 'true' then 'done'
+			when skip_reason is null then 'failed'
+			else 'skipped'
+		end;
+	elsif verdict -> 'done' = 'false' then
+		state := 'failed';
+		message := coalesce(left(verdict ->> 'message', 1000), 'the command ended without an error, and without its result');
 	end if;
-	perform maintsched.end_action(r.run_id, seq, state, skip_reason, sqlstate, message, before, after);
+	perform maintsched.end_action(r.run_id, seq, state, case when state = 'skipped' then skip_reason end, sqlstate, message, before, after);
+	perform maintsched.note_cleanup(r, verdict -> 'cleanup');
 	if r.stop_requested = 'yielded' then
 		update maintsched.run x set stop_requested = null where x.run_id = r.run_id;
 	elsif r.stop_requested is null and skip_reason in ('cancelled', 'no_time') then
 		update maintsched.run x
 		set stop_requested = case
 			when skip_reason = 'cancelled' then 'cancelled'
-			when r.window_closes_at <= maintsched.clock() then 'window_closed'
+			when r.started_at + (r.params ->> 'time_limit')::interval <= r.window_closes_at is not true
+				and r.window_closes_at is not null then 'window_closed'
 			else 'time_limit' end
 		where x.run_id = r.run_id;
 	end if;
@@ -461,5 +478,5 @@ begin
 end
 $$;
 
-comment on function maintsched.judge_action(bigint, integer, text, text, text, jsonb, jsonb, jsonb) is
-'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space) and reason. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';
+comment on function maintsched.judge_action(bigint, integer, text, text, text, jsonb, jsonb, jsonb, jsonb) is
+'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space, lock_timeout) and reason. verdict: what verify said: an object with done, message and cleanup, or NULL. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';

@@ -62,6 +62,7 @@ MemoryContext run_context;
 bool		action_keep_plan_messages = false;
 bool		action_keep_messages = false;
 
+/* true while SQL of the plan function's runs, or that function itself */
 static bool planning = false;
 
 char	   *
@@ -263,19 +264,46 @@ swap_settings(List *settings)
 }
 
 /*
+ * After a command, whether it ended well or not: what the catalogs say of its
+ * result, as JSON text; NULL where that could not be asked.
+ */
+static char *
+ask_verdict(const char *query)
+{
+	char	   *volatile verdict = NULL;
+
+	PG_TRY();
+	{
+		verdict = evaluate(query);
+	}
+	PG_CATCH();
+	{
+		Outcome		ignored;
+
+		note_error(&ignored);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(run_context);
+	return verdict;
+}
+
+/*
  * Carry out an action as the role.  refusal: what its own test says, if that is
- * not true.
+ * not true.  verdict: what there is to say of the result, however the command
+ * ended.
  */
 void
-run_action(Action *action, Outcome *outcome, char **refusal, char **before, char **after)
+run_action(Action *action, Outcome *outcome, char **refusal, char **before, char **after,
+		   char **verdict)
 {
 	List	   *volatile old_settings = NIL;
 	char	   *volatile old_lock_timeout = NULL;
 	const char *volatile limit = NULL;
 	volatile TimestampTz ends = DT_NOEND;
+	volatile bool begun = false;
 
 	memset(outcome, 0, sizeof(*outcome));
-	*refusal = *before = *after = NULL;
+	*refusal = *before = *after = *verdict = NULL;
 	debug_query_string = action->command;
 	pgstat_report_activity(STATE_RUNNING, action->command);
 
@@ -303,6 +331,7 @@ run_action(Action *action, Outcome *outcome, char **refusal, char **before, char
 			old_settings = swap_settings(action->settings);
 			if (action->measure != NULL)
 				*before = evaluate(action->measure);
+			begun = true;
 			exec_utility(action->command);
 			MemoryContextSwitchTo(run_context);
 			if (action->measure != NULL)
@@ -321,6 +350,8 @@ run_action(Action *action, Outcome *outcome, char **refusal, char **before, char
 	(void) swap_settings(old_settings);
 	if (old_lock_timeout != NULL)
 		SetConfigOption("lock_timeout", old_lock_timeout, PGC_USERSET, PGC_S_SESSION);
+	if (begun && action->verify != NULL)
+		*verdict = ask_verdict(action->verify);
 	MemoryContextSwitchTo(run_context);
 	debug_query_string = NULL;
 	pgstat_report_activity(STATE_IDLE, NULL);

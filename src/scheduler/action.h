@@ -27,6 +27,7 @@ typedef struct Action
 	char	   *command;
 	char	   *still_needed;
 	char	   *measure;
+	char	   *verify;
 	double		statement_timeout;	/* ms, or -1 */
 	double		lock_timeout;
 	double		window;			/* ms that are left, or -1 */
@@ -42,6 +43,7 @@ extern char *action_text(int column);
 extern Oid	action_array_type(void);
 extern void note_error(Outcome *outcome);
 extern void ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome);
-extern void run_action(Action *action, Outcome *outcome, char **refusal, char **before, char **after);
+extern void run_action(Action *action, Outcome *outcome, char **refusal, char **before, char **after,
+					   char **verdict);
 
 #endif							/* MAINTSCHED_ACTION_H */

@@ -145,16 +145,17 @@ take_action(int64 run_id, Action *action)
 	action->lock_timeout = column_double(6);
 	action->window = column_double(7);
 	action->settings = column_list(8);
+	action->verify = action_text(9);
 	return true;
 }
 
 static void
 judge_action(int64 run_id, const Action *action, const Outcome *outcome, const char *refusal,
-			 const char *before, const char *after)
+			 const char *before, const char *after, const char *verdict)
 {
-	Oid			types[8] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum		values[8] = {0};
-	char		nulls[8];
+	Oid			types[9] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[9] = {0};
+	char		nulls[9];
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(run_id);
@@ -167,9 +168,10 @@ judge_action(int64 run_id, const Action *action, const Outcome *outcome, const c
 	PUT_TEXT(5, refusal);
 	PUT_TEXT(6, before);
 	PUT_TEXT(7, after);
+	PUT_TEXT(8, verdict);
 #undef PUT_TEXT
-	exec_query("select maintsched.judge_action($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb)",
-			   8, types, values, nulls);
+	exec_query("select maintsched.judge_action($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9::jsonb)",
+			   9, types, values, nulls);
 }
 
 static void
@@ -285,10 +287,11 @@ carry_out(int64 run_id)
 		char	   *refusal;
 		char	   *before;
 		char	   *after;
+		char	   *verdict;
 
-		run_action(&action, &outcome, &refusal, &before, &after);
+		run_action(&action, &outcome, &refusal, &before, &after, &verdict);
 		begin_record();
-		judge_action(run_id, &action, &outcome, refusal, before, after);
+		judge_action(run_id, &action, &outcome, refusal, before, after, verdict);
 		more = take_action(run_id, &action);
 		if (!more)
 			finish(run_id, "done", NULL);

@@ -251,6 +251,13 @@ $$;
 comment on function maintsched.note_actions(bigint, maintsched.action[]) is
 'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did.';
 
+create function maintsched.part_of(routine text, details jsonb) returns text
+language sql immutable parallel safe
+return case when routine = 'optimize' then coalesce(details ->> 'routine', routine) else routine end;
+
+comment on function maintsched.part_of(text, jsonb) is
+'Internal: The routine whose action this is: optimize is made of others.';
+
 create function maintsched.estimate_seconds(routine text, target text, command text, estimated_seconds numeric, bytes numeric) returns numeric
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -263,7 +270,7 @@ as $$
 			from maintsched.run_action a
 			join maintsched.run r using (run_id)
 			where md5(a.target) = md5(estimate_seconds.target) and a.target = estimate_seconds.target and a.command = estimate_seconds.command
-			and a.state = 'done' and r.routine = estimate_seconds.routine
+			and a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
 			order by a.run_id desc
 			limit 20) h),
 		-- else how fast others went, nine times of ten
@@ -272,13 +279,13 @@ as $$
 			select (a.details ->> 'bytes')::numeric
 				/ nullif(extract(epoch from a.finished_at - a.started_at), 0) as speed
 			from (
-				select x.run_id
+				select x.run_id, x.routine
 				from maintsched.run x
-				where estimate_seconds.bytes is not null and x.routine = estimate_seconds.routine
+				where estimate_seconds.bytes is not null and x.routine in (estimate_seconds.routine, 'optimize')
 				order by x.run_id desc
 				limit 50) r
 			join maintsched.run_action a using (run_id)
-			where a.state = 'done'
+			where a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
 			and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
 			order by a.run_id desc, a.seq desc
 			limit 100) h),
@@ -371,7 +378,7 @@ begin
 		end if;
 		ends := least(ends, limits);
 		exit when ends is null or cleanup;
-		seconds := maintsched.estimate_seconds(r.routine, a.target, a.command, a.estimated_seconds,
+		seconds := maintsched.estimate_seconds(maintsched.part_of(r.routine, a.details), a.target, a.command, a.estimated_seconds,
 			case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end);
 		exit when ends >= at + make_interval(secs => least(coalesce(seconds, 0), 1000000000)::double precision) and ends > at;
 		perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'no_time', null,

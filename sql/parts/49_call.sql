@@ -182,7 +182,7 @@ begin
 			end
 		from %s($1) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
 		cross join lateral (
-			select maintsched.estimate_seconds($4, a.target, a.command, a.estimated_seconds,
+			select maintsched.estimate_seconds(maintsched.part_of($4, a.details), a.target, a.command, a.estimated_seconds,
 				case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end) as seconds) e
 		$query$, p.plan)
 	using p.params_used, p.span, at, p.name;

@@ -41,6 +41,16 @@ begin atomic
 		('overrides of reindex', 'min_bloat', 'ratio'),
 		('overrides of reindex', 'min_wasted', 'bytes'),
 		('overrides of reindex', 'min_interval', 'time'),
+		('optimize', 'include', 'patterns'),
+		('optimize', 'exclude', 'patterns'),
+		('optimize', 'min_bloat', 'ratio'),
+		('optimize', 'min_wasted', 'bytes'),
+		('optimize', 'overrides', 'overrides'),
+		('optimize', 'analyze', 'params'),
+		('optimize', 'bloat', 'params'),
+		('optimize', 'reindex', 'params'),
+		('overrides of optimize', 'min_bloat', 'ratio'),
+		('overrides of optimize', 'min_wasted', 'bytes'),
 		('statement of sql', 'name', 'text'),
 		('statement of sql', 'statement', 'text'),
 		('statement of sql', 'timeout', 'time'),
@@ -114,6 +124,8 @@ begin
 			return case when kind <> 'object' or exists (
 				select from jsonb_each(value) e where jsonb_typeof(e.value) <> 'object')
 				then 'must be an object of thresholds by schema or schema.relation, such as {"sales.orders": {"min_bloat": 0.5}}' end;
+		when 'params' then
+			return case when kind <> 'object' then 'must be an object of the parameters of that routine' end;
 		when 'boolean' then
 			return case when kind <> 'boolean' then 'must be true or false' end;
 		when 'count' then
@@ -190,6 +202,22 @@ begin
 		perform maintsched.check_keys(format('%s: overrides of "%s"', subject, override.key),
 			'overrides of ' || routine, override.value);
 	end loop;
+	if routine = 'optimize' then
+		-- its parts have a time limit in common
+		for override in
+			select e.key, e.value
+			from jsonb_each(params) e
+			where e.key in ('analyze', 'bloat', 'reindex') and e.value <> 'null'
+			order by e.key
+		loop
+			if override.value ? 'time_limit' then
+				raise exception using
+					errcode = 'invalid_parameter_value',
+					message = format('%s: time_limit is that of the whole, not of %s', subject, override.key);
+			end if;
+			perform maintsched.check_params(override.key, override.value);
+		end loop;
+	end if;
 	if routine <> 'sql' then
 		return;
 	end if;

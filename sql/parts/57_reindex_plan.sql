@@ -29,21 +29,19 @@ declare
 	-- what counts as having come back
 	most constant numeric := 0.8;
 	longest constant interval := '90 days';
-	r record;
 	last record;
-	previous record;
 	won bigint;
 	pause interval := min_interval;
 	since interval;
 begin
-	for r in select * from maintsched.last_rebuilds(target) loop
-		if last is null then
-			last := r;
-		else
-			previous := r;
-		end if;
-	end loop;
-	if last is null or min_interval is null then
+	select min(l.rebuilt_at) filter (where l.n = 2) as previous_at,
+		min(l.before_bytes - l.after_bytes) filter (where l.n = 2) as previous_won,
+		min(l.rebuilt_at) filter (where l.n = 1) as rebuilt_at,
+		min(l.before_bytes) filter (where l.n = 1) as before_bytes,
+		min(l.after_bytes) filter (where l.n = 1) as after_bytes
+	into last
+	from maintsched.last_rebuilds(target) with ordinality l(rebuilt_at, before_bytes, after_bytes, n);
+	if last.rebuilt_at is null or min_interval is null then
 		return null;
 	end if;
 	since := maintsched.clock() - last.rebuilt_at;
@@ -55,8 +53,8 @@ begin
 		return null;
 	end if;
 	-- twice as long after each time that it had come back
-	if previous is not null and won >= (previous.before_bytes - previous.after_bytes) * most then
-		pause := greatest(pause, least(2 * (last.rebuilt_at - previous.rebuilt_at), longest));
+	if won >= last.previous_won * most then
+		pause := greatest(pause, least(2 * (last.rebuilt_at - last.previous_at), longest));
 	end if;
 	if since < pause then
 		return format('what the rebuild %s ago gave back, %s, has come back: the next one not within %s', maintsched.age_text(since),
@@ -95,23 +93,25 @@ comment on function maintsched.index_bloat(oid, integer, boolean) is
 create function maintsched.index_matches(
 	schema_name text, index_name text, heap_schema text, heap_name text, partition oid, patterns jsonb)
 returns boolean
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select maintsched.name_matches(schema_name, index_name, patterns)
+begin
+	return maintsched.name_matches(schema_name, index_name, patterns)
 		or maintsched.name_matches(heap_schema, heap_name, patterns)
-		or exists (
+		or partition is not null and exists (
 			select from pg_partition_ancestors(partition) a(relid)
 			join pg_class c on c.oid = a.relid
 			join pg_namespace n on n.oid = c.relnamespace
-			where maintsched.name_matches(n.nspname, c.relname, patterns))
+			where maintsched.name_matches(n.nspname, c.relname, patterns));
+end
 $$;
 
 comment on function maintsched.index_matches(text, text, text, text, oid, jsonb) is
 'Internal: Whether one of the patterns is that of an index, of its table or, for a partition, of a table above it.';
 
 create function maintsched.reindex_scope(params jsonb)
-returns table (index oid, heap oid, heap_schema text, heap_name text, schema_name text, index_name text, allowed boolean)
+returns table (index oid, heap oid, heap_schema text, heap_name text, schema_name text, index_name text, is_partition boolean, allowed boolean)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -125,7 +125,8 @@ begin
 	select s.*
 	from (
 		select i.indexrelid, i.indrelid, s.nspname::text as heap_schema, coalesce(o.relname, t.relname)::text as heap_name,
-			n.nspname::text as schema_name, c.relname::text as index_name, maintsched.may_reindex(i.indexrelid)
+			n.nspname::text as schema_name, c.relname::text as index_name,
+			coalesce(o.relispartition, t.relispartition), maintsched.may_reindex(i.indexrelid)
 		from pg_index i
 		join pg_class c on c.oid = i.indexrelid
 		join pg_namespace n on n.oid = c.relnamespace
@@ -255,7 +256,7 @@ as $$
 #variable_conflict use_column
 declare
 	sample_pages constant integer := coalesce((params ->> 'sample_pages')::integer, 1000);
-	with_overrides constant boolean := jsonb_typeof(params -> 'overrides') = 'object';
+	overrides constant jsonb := coalesce(nullif(params -> 'overrides', 'null'), '{}');
 begin
 	return query
 	with corrupt as materialized (
@@ -276,14 +277,18 @@ begin
 			select maintsched.threshold(params, 'min_bloat', n.names) as min_bloat,
 				maintsched.threshold(params, 'min_wasted', n.names) as min_wasted,
 				maintsched.threshold(params, 'min_interval', n.names) as min_interval
-			from (select case when with_overrides then maintsched.threshold_names(s.index) end as names) n) t
+			from (
+				-- the names of an index take a while, and most have no say
+				select case when overrides <> '{}' and (s.is_partition or overrides ?| array[s.heap_schema, s.schema_name,
+						s.heap_schema || '.' || s.heap_name, s.schema_name || '.' || s.index_name])
+					then maintsched.threshold_names(s.index) end as names) n) t
 	)
 	select j.index, j.heap, j.schema_name, j.index_name, j.bytes, pg_relation_size(j.heap), j.allowed,
 		not j.valid, f.found_at, j.indisexclusion,
 		(select o.conname::text from pg_constraint o
 			where o.conindid = j.index and o.conrelid = j.heap and o.contype in ('p', 'u', 'x')),
 		j.partial, j.min_interval,
-		b.bloat_ratio >= j.min_bloat and b.bloat_bytes >= j.min_wasted,
+		coalesce(b.bloat_ratio >= j.min_bloat and b.bloat_bytes >= j.min_wasted, false),
 		b.bloat_ratio, b.bloat_bytes, b.ci_low, b.ci_high, b.detail
 	from sized j
 	-- none can waste more than it is
@@ -298,6 +303,7 @@ comment on function maintsched.judge_indexes(jsonb) is
 create function maintsched.plan_reindex(params jsonb) returns setof maintsched.action
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
 	patience interval;
@@ -318,7 +324,8 @@ begin
 	with index as materialized (
 		select j.*, format('%I.%I', j.schema_name, j.index_name) as name,
 			case when j.invalid then greatest(j.bytes, 40 * (select c.reltuples from pg_class c where c.oid = j.heap)::bigint)
-				else j.bytes - coalesce(j.bloat_bytes, 0) end as new_bytes
+				else j.bytes - coalesce(j.bloat_bytes, 0) end as new_bytes,
+			case when j.wanted then maintsched.churn(format('%I.%I', j.schema_name, j.index_name), j.bytes, j.bloat_bytes, j.min_interval) end as churn
 		from maintsched.judge_indexes(params) j
 		where j.allowed
 	), invalid as materialized (
@@ -350,7 +357,7 @@ begin
 		cross join lateral maintsched.estimate_rebuild(i.name, i.heap, i.heap_bytes, i.new_bytes) e
 		where not i.exclusion
 		and (i.found_at is not null and not i.invalid or v.kind = 'own'
-			or i.wanted and maintsched.churn(i.name, i.bytes, i.bloat_bytes, i.min_interval) is null)
+			or i.wanted and i.churn is null)
 		union all
 		select 5, i.bloat_bytes, i.name, format('REINDEX INDEX %s', case when i.exclusion then '' else 'CONCURRENTLY ' end) || i.name,
 			case
@@ -359,11 +366,11 @@ begin
 				else 'invalid'
 			end || '; ' || case when i.exclusion
 				then 'PostgreSQL cannot rebuild what an exclusion constraint rests on without locking the table against writes'
-				else maintsched.churn(i.name, i.bytes, i.bloat_bytes, i.min_interval) end,
+				else i.churn end,
 			i.bloat_bytes, null::numeric, '{"skip": "pointless"}'::jsonb
 		from index i
 		where i.exclusion and (i.found_at is not null or i.invalid or i.wanted)
-		or i.wanted and i.found_at is null and maintsched.churn(i.name, i.bytes, i.bloat_bytes, i.min_interval) is not null
+		or i.churn is not null and i.found_at is null
 		union all
 		select 6, v.bytes, v.name, 'DROP INDEX CONCURRENTLY ' || v.name,
 			case
@@ -409,7 +416,7 @@ begin
 					string_agg(distinct i.detail, ', ') filter (where i.bloat_ratio is null)) else '' end),
 			null, null, '{"skip": "not_needed"}'
 		from index i
-		where i.wanted is not true and not i.invalid and i.found_at is null
+		where not i.wanted and not i.invalid and i.found_at is null
 		having count(*) > 0
 	)
 	select w.target, w.command, w.reason, w.benefit_bytes, w.estimated_seconds, w.details

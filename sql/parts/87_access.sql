@@ -58,7 +58,11 @@ as $$
 			-- plan() and a run call the plan function with the rights of who plans, and these
 			'plan_of', 'estimate_seconds', 'window_reserve',
 			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
-			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable']),
+			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
+			'part_of', 'threshold', 'threshold_names', 'corrupt_relations',
+			'plan_reindex', 'reindex_scope', 'check_reindex_scope', 'judge_indexes', 'index_bloat', 'index_matches',
+			'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'may_reindex', 'volume', 'space_problem',
+			'last_rebuilds', 'churn', 'bloat_text', 'estimate_rebuild', 'rebuild_action', 'drop_action', 'plan_optimize']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),
 		('manager', 'execute', array['retract_completion', 'approve_waiver', 'reject_waiver', 'revoke_waiver',
@@ -67,6 +71,7 @@ as $$
 			'plan_change', 'approve_change', 'close_change', 'open_emergency_window', 'close_emergency_window',
 			'pause', 'resume', 'tick', 'rebuild_rollups', 'grant_access', 'revoke_access', 'apply_access',
 			'enable_pg_cron', 'disable_pg_cron', 'cron_database', 'cron_job', 'remove_log_file',
+			'rebuild_obstacle', 'await_table', 'rebuild_needed', 'drop_needed', 'drop_verdict', 'rebuild_verdict',
 			'run_routine', 'queue_routine', 'put_task', 'put_routine', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact'])

@@ -152,8 +152,7 @@ hold_this_database(void)
 static void
 release_command(int code, Datum database)
 {
-	if (OidIsValid(DatumGetObjectId(database)))
-		workers_release(DatumGetObjectId(database));
+	workers_release(DatumGetObjectId(database));
 }
 
 static void
@@ -171,14 +170,19 @@ hold_and_process(PlannedStmt *pstmt, const char *query_string, bool read_only_tr
 
 	if (changes_extension(pstmt->utilityStmt) && superuser())
 		hold_this_database();
-	PG_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
+	if (OidIsValid(database))
 	{
-		if (OidIsValid(database))
+		PG_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
+		{
 			workers_hold(database);
-		process(pstmt, query_string, read_only_tree, context, params, environment, dest, completion);
+			process(pstmt, query_string, read_only_tree, context, params, environment, dest, completion);
+		}
+		PG_END_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
+		workers_release(database);
 	}
-	PG_END_ENSURE_ERROR_CLEANUP(release_command, ObjectIdGetDatum(database));
-	release_command(0, ObjectIdGetDatum(database));
+	else
+		/* COMMIT PREPARED leaves a callback of its own, on top of ours */
+		process(pstmt, query_string, read_only_tree, context, params, environment, dest, completion);
 
 	if (databases)
 		wake_databases_at_commit();

@@ -332,7 +332,8 @@ begin
 		select v.*, format('%I.%I', v.schema_name, v.index_name) as name, pg_has_role(c.relowner, 'USAGE') as may_drop
 		from maintsched.invalid_indexes() v
 		join pg_class c on c.oid = v.index
-		where v.index in (select i.index from index i)
+		-- of an index that is meant, whatever it is called
+		where v.index in (select i.index from index i) or v.twin in (select i.index from index i)
 	), work as (
 		-- what was left over goes first: it takes room, and each write maintains it
 		select 1 as rank, v.bytes::double precision as rate, (jsonb_populate_record(null::maintsched.action,

@@ -96,15 +96,19 @@ comment on column maintsched.pauses.calendar is 'The calendar; NULL: all.';
 comment on column maintsched.pauses.task_id is 'The task; NULL: all of the calendar.';
 
 create function maintsched.paused_tasks() returns bigint[]
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select array(
-		select t.task_id
-		from maintsched.task t
-		join maintsched.pauses p on p.calendar is null
-			or p.task_id = t.task_id
-			or (p.task_id is null and p.calendar = t.calendar))
+#variable_conflict use_column
+begin
+	return (
+		select array(
+			select t.task_id
+			from maintsched.task t
+			join maintsched.pauses p on p.calendar is null
+				or p.task_id = t.task_id
+				or (p.task_id is null and p.calendar = t.calendar)));
+end
 $$;
 
 comment on function maintsched.paused_tasks() is

@@ -73,10 +73,14 @@ comment on function maintsched.recorded_by_now() is
 'Internal: What was recorded up to here counts for who has just taken an occurrence: not clock(), since a statement that began later may have taken it earlier.';
 
 create function maintsched.pass_of(occurrence_id bigint) returns maintsched.completion
-language sql volatile
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-	select c.*
+#variable_conflict use_column
+declare
+	result maintsched.completion;
+begin
+	select c.* into result
 	from maintsched.completion c
 	where c.occurrence_id = pass_of.occurrence_id
 	and c.outcome = 'pass'
@@ -89,7 +93,9 @@ as $$
 		where r.completion_id = c.completion_id and r.decision = 'rejected'
 		and r.clock_at <= maintsched.recorded_by_now())
 	order by c.completion_id desc
-	limit 1
+	limit 1;
+	return result;
+end
 $$;
 
 comment on function maintsched.pass_of(bigint) is
@@ -226,18 +232,22 @@ comment on function maintsched.check_items(bigint, integer[]) is
 'Ticks several items of an occurrence''s checklist: check_items(12, 1, 2, 4). Errors: undefined_object, invalid_parameter_value, object_not_in_prerequisite_state.';
 
 create function maintsched.open_items(o maintsched.occurrence) returns text
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select string_agg(
-		format('%s "%s"%s', i.ordinality, i.value ->> 'text',
-			case when not m.passed then ' (found wrong' || coalesce(': ' || m.note, '') || ')' else '' end),
-		', ' order by i.ordinality)
-	from maintsched.task_version v
-	cross join lateral jsonb_array_elements(v.checklist) with ordinality i
-	left join maintsched.checklist_standing m on m.occurrence_id = (o).occurrence_id and m.item = i.ordinality
-	where v.task_id = (o).task_id and v.version = (o).version
-	and m.passed is not true
+#variable_conflict use_column
+begin
+	return (
+		select string_agg(
+			format('%s "%s"%s', i.ordinality, i.value ->> 'text',
+				case when not m.passed then ' (found wrong' || coalesce(': ' || m.note, '') || ')' else '' end),
+			', ' order by i.ordinality)
+		from maintsched.task_version v
+		cross join lateral jsonb_array_elements(v.checklist) with ordinality i
+		left join maintsched.checklist_standing m on m.occurrence_id = (o).occurrence_id and m.item = i.ordinality
+		where v.task_id = (o).task_id and v.version = (o).version
+		and m.passed is not true);
+end
 $$;
 
 comment on function maintsched.open_items(maintsched.occurrence) is

@@ -45,19 +45,23 @@ comment on function maintsched.window_spans(timestamptz, timestamptz) is
 'Internal: Every span of every window, emergency windows included, that overlaps [since, until).';
 
 create function maintsched.admitted(change_class text, since timestamptz, until timestamptz) returns tstzmultirange
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select coalesce(
-			case when admitted.change_class = 'none' then tstzmultirange(tstzrange(since, until))
-				else range_agg(tstzrange(s.opens_at, s.closes_at)) filter (
-					where s.change_class = 'major'
-						and admitted.change_class in ('minor', 'major')
-					or s.change_class = 'minor' and admitted.change_class = 'minor')
-			end, '{}')
-		- coalesce(range_agg(tstzrange(s.opens_at, s.closes_at)) filter (where s.change_class = 'blackout'), '{}')
-		+ coalesce(range_agg(tstzrange(s.opens_at, s.closes_at)) filter (where s.change_class = 'emergency'), '{}')
-	from maintsched.window_spans(since, until) s
+#variable_conflict use_column
+begin
+	return (
+		select coalesce(
+				case when admitted.change_class = 'none' then tstzmultirange(tstzrange(since, until))
+					else range_agg(tstzrange(s.opens_at, s.closes_at)) filter (
+						where s.change_class = 'major'
+							and admitted.change_class in ('minor', 'major')
+						or s.change_class = 'minor' and admitted.change_class = 'minor')
+				end, '{}')
+			- coalesce(range_agg(tstzrange(s.opens_at, s.closes_at)) filter (where s.change_class = 'blackout'), '{}')
+			+ coalesce(range_agg(tstzrange(s.opens_at, s.closes_at)) filter (where s.change_class = 'emergency'), '{}')
+		from maintsched.window_spans(since, until) s);
+end
 $$;
 
 comment on function maintsched.admitted(text, timestamptz, timestamptz) is

@@ -112,23 +112,27 @@ comment on function maintsched.run_problem(text, text, oid) is
 'Internal: Why a routine cannot run as a role; NULL: it can.';
 
 create function maintsched.right_problem(task maintsched.task) returns text
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select format('role "%s", which last changed what runs, has no longer the rights of role "%s"', h.acting_as, (right_problem.task).run_as)
-	from (
-		select c.acting_as
-		from maintsched.calendar_change c
-		where c.task_id = (right_problem.task).task_id and c.field in ('added', 'routine', 'params', 'run_as')
-		order by c.change_id desc
-		limit 1) h
-	where h.acting_as <> (right_problem.task).run_as
-	and not exists (
-		select
-		from pg_roles a
-		join pg_roles r on r.rolname = (right_problem.task).run_as
-		where a.rolname = h.acting_as
-		and (a.rolsuper or (not r.rolsuper and pg_has_role(a.oid, r.oid, 'usage'))))
+#variable_conflict use_column
+begin
+	return (
+		select format('role "%s", which last changed what runs, has no longer the rights of role "%s"', h.acting_as, (right_problem.task).run_as)
+		from (
+			select c.acting_as
+			from maintsched.calendar_change c
+			where c.task_id = (right_problem.task).task_id and c.field in ('added', 'routine', 'params', 'run_as')
+			order by c.change_id desc
+			limit 1) h
+		where h.acting_as <> (right_problem.task).run_as
+		and not exists (
+			select
+			from pg_roles a
+			join pg_roles r on r.rolname = (right_problem.task).run_as
+			where a.rolname = h.acting_as
+			and (a.rolsuper or (not r.rolsuper and pg_has_role(a.oid, r.oid, 'usage')))));
+end
 $$;
 
 comment on function maintsched.right_problem(maintsched.task) is
@@ -195,20 +199,24 @@ comment on function maintsched.run_for(maintsched.task, text) is
 'Internal: The run of a task''s routine, before it is queued.';
 
 create function maintsched.busy_tasks() returns bigint[]
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	-- one run may serve several tasks
-	select array(
-		select r.task_id
-		from maintsched.run r
-		where r.state in ('queued', 'running') and r.task_id is not null
-		union
-		select o.task_id
-		from maintsched.run r
-		join maintsched.run_occurrence x using (run_id)
-		join maintsched.occurrence o using (occurrence_id)
-		where r.state in ('queued', 'running'))
+#variable_conflict use_column
+begin
+	return (
+		-- one run may serve several tasks
+		select array(
+			select r.task_id
+			from maintsched.run r
+			where r.state in ('queued', 'running') and r.task_id is not null
+			union
+			select o.task_id
+			from maintsched.run r
+			join maintsched.run_occurrence x using (run_id)
+			join maintsched.occurrence o using (occurrence_id)
+			where r.state in ('queued', 'running')));
+end
 $$;
 
 comment on function maintsched.busy_tasks() is
@@ -244,7 +252,7 @@ as $$
 	-- what was planned in real time may be played under maintsched.now
 	and (maintsched.clock_simulated() or not o.simulated)
 	and (l.run_id is null or l.retry_at <= wanted_by)
-	and t.task_id <> all (maintsched.busy_tasks())
+	and t.task_id <> all ((select maintsched.busy_tasks())::bigint[])
 	and ((o.facts = 0 and not exists (select from maintsched.waiver w where w.task_id = o.task_id))
 		or not exists (
 		select from maintsched.occurrence_fact f
@@ -285,7 +293,7 @@ as $$
 		order by o.opens_at desc
 		limit 100) m
 	where t.kind = 'routine' and t.catch_up = 'all' and t.enabled and t.retired_at is null
-	and t.task_id <> all (maintsched.busy_tasks())
+	and t.task_id <> all ((select maintsched.busy_tasks())::bigint[])
 $$;
 
 comment on function maintsched.missed_runs(timestamptz) is

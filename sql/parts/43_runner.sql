@@ -36,9 +36,12 @@ comment on function maintsched.is_held(maintsched.run) is
 
 create function maintsched.peek_run(role_oid oid, after bigint, ahead interval)
 returns table (run_id bigint, wait_ms double precision, clock_offset_us bigint)
-language sql volatile
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+	return query
 	select r.run_id,
 		greatest(0, extract(epoch from r.not_before - coalesce(r.clock_offset, interval '0') - clock_timestamp()) * 1000)::double precision,
 		(extract(epoch from r.clock_offset) * 1000000)::bigint
@@ -47,7 +50,8 @@ as $$
 	and ((select not exists (select from maintsched.pause_change)) or not maintsched.is_held(r))
 	and r.not_before - coalesce(r.clock_offset, interval '0') <= clock_timestamp() + ahead
 	order by r.not_before - coalesce(r.clock_offset, interval '0'), r.run_id
-	limit 1
+	limit 1;
+end
 $$;
 
 comment on function maintsched.peek_run(oid, bigint, interval) is
@@ -145,16 +149,19 @@ comment on function maintsched.begin_run(bigint, integer, timestamptz) is
 'Internal: Marks a queued run as running in this process, after judging again whether it may start; no row: it does not.';
 
 create function maintsched.drop_run(run_id bigint, stop_reason text, message text, retry_at timestamptz) returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
 	update maintsched.run r
 	set state = 'cancelled', stop_reason = drop_run.stop_reason, message = drop_run.message,
 		retry_at = drop_run.retry_at, finished_at = maintsched.clock()
 	where r.run_id = drop_run.run_id and r.state = 'queued';
 	update maintsched.run_occurrence x
 	set settled_at = maintsched.clock()
-	where x.run_id = drop_run.run_id and x.settled_at is null
+	where x.run_id = drop_run.run_id and x.settled_at is null;
+end
 $$;
 
 comment on function maintsched.drop_run(bigint, text, text, timestamptz) is
@@ -162,9 +169,12 @@ comment on function maintsched.drop_run(bigint, text, text, timestamptz) is
 
 create function maintsched.chain_actions(run_id bigint)
 returns table (target text, command text, ordinality bigint, done boolean)
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+	return query
 	with recursive chain as (
 		select r.continues as id from maintsched.run r where r.run_id = chain_actions.run_id
 		union
@@ -178,7 +188,8 @@ as $$
 	)
 	select distinct on (p.target, p.command, p.ordinality) p.target, p.command, p.ordinality, p.done
 	from past p
-	order by p.target, p.command, p.ordinality, p.done desc, p.run_id desc
+	order by p.target, p.command, p.ordinality, p.done desc, p.run_id desc;
+end
 $$;
 
 comment on function maintsched.chain_actions(bigint) is
@@ -259,37 +270,41 @@ comment on function maintsched.part_of(text, jsonb) is
 'Internal: The routine whose action this is: optimize is made of others.';
 
 create function maintsched.estimate_seconds(routine text, target text, command text, estimated_seconds numeric, bytes numeric) returns numeric
-language sql stable security definer
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
-	select coalesce(
-		-- how long the same took, nine times of ten
-		(select percentile_disc(0.9) within group (order by h.seconds)
-		from (
-			select extract(epoch from a.finished_at - a.started_at) as seconds
-			from maintsched.run_action a
-			join maintsched.run r using (run_id)
-			where md5(a.target) = md5(estimate_seconds.target) and a.target = estimate_seconds.target and a.command = estimate_seconds.command
-			and a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
-			order by a.run_id desc
-			limit 20) h),
-		-- else how fast others went, nine times of ten
-		(select estimate_seconds.bytes / nullif(percentile_disc(0.1) within group (order by h.speed), 0)
-		from (
-			select (a.details ->> 'bytes')::numeric
-				/ nullif(extract(epoch from a.finished_at - a.started_at), 0) as speed
+#variable_conflict use_column
+begin
+	return (
+		select coalesce(
+			-- how long the same took, nine times of ten
+			(select percentile_disc(0.9) within group (order by h.seconds)
 			from (
-				select x.run_id, x.routine
-				from maintsched.run x
-				where estimate_seconds.bytes is not null and x.routine in (estimate_seconds.routine, 'optimize')
-				order by x.run_id desc
-				limit 50) r
-			join maintsched.run_action a using (run_id)
-			where a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
-			and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
-			order by a.run_id desc, a.seq desc
-			limit 100) h),
-		estimated_seconds)
+				select extract(epoch from a.finished_at - a.started_at) as seconds
+				from maintsched.run_action a
+				join maintsched.run r using (run_id)
+				where md5(a.target) = md5(estimate_seconds.target) and a.target = estimate_seconds.target and a.command = estimate_seconds.command
+				and a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
+				order by a.run_id desc
+				limit 20) h),
+			-- else how fast others went, nine times of ten
+			(select estimate_seconds.bytes / nullif(percentile_disc(0.1) within group (order by h.speed), 0)
+			from (
+				select (a.details ->> 'bytes')::numeric
+					/ nullif(extract(epoch from a.finished_at - a.started_at), 0) as speed
+				from (
+					select x.run_id, x.routine
+					from maintsched.run x
+					where estimate_seconds.bytes is not null and x.routine in (estimate_seconds.routine, 'optimize')
+					order by x.run_id desc
+					limit 50) r
+				join maintsched.run_action a using (run_id)
+				where a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
+				and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
+				order by a.run_id desc, a.seq desc
+				limit 100) h),
+			estimated_seconds));
+end
 $$;
 
 comment on function maintsched.estimate_seconds(text, text, text, numeric, numeric) is
@@ -417,14 +432,17 @@ comment on function maintsched.next_action(bigint) is
 
 create function maintsched.end_action(run_id bigint, seq integer, state text, skip_reason text, sqlstate text, message text, before jsonb, after jsonb)
 returns void
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
 	update maintsched.run_action a
 	set state = end_action.state, skip_reason = end_action.skip_reason, finished_at = maintsched.clock(),
 		sqlstate = end_action.sqlstate, message = end_action.message,
 		before = end_action.before, after = end_action.after
-	where a.run_id = end_action.run_id and a.seq = end_action.seq
+	where a.run_id = end_action.run_id and a.seq = end_action.seq;
+end
 $$;
 
 comment on function maintsched.end_action(bigint, integer, text, text, text, text, jsonb, jsonb) is

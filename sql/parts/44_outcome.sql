@@ -358,6 +358,37 @@ $$;
 comment on function maintsched.finish_run(bigint, text, text, text) is
 'Internal: Ends a run: its state, why it stopped, when it is taken up again, and what it means for the occurrences that it served. how: done (its actions tell), error (it could not be carried out, sqlstate says more) or crashed (its process is gone).';
 
+create function maintsched.get_ready(run_id bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	nobody constant bigint := 0;
+	r maintsched.run;
+	task maintsched.task;
+	o maintsched.occurrence;
+begin
+	select x.* into r from maintsched.run x where x.run_id = get_ready.run_id;
+	select t.* into task from maintsched.task t where t.task_id = r.task_id;
+	perform maintsched.run_problem(r.routine, r.run_as, r.run_as_oid),
+		maintsched.right_problem(task),
+		maintsched.routine_params(task.routine, task.params),
+		maintsched.opening(r.change_class, maintsched.clock()),
+		maintsched.paused_tasks(),
+		maintsched.estimate_seconds(r.routine, '', '', null, 1);
+	perform from maintsched.begin_run(nobody, 0, null);
+	perform from maintsched.chain_actions(nobody);
+	perform maintsched.note_actions(nobody, '{}');
+	perform maintsched.end_action(nobody, 0, 'done', null, null, null, null, null);
+	perform maintsched.finish_run(nobody, 'done');
+	perform maintsched.pass_of(nobody), maintsched.open_items(o), maintsched.tick_items(o, r), maintsched.note_standing(nobody);
+end
+$$;
+
+comment on function maintsched.get_ready(bigint) is
+'Internal: Goes the ways that the run will go, for a run and an occurrence that do not exist, and changes nothing: what a new process has to read and to plan for it is read and planned before the run''s time has come.';
+
 create function maintsched.settle_closed() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

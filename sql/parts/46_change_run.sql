@@ -413,7 +413,7 @@ begin
 		from maintsched.expected_changes(at, task_ids) e
 		join maintsched.task t using (task_id)
 		where task_ids <> '{}' and e.starts_at <= at + interval '72 hours'
-		and e.task_id <> all (maintsched.paused_tasks())
+		and e.task_id <> all ((select maintsched.paused_tasks())::bigint[])
 		and not exists (
 			select from maintsched.run r
 			where r.task_id = e.task_id and r.state in ('queued', 'running'))

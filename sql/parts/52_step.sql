@@ -288,7 +288,7 @@ as $$
 		from maintsched.runnable_occurrences(at, 'infinity') o
 		join maintsched.task t using (task_id)
 		join maintsched.routine k on k.name = t.routine
-		where t.task_id <> all (maintsched.paused_tasks())
+		where t.task_id <> all ((select maintsched.paused_tasks())::bigint[])
 		group by 1) c
 	cross join lateral (
 		select maintsched.next_run(c.class, greatest(c.opens_at, at)) as starts_at) n
@@ -425,6 +425,8 @@ comment on function maintsched.run_health() is
 create function maintsched.tick() returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+-- as in the background: a step is short, whatever a plan made without statistics expects
+set jit = off
 as $$
 declare
 	problem text;

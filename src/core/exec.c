@@ -52,6 +52,9 @@
 /* how long our own statements wait for a lock */
 const char *exec_lock_timeout = "0";
 
+/* how our own functions are planned: a process that calls each a few times says so */
+const char *exec_plan_cache_mode = "auto";
+
 /* true within exec_begin() and exec_commit() */
 bool		exec_recording = false;
 
@@ -176,6 +179,9 @@ exec_begin(void)
 	set_local("timezone", "UTC");
 	set_local("exit_on_error", "off");
 	compat_no_transaction_timeout(set_local);
+	set_local("plan_cache_mode", exec_plan_cache_mode);
+	/* a step is short, whatever a plan made without statistics expects */
+	set_local("jit", "off");
 
 	/*
 	 * a superuser's statement may have set it; what is recorded is not to

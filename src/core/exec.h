@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 
 extern const char *exec_lock_timeout;
+extern const char *exec_plan_cache_mode;
 extern bool exec_recording;
 extern bool exec_hold_cancel;
 

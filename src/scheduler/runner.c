@@ -329,13 +329,22 @@ peek(Oid role, int64 after, int64 *run_id, double *wait_ms, bool *simulated, int
 }
 
 /*
- * Sleep until a run may start: this process was started a little early.
+ * Sleep until a run may start: this process was started a little early, and
+ * has the time to read and to plan what the run will need.
  */
 static void
-wait_for_start(double ms)
+wait_for_start(int64 run_id, double ms)
 {
 	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ceil(ms));
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(run_id)};
 
+	if (ms > 0)
+	{
+		begin_record();
+		exec_query("select maintsched.get_ready($1)", 1, types, values, NULL);
+		end_record();
+	}
 	while (ms > 0)
 	{
 		long		rest = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
@@ -403,6 +412,9 @@ maintsched_runner_main(Datum arg)
 	/* the role's limit would end this process, and what it records */
 	compat_no_transaction_timeout(set_session);
 
+	/* rows are found by their keys: what the keys are changes no plan */
+	exec_plan_cache_mode = "force_generic_plan";
+
 	run_context = AllocSetContextCreate(TopMemoryContext, "maintsched run", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(run_context);
 	last_start = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RUNNER_LIFETIME_MS);
@@ -417,7 +429,7 @@ maintsched_runner_main(Datum arg)
 		CHECK_FOR_INTERRUPTS();
 		if (!peek(start.role, refused, &run_id, &wait_ms, &simulated, &clock_offset))
 			break;
-		wait_for_start(wait_ms);
+		wait_for_start(run_id, wait_ms);
 		if (simulated)
 		{
 			clock_set_offset(clock_offset);

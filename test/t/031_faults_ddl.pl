@@ -199,6 +199,18 @@ make_calendar($node, 'extended');
 add_work($node, 'extended', 'work');
 afterwards('extended', 'CREATE EXTENSION again', 'succeeded/completed');
 
+# a run may do it itself: it does not wait for its own end
+add_work($node, 'extended', 'updates', statement => 'alter extension maintsched update');
+has_state($node, 'extended', 'updates', 'succeeded', 'ALTER EXTENSION UPDATE by a run');
+add_work($node, 'extended', 'drops', statement => 'drop extension maintsched');
+wait_for($node, 'extended', q{select count(*) = 0 from pg_extension where extname = 'maintsched'}, 'DROP EXTENSION by a run');
+wait_for($node, 'postgres', q{select count(*) = 0 from pg_stat_activity where datname = 'extended' and backend_type like 'maintsched%'}, 'DROP EXTENSION by a run: nobody stays');
+is($node->safe_psql('postgres', 'select maintsched.launcher_state()'), 'running', 'DROP EXTENSION by a run: the launcher lives');
+$node->safe_psql('extended', 'drop table gate, work');
+make_calendar($node, 'extended');
+add_work($node, 'extended', 'work');
+afterwards('extended', 'CREATE EXTENSION after a run dropped it', 'succeeded/completed');
+
 # --- databases ---
 
 working_database('renamed');

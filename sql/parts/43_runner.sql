@@ -262,13 +262,6 @@ $$;
 comment on function maintsched.note_actions(bigint, maintsched.action[]) is
 'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did.';
 
-create function maintsched.part_of(routine text, details jsonb) returns text
-language sql immutable parallel safe
-return case when routine = 'optimize' then coalesce(details ->> 'routine', routine) else routine end;
-
-comment on function maintsched.part_of(text, jsonb) is
-'Internal: The routine whose action this is: optimize is made of others.';
-
 create function maintsched.estimate_seconds(routine text, target text, command text, estimated_seconds numeric, bytes numeric) returns numeric
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp

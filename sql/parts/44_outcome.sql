@@ -26,6 +26,13 @@ return least(interval '1 minute' * 2 ^ least(failures, 10), interval '1 hour');
 comment on function maintsched.retry_delay(integer) is
 'Internal: How long after the n-th failure in a row (from 0) the next try is: 1 minute, doubled each time, an hour at the most.';
 
+create function maintsched.part_of(routine text, details jsonb) returns text
+language sql immutable parallel safe
+return case when routine = 'optimize' then coalesce(details ->> 'routine', routine) else routine end;
+
+comment on function maintsched.part_of(text, jsonb) is
+'Internal: The routine whose action this is: optimize is made of others.';
+
 create function maintsched.is_cleanup(a maintsched.run_action) returns boolean
 language sql immutable parallel safe
 return coalesce(a.details -> 'cleanup' = 'true', false);

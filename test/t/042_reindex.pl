@@ -14,7 +14,6 @@ use Test::More;
 my $node = worker_server('reindex', 'max_prepared_transactions = 2', q{maintsched.yield_after = '1s'},
 	q{maintsched.window_reserve = '4s'}, 'max_wal_size = 2GB', 'fsync = off');
 make_calendar($node, 'postgres');
-$node->safe_psql('postgres', slurp_file('/tmp/c-reindex/standin.sql')); # TEMP
 my $small = '"min_wasted": "50 kB", "min_free": 0';
 
 sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }

@@ -13,7 +13,6 @@ use Time::HiRes qw(usleep);
 
 my $node = worker_server('reindex_faults', q{maintsched.yield_after = '10min'}, 'max_wal_size = 2GB');
 make_calendar($node, 'postgres');
-$node->safe_psql('postgres', slurp_file('/tmp/c-reindex/standin.sql')); # TEMP
 my $always = q("min_bloat": 0, "min_wasted": 0, "min_interval": null, "min_free": 0);
 
 sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }

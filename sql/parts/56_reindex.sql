@@ -9,13 +9,21 @@
 -- new one from the old.
 --
 
+create function maintsched.relation_bytes(relation oid) returns bigint
+language c volatile strict
+as 'MODULE_PATHNAME', 'maintsched_relation_bytes';
+
+comment on function maintsched.relation_bytes(oid) is
+'Internal: pg_relation_size() of the main fork that does not wait for a lock; NULL: somebody has locked the relation, or it is not there.';
+
 create function maintsched.index_definition(index oid) returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
 	select jsonb_build_array(i.indrelid, c.relam, i.indisunique, to_jsonb(i) -> 'indnullsnotdistinct',
 		i.indnkeyatts, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
-		pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid),
+		-- as they are stored, but for their places in the command: pg_get_expr() waits for a lock of the table
+		regexp_replace(i.indexprs::text, ':location -?[0-9]+', '', 'g'), regexp_replace(i.indpred::text, ':location -?[0-9]+', '', 'g'),
 		(select jsonb_agg(a.attoptions order by a.attnum) from pg_attribute a where a.attrelid = c.oid))
 	from pg_index i
 	join pg_class c on c.oid = i.indexrelid
@@ -72,7 +80,7 @@ as $$
 			partition by p.definition
 			order by p.valid desc, p.bound desc, p.live desc, p.mark is null desc, p.oid)
 	)
-	select j.oid, j.heap, j.schema_name, j.name, pg_relation_size(j.oid), pg_relation_filenode(j.oid), j.ready,
+	select j.oid, j.heap, j.schema_name, j.name, maintsched.relation_bytes(j.oid), pg_relation_filenode(j.oid), j.ready,
 		case
 			when j.bound then 'own'
 			when j.keeper_valid then 'leftover'
@@ -97,7 +105,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 	select coalesce((
 		select jsonb_strip_nulls(jsonb_build_object(
-			'size_bytes', pg_relation_size(c.oid),
+			'size_bytes', maintsched.relation_bytes(c.oid),
 			'valid', i.indisvalid and i.indisready and i.indislive,
 			'ready', case when not i.indisvalid then i.indisready end,
 			'constraint', (
@@ -375,7 +383,7 @@ as $$
 				when rebuilt then format('left over by a rebuild of %I that had succeeded', twin_name)
 				when not rebuilt then format('left over by a rebuild of %I that failed', twin_name)
 				else format('invalid, and %I does all that it would do', twin_name)
-			end || format('; %s', pg_size_pretty(bytes))
+			end || coalesce('; ' || pg_size_pretty(bytes), '')
 			|| case when writes then ', and every write to the table maintains it' else '' end,
 		'benefit_bytes', bytes,
 		'details', jsonb_build_object(

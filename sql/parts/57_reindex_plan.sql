@@ -266,7 +266,7 @@ begin
 			select l.rebuilt_at from maintsched.last_rebuilds(format('%I.%I', x.schema, x.relation)) l)
 		group by x.schema, x.relation
 	), sized as materialized (
-		select s.*, pg_relation_size(s.index) as bytes, i.indisvalid and i.indislive as valid,
+		select s.*, maintsched.relation_bytes(s.index) as bytes, i.indisvalid and i.indislive as valid,
 			i.indisexclusion, i.indexprs is not null or i.indpred is not null as partial,
 			coalesce((t.min_bloat #>> '{}')::double precision, 0.3) as min_bloat,
 			coalesce(pg_size_bytes(t.min_wasted #>> '{}'), pg_size_bytes('10 MB')) as min_wasted,
@@ -283,13 +283,14 @@ begin
 						s.heap_schema || '.' || s.heap_name, s.schema_name || '.' || s.index_name])
 					then maintsched.threshold_names(s.index) end as names) n) t
 	)
-	select j.index, j.heap, j.schema_name, j.index_name, j.bytes, pg_relation_size(j.heap), j.allowed,
+	select j.index, j.heap, j.schema_name, j.index_name, j.bytes, coalesce(maintsched.relation_bytes(j.heap), 0), j.allowed,
 		not j.valid, f.found_at, j.indisexclusion,
 		(select o.conname::text from pg_constraint o
 			where o.conindid = j.index and o.conrelid = j.heap and o.contype in ('p', 'u', 'x')),
 		j.partial, j.min_interval,
 		coalesce(b.bloat_ratio >= j.min_bloat and b.bloat_bytes >= j.min_wasted, false),
-		b.bloat_ratio, b.bloat_bytes, b.ci_low, b.ci_high, b.detail
+		b.bloat_ratio, b.bloat_bytes, b.ci_low, b.ci_high,
+		case when j.bytes is null then 'locked by another session' else b.detail end
 	from sized j
 	-- none can waste more than it is
 	left join lateral maintsched.index_bloat(j.index, sample_pages, j.valid and j.allowed and j.bytes >= j.min_wasted) b on true
@@ -323,7 +324,7 @@ begin
 	return query
 	with index as materialized (
 		select j.*, format('%I.%I', j.schema_name, j.index_name) as name,
-			case when j.invalid then greatest(j.bytes, 40 * (select c.reltuples from pg_class c where c.oid = j.heap)::bigint)
+			case when j.invalid or j.bytes is null then greatest(j.bytes, 40 * (select c.reltuples from pg_class c where c.oid = j.heap)::bigint)
 				else j.bytes - coalesce(j.bloat_bytes, 0) end as new_bytes,
 			case when j.wanted then maintsched.churn(format('%I.%I', j.schema_name, j.index_name), j.bytes, j.bloat_bytes, j.min_interval) end as churn
 		from maintsched.judge_indexes(params) j

@@ -61,7 +61,7 @@ as $$
 			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
 			'part_of', 'threshold', 'threshold_names', 'corrupt_relations',
 			'plan_reindex', 'reindex_scope', 'check_reindex_scope', 'judge_indexes', 'index_bloat', 'index_matches',
-			'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'may_reindex', 'volume', 'space_problem',
+			'relation_bytes', 'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'may_reindex', 'volume', 'space_problem',
 			'last_rebuilds', 'churn', 'bloat_text', 'estimate_rebuild', 'rebuild_action', 'drop_action', 'plan_optimize']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),

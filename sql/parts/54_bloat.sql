@@ -212,7 +212,7 @@ begin
 		raise exception using
 			errcode = 'invalid_parameter_value',
 			message = 'sample_pages must be 1 or more',
-			hint = 'The default is 1000; up to four times as many are read where the interval is wide.';
+			hint = 'The default is 1000; up to ten times as many are read where the interval is wider than a point.';
 	end if;
 	select n.* into named from maintsched.named_relation(target) n;
 	select b.* into s
@@ -261,7 +261,7 @@ as $$
 $$;
 
 comment on function maintsched.bloat_estimate(regclass, integer) is
-'How much smaller a rewrite (VACUUM FULL, REINDEX) would make a table, materialized view, toast table or index, at its fillfactor: bloat_ratio of size_bytes, with a 95 % interval from ci_low to ci_high, from a stratified sample of sample_pages pages (up to four times as many where the interval is wide). Of bloat_bytes dead_bytes are dead and not vacuumed. Index types other than btree are judged by their size per row against the smallest that routine bloat has seen, without an interval. Where it cannot be judged, bloat_ratio is NULL and detail says why. Sizes are those of the main fork, in bytes; toast bears the name of its table. Takes AccessShareLock, and does not wait for it. For whoever may read the table, its owner and pg_stat_scan_tables. Errors: invalid_parameter_value (22023), null_value_not_allowed (22004).';
+'How much smaller a rewrite (VACUUM FULL, REINDEX) would make a table, materialized view, toast table or index, at its fillfactor: bloat_ratio of size_bytes, with a 95 % interval from ci_low to ci_high, from a stratified sample of sample_pages pages (up to ten times as many where the interval would be wider than a point to each side). Of bloat_bytes dead_bytes are dead and not vacuumed. Index types other than btree are judged by their size per row against the smallest that routine bloat has seen, without an interval. Where it cannot be judged, bloat_ratio is NULL and detail says why. Sizes are those of the main fork, in bytes; toast bears the name of its table. Takes AccessShareLock, and does not wait for it. For whoever may read the table, its owner and pg_stat_scan_tables. Errors: invalid_parameter_value (22023), null_value_not_allowed (22004).';
 
 create view maintsched.bloat_relation as
 with heap as (

@@ -45,8 +45,8 @@
 PG_FUNCTION_INFO_V1(maintsched_bloat_sample);
 
 /* a wider interval is worth a larger sample, of at most so many times */
-#define BLOAT_WIDE 0.01
-#define BLOAT_MORE 4
+#define BLOAT_WIDE 0.009
+#define BLOAT_MORE 10
 
 /* pages of a table that say how many entries of an index are of dead rows */
 #define BLOAT_GLANCE 100
@@ -139,7 +139,7 @@ judge(Question *question, Relation rel, BlockNumber blocks, BloatSample *sample,
 		if (!(is_index ? bloat_btree(rel, sample, result) :
 			  bloat_heap(rel, sample, result, &question->entries)))
 			return false;
-		excess = result->half / BLOAT_WIDE;
+		excess = (result->half - result->model) / BLOAT_WIDE;
 		if (round > 0 || sample->complete || excess <= 1)
 			break;
 		sample->wanted = (uint32) Min(question->pages * Min(excess * excess, BLOAT_MORE), (double) blocks);

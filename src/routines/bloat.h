@@ -68,6 +68,7 @@ typedef struct BloatResult
 {
 	double		ratio;			/* share that a rewrite gives back */
 	double		half;			/* half the width of its 95 % interval */
+	double		model;			/* ... of it, what no larger sample makes less */
 	double		dead_bytes;
 	double		lower_bound;	/* share of entries whose rows are dead */
 	double		unused;			/* share free or dead, as pgstattuple has it */
@@ -83,7 +84,7 @@ typedef struct BloatEntries
 
 /* bloat_sample.c */
 extern bool bloat_take(BloatSample *sample, BloatReader *reader);
-extern double bloat_half(const BloatSample *sample, double squares, double scale, double mean);
+extern double bloat_half(const BloatSample *sample, double squares, double scale, double mean, double model);
 extern bool bloat_page_sane(Page page, Size special);
 
 /* bloat_tuple.c */

@@ -10,9 +10,10 @@
  * opened first: those that grew by insertion are shorter or longer than those
  * that a build makes.  Upper levels follow from the size of the high keys.
  *
- * A key whose entries go on beyond its page (the high key then has a heap
- * tid) is not closed at the end of it, but with the first key of the page
- * that is sampled next: of each such cut there are two sides in the index.
+ * Of a key whose entries go on beyond its page (the high key then has a heap
+ * tid) the last posting list is not closed at the end of it, but with the
+ * first key of the page that is sampled next: of each such cut there are two
+ * sides in the index.
  *
  * An index does not know which rows are dead, unless somebody marked the
  * entry.  Where the table is not vacuumed, REINDEX gives back more; how much
@@ -61,6 +62,7 @@ typedef struct BtreeState
 	/* equal keys not loaded yet, after items of one size */
 	int			key_size;
 	int			tids;
+	bool		begun;			/* some of them are loaded */
 	int			run_size;
 	int			run;
 
@@ -87,6 +89,7 @@ btree_reset(void *arg)
 
 	new_page(tree);
 	tree->loaded_pages = tree->loaded_bytes = tree->loaded_tids = 0;
+	tree->begun = false;
 	tree->key_size = tree->tids = tree->run_size = tree->run = 0;
 	tree->high_keys = tree->high_key_bytes = tree->high_key_tids = 0;
 }
@@ -157,17 +160,18 @@ load_run(BtreeState *tree)
 }
 
 /*
- * Load the pending key; returns its bytes.
+ * Load the pending key, but for the last posting list of one that goes on;
+ * returns the bytes loaded.
  */
 static double
-load_key(BtreeState *tree)
+load_key(BtreeState *tree, bool goes_on)
 {
 	int			most;
 	double		bytes = 0;
 
 	if (tree->tids == 0)
 		return 0;
-	if (tree->tids == 1 || !tree->deduplicate)
+	if ((tree->tids == 1 && !tree->begun && !goes_on) || !tree->deduplicate)
 	{
 		if (tree->run_size != tree->key_size)
 		{
@@ -181,15 +185,18 @@ load_key(BtreeState *tree)
 	}
 	load_run(tree);
 	most = Max((MAXALIGN_DOWN(BTREE_POSTING) - tree->key_size) / (int) sizeof(ItemPointerData), 1);
-	while (tree->tids > 0)
+	while (tree->tids > (goes_on ? most : 0))
 	{
 		int			tids = Min(tree->tids, most);
 		int			size = tids > 1 ? MAXALIGN(tree->key_size + tids * sizeof(ItemPointerData)) : tree->key_size;
 
-		load(tree, size, size - tree->key_size, bytes > 0);
+		load(tree, size, size - tree->key_size, tree->begun);
+		tree->begun = true;
 		bytes += size + sizeof(ItemIdData);
 		tree->tids -= tids;
 	}
+	if (!goes_on)
+		tree->begun = false;
 	return bytes;
 }
 
@@ -261,7 +268,7 @@ read_leaf(BtreeState *tree, Page page, BTPageOpaque opaque, BloatPage *result)
 	int			items = PageGetMaxOffsetNumber(page);
 	int			stored = 0;
 	bool		cut = false;
-	bool		begun = tree->tids > 0;
+	bool		other_side = tree->tids > 0;
 	IndexTuple	key = NULL;
 
 	if (!P_RIGHTMOST(opaque) && (items < P_HIKEY || !read_high_key(tree, page, &cut)))
@@ -292,18 +299,17 @@ read_leaf(BtreeState *tree, Page page, BTPageOpaque opaque, BloatPage *result)
 		if (!tree->deduplicate)
 		{
 			if (key_size != tree->key_size)
-				result->kept += load_key(tree);
+				result->kept += load_key(tree, false);
 		}
-		else if (begun)
-			begun = false;		/* the other side of a cut */
+		else if (other_side)
+			other_side = false; /* of a cut */
 		else if (key == NULL || key_size != tree->key_size || !same_key(key, tuple, key_size))
-			result->kept += load_key(tree);
+			result->kept += load_key(tree, false);
 		key = tuple;
 		tree->key_size = key_size;
 		tree->tids += tids;
 	}
-	if (!cut || !tree->deduplicate)
-		result->kept += load_key(tree);
+	result->kept += load_key(tree, cut && tree->deduplicate);
 	return true;
 }
 
@@ -353,7 +359,12 @@ with_upper_levels(const BtreeState *tree, double leaves)
 		key = (tree->high_key_bytes - tree->high_key_tids * MAXALIGN(sizeof(ItemPointerData))) / tree->high_keys +
 			tids * MAXALIGN(sizeof(ItemPointerData));
 	}
-	fanout = Max(floor((BTREE_ROOM - reserved) / (key + sizeof(ItemIdData))), 2);
+
+	/*
+	 * As in load(), where keys differ in length, and with a first key of no
+	 * length
+	 */
+	fanout = Max((BTREE_ROOM - reserved - sizeof(IndexTupleData) - 2 * sizeof(ItemIdData)) / (key + sizeof(ItemIdData)) + 0.5, 2);
 
 	for (double level = leaves; level > 1; pages += level)
 		level = ceil(level / fanout);
@@ -383,7 +394,7 @@ bloat_btree(Relation rel, BloatSample *sample, BloatResult *result)
 		return false;
 
 	if (sample->complete)
-		(void) load_key(&tree);
+		(void) load_key(&tree, false);
 	load_run(&tree);
 	per_page = tree.loaded_pages > 0 ? tree.loaded_bytes / tree.loaded_pages : BTREE_ROOM - tree.reserved;
 	if (sample->complete && sums->damaged == 0)
@@ -391,7 +402,7 @@ bloat_btree(Relation rel, BloatSample *sample, BloatResult *result)
 	else
 		leaves = ceil(sums->kept * (sample->blocks - 1) / (sums->weight * per_page));
 	result->ratio = Max(1 - with_upper_levels(&tree, leaves) / sample->blocks, 0);
-	result->half = bloat_half(sample, sums->d_kept, per_page, leaves / sample->blocks);
+	result->half = bloat_half(sample, sums->d_kept, per_page, leaves / sample->blocks, 0);
 	result->dead_bytes = sums->dead / sums->weight * (sample->blocks - 1);
 
 	/* a ratio of two sums: the variance is that of unused - density * usable */
@@ -399,6 +410,6 @@ bloat_btree(Relation rel, BloatSample *sample, BloatResult *result)
 	squares = sums->d_unused - 2 * density * sums->d_both + density * density * sums->d_usable;
 	result->unused = density;
 	result->unused_half = sums->usable > 0 ?
-		bloat_half(sample, Max(squares, 0), sums->usable / sums->weight, density) : 1;
+		bloat_half(sample, Max(squares, 0), sums->usable / sums->weight, density, 0) : 1;
 	return true;
 }

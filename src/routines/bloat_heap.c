@@ -37,6 +37,10 @@
 /* what a page offers to tuples and their line pointers */
 #define HEAP_ROOM (BLCKSZ - SizeOfPageHeaderData)
 
+/* share of the loss at the end of pages that another order may change */
+#define HEAP_ORDER 0.07
+#define TOAST_ORDER 0.03
+
 /* a tuple of toast: chunk_id, chunk_seq, and chunk_data with its length */
 #define TOAST_TUPLE ((int) (MAXALIGN(SizeofHeapTupleHeader) + 2 * sizeof(int32) + VARHDRSZ))
 #define TOAST_WHOLE ((int) MAXALIGN(TOAST_TUPLE + TOAST_MAX_CHUNK_SIZE))
@@ -204,7 +208,7 @@ heap_read(void *arg, Page page, BlockNumber block, BloatPage *result)
 		result->damaged = true;
 		return;
 	}
-	result->unused = PageGetExactFreeSpace(page);
+	result->unused = PageGetFreeSpace(page);
 	all_visible = PageIsAllVisible(page);
 	items = PageGetMaxOffsetNumber(page);
 	for (int i = FirstOffsetNumber; i <= items; i++)
@@ -245,6 +249,7 @@ bloat_heap(Relation rel, BloatSample *sample, BloatResult *result, BloatEntries 
 	const BloatSums *sums = &sample->sums;
 	double		per_page;
 	double		after;
+	double		loss;
 
 	bloat_tuples_begin(&heap.tuples, rel);
 	heap.toast = rel->rd_rel->relkind == RELKIND_TOASTVALUE;
@@ -261,11 +266,14 @@ bloat_heap(Relation rel, BloatSample *sample, BloatResult *result, BloatEntries 
 		after = ceil(sums->kept * sample->blocks / (sums->weight * per_page));
 
 	result->ratio = Max(1 - after / sample->blocks, 0);
-	result->half = bloat_half(sample, sums->d_kept, per_page, after / sample->blocks);
+	/* how much is lost at the end of pages depends on the order of the rows */
+	loss = sample->complete ? 0 : 1 - per_page / (HEAP_ROOM - heap.reserved);
+	result->model = Max(loss, 0) * (heap.toast ? TOAST_ORDER : HEAP_ORDER) * after / sample->blocks;
+	result->half = bloat_half(sample, sums->d_kept, per_page, after / sample->blocks, result->model);
 	result->dead_bytes = sums->dead / sums->weight * sample->blocks;
 	result->lower_bound = heap.kept_bytes > 0 ? heap.recent_bytes / heap.kept_bytes : 0;
 	result->unused = sums->unused / sums->usable;
-	result->unused_half = bloat_half(sample, sums->d_unused, BLCKSZ, result->unused);
+	result->unused_half = bloat_half(sample, sums->d_unused, BLCKSZ, result->unused, 0);
 	if (entries != NULL)
 		*entries = heap.entries;
 	return true;

@@ -12,7 +12,9 @@
  * Variance of a stratified sample with one unit per stratum: from the squared
  * differences of neighbours (Wolter, Introduction to Variance Estimation, 2nd
  * edition, 8.2, estimator v2), with the finite population correction per
- * stratum: one block drawn of w leaves w * (w - 1) times the variance.
+ * stratum: one block drawn of w leaves w * (w - 1) times the variance.  In
+ * trials the intervals were up to 7 % too narrow, so they have 2.1 standard
+ * errors instead of 1.96, and a page for rounding.
  *
  * Such an interval has no width where all sampled pages are equal.  What a
  * sample of n did not see at all may still make up 3 / n of the whole (the
@@ -282,10 +284,11 @@ bloat_take(BloatSample *sample, BloatReader *reader)
 /*
  * Half the width of the 95 % interval of a share of the relation, whose pages
  * have squares as the sum of the squared differences, scale being what stands
- * for one whole page, and mean being the share itself.
+ * for one whole page, mean being the share itself, and model what a model may
+ * err by.
  */
 double
-bloat_half(const BloatSample *sample, double squares, double scale, double mean)
+bloat_half(const BloatSample *sample, double squares, double scale, double mean, double model)
 {
 	const BloatSums *sums = &sample->sums;
 	double		half = 0;
@@ -295,7 +298,7 @@ bloat_half(const BloatSample *sample, double squares, double scale, double mean)
 	if (sums->spread > 0)
 	{
 		double		variance = squares / (2.0 * sums->differences);
-		double		t = 1.96 + 2.37 * 1.5 / sums->differences;
+		double		t = 2.1 + 2.37 * 1.5 / sums->differences;
 		double		unseen = Min(3.0 / sums->pages, 1) * sums->spread / (sums->weight * (sums->weight / sums->pages));
 
 		half = t * sqrt(variance * sums->spread) / (scale * sums->weight);
@@ -303,6 +306,7 @@ bloat_half(const BloatSample *sample, double squares, double scale, double mean)
 	}
 	/* nothing is known of what could not be read */
 	half += (double) sums->damaged / sums->pages;
+	half += model + (sums->spread > 0 ? 1.0 / sample->blocks : 0);
 	return Min(Max(half, 0.001), 1);
 }
 

@@ -199,7 +199,7 @@ take_once(Taking *taking)
 
 	stream = stream_begin(sample->rel, taking->strategy,
 						  !taking->careful && sample->blocks >= BLOAT_AHEAD, next_block, taking);
-	while (BufferIsValid(buffer = stream_next(stream, &taking->block)))
+	while ((buffer = stream_next(stream, &taking->block)) != InvalidBuffer)
 	{
 		BloatPage	page = {0};
 

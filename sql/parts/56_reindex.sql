@@ -20,7 +20,7 @@ create function maintsched.index_definition(index oid) returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select jsonb_build_array(i.indrelid, c.relam, i.indisunique, to_jsonb(i) -> 'indnullsnotdistinct',
+	select jsonb_build_array(i.indrelid, c.relam, i.indisunique, i.indisexclusion, to_jsonb(i) -> 'indnullsnotdistinct',
 		i.indnkeyatts, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
 		-- as they are stored, but for their places in the command: pg_get_expr() waits for a lock of the table
 		regexp_replace(i.indexprs::text, ':location -?[0-9]+', '', 'g'), regexp_replace(i.indpred::text, ':location -?[0-9]+', '', 'g'),

@@ -49,7 +49,7 @@ begin
 	if won < wasted * (1 - most) and bytes <= last.after_bytes * 1.1 and since < pause then
 		return format('the rebuild %s ago gave back %s: the next one not within %s', maintsched.age_text(since),
 			pg_size_pretty(greatest(won, 0)), maintsched.age_text(pause));
-	elsif won <= 0 or wasted < won * most then
+	elsif won < wasted * (1 - most) or wasted < won * most then
 		return null;
 	end if;
 	-- twice as long after each time that it had come back

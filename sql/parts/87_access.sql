@@ -59,7 +59,7 @@ as $$
 			'plan_of', 'estimate_seconds', 'window_reserve',
 			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
 			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
-			'part_of', 'threshold', 'threshold_names', 'corrupt_relations',
+			'part_of', 'threshold', 'threshold_names', 'corrupt_relations', 'bloat_estimate',
 			'plan_reindex', 'reindex_scope', 'check_reindex_scope', 'judge_indexes', 'index_bloat', 'index_matches',
 			'relation_bytes', 'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'may_reindex', 'volume', 'space_problem',
 			'last_rebuilds', 'churn', 'bloat_text', 'estimate_rebuild', 'rebuild_action', 'drop_action', 'plan_optimize']),

@@ -404,7 +404,7 @@ begin
 	if cleanup then
 		ends := greatest(ends, at + maintsched.cleanup_grace());
 	end if;
-	if r.window_closes_at is distinct from upper(span) and not r.forced then
+	if r.window_closes_at is distinct from upper(span) and not (r.forced or cleanup) then
 		update maintsched.run x set window_closes_at = upper(span) where x.run_id = r.run_id;
 	end if;
 	return query select a.seq, a.command,

@@ -429,7 +429,7 @@ begin
 		'message', problem,
 		'cleanup', (
 			select jsonb_agg(maintsched.drop_action(v.schema_name, v.index_name, v.bytes, v.filenode, v.writes,
-				v.kind, v.twin_name, v.rebuilt, least(patience, '5 seconds')) order by v.index_name)
+				v.kind, v.twin_name, v.rebuilt, least(patience, '2 seconds')) order by v.index_name)
 			from maintsched.invalid_indexes() v
 			join pg_class c on c.oid = v.index
 			where v.twin = x.oid and v.kind = 'leftover' and pg_has_role(c.relowner, 'USAGE'))));

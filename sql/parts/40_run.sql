@@ -130,6 +130,20 @@ comment on column maintsched.run_occurrence.run_id is 'The run.';
 comment on column maintsched.run_occurrence.occurrence_id is 'The occurrence.';
 comment on column maintsched.run_occurrence.settled_at is 'When it was clear what this run means for the occurrence; NULL: it is waited for, or its work is to be taken up again.';
 
+create table maintsched.run_owed (
+	run_id bigint not null,
+	occurrence_id bigint not null,
+	outcome text,
+	note text,
+	primary key (run_id, occurrence_id)
+);
+
+comment on table maintsched.run_owed is 'What runs that have ended mean for occurrences that another session held just then: recorded, and gone from here, as soon as it lets go.';
+comment on column maintsched.run_owed.run_id is 'The run.';
+comment on column maintsched.run_owed.occurrence_id is 'The occurrence.';
+comment on column maintsched.run_owed.outcome is 'Outcome of the completion to record; NULL: only its checklist items are to be ticked.';
+comment on column maintsched.run_owed.note is 'Note of that completion.';
+
 create table maintsched.run_action (
 	run_id bigint not null,
 	seq integer not null,

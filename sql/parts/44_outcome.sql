@@ -161,16 +161,58 @@ $$;
 comment on function maintsched.complete_by_run(maintsched.run, bigint, text, text) is
 'Internal: Records what a run means for an occurrence: a pass only where no checklist item is open then.';
 
+create function maintsched.is_free(occurrence_id bigint) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+begin
+	-- Most let go at once.  Looked at again and again rather than waited for: a
+	-- runner that records takes no cancel request, and so no lock_timeout.
+	for i in 1 .. 10 loop
+		perform from maintsched.occurrence o
+		where o.occurrence_id = is_free.occurrence_id
+		for no key update skip locked;
+		if found then
+			return true;
+		end if;
+		perform pg_sleep(0.05);
+	end loop;
+	return false;
+end
+$$;
+
+comment on function maintsched.is_free(bigint) is
+'Internal: Takes the row of an occurrence unless another session holds it for half a second and more; false: one does.';
+
+create function maintsched.settle(r maintsched.run, occurrence_id bigint, outcome text, note text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+begin
+	if maintsched.is_free(occurrence_id) then
+		perform maintsched.complete_by_run(r, occurrence_id, outcome, note);
+	else
+		insert into maintsched.run_owed (run_id, occurrence_id, outcome, note)
+		values (r.run_id, occurrence_id, outcome, note);
+	end if;
+end
+$$;
+
+comment on function maintsched.settle(maintsched.run, bigint, text, text) is
+'Internal: Records what a run means for an occurrence that it served, or that it is owed.';
+
 create function maintsched.tick_elsewhere(r maintsched.run) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-	o maintsched.occurrence;
+	w record;
 begin
-	for o in
-		select x.*
+	for w in
+		select x.occurrence_id
 		from maintsched.task t
 		join maintsched.task_version v using (task_id)
 		join maintsched.occurrence x on x.task_id = v.task_id and x.version = v.version
@@ -184,9 +226,10 @@ begin
 			where s.run_id = r.run_id and s.occurrence_id = x.occurrence_id)
 		order by x.occurrence_id
 	loop
-		o := maintsched.take_occurrence(o.occurrence_id);
-		if (maintsched.pass_of(o.occurrence_id)).completion_id is null and maintsched.tick_items(o, r) then
-			perform maintsched.note_standing(o.occurrence_id);
+		if maintsched.is_free(w.occurrence_id) then
+			perform maintsched.tick_by_run(r, w.occurrence_id);
+		else
+			insert into maintsched.run_owed (run_id, occurrence_id) values (r.run_id, w.occurrence_id);
 		end if;
 	end loop;
 end
@@ -194,6 +237,58 @@ $$;
 
 comment on function maintsched.tick_elsewhere(maintsched.run) is
 'Internal: Ticks the checklist lines that name the routine of a successful run, of all occurrences that were open from its start to its end.';
+
+create function maintsched.tick_by_run(r maintsched.run, occurrence_id bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	o maintsched.occurrence;
+begin
+	o := maintsched.take_occurrence(occurrence_id);
+	if (maintsched.pass_of(o.occurrence_id)).completion_id is null and maintsched.tick_items(o, r) then
+		perform maintsched.note_standing(o.occurrence_id);
+	end if;
+end
+$$;
+
+comment on function maintsched.tick_by_run(maintsched.run, bigint) is
+'Internal: Ticks the checklist lines of an occurrence that name the routine of a successful run.';
+
+create function maintsched.settle_owed() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	x record;
+	r maintsched.run;
+begin
+	for x in
+		select w.*
+		from maintsched.run_owed w
+		join maintsched.occurrence o using (occurrence_id)
+		order by w.occurrence_id, w.run_id
+		for no key update of o skip locked
+	loop
+		delete from maintsched.run_owed w
+		where w.run_id = x.run_id and w.occurrence_id = x.occurrence_id;
+		-- another session was quicker
+		continue when not found;
+		select u.* into r from maintsched.run u where u.run_id = x.run_id;
+		-- on the clock of the run
+		perform maintsched.set_clock_offset((extract(epoch from r.clock_offset) * 1000000)::bigint);
+		if x.outcome is null then
+			perform maintsched.tick_by_run(r, x.occurrence_id);
+		else
+			perform maintsched.complete_by_run(r, x.occurrence_id, x.outcome, x.note);
+		end if;
+		perform maintsched.set_clock_offset(null);
+	end loop;
+end
+$$;
+
+comment on function maintsched.settle_owed() is
+'Internal: Records what is owed to occurrences that are free now.';
 
 create function maintsched.call_hook(hook text, run_id bigint) returns void
 language plpgsql
@@ -332,10 +427,10 @@ begin
 		where w.run_id = r.run_id and w.settled_at is null order by w.occurrence_id
 	loop
 		if state = 'succeeded' then
-			perform maintsched.complete_by_run(r, x.occurrence_id, 'pass', null);
+			perform maintsched.settle(r, x.occurrence_id, 'pass', null);
 		elsif failed then
 			-- a plan function that found nothing to look at has not seen a failure either
-			perform maintsched.complete_by_run(r, x.occurrence_id,
+			perform maintsched.settle(r, x.occurrence_id,
 				case when how = 'error' and sqlstate = 'P0002' then 'inconclusive' else 'fail' end, coalesce(message, (
 				select string_agg(format('%s: %s', e.target, e.message), '; ' order by e.seq)
 				from (

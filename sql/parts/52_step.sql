@@ -57,6 +57,7 @@ begin
 		return;
 	end if;
 	perform maintsched.reap_runs();
+	perform maintsched.settle_owed();
 	perform maintsched.queue_due(lead);
 	perform maintsched.fail_unusable();
 	return query
@@ -322,6 +323,8 @@ begin
 		join maintsched.run u using (run_id)
 		where w.settled_at is null
 		and u.finished_at is not null and u.simulated = maintsched.clock_simulated()),
+		-- somebody holds an occurrence: look again
+		(select at + interval '15 seconds' where exists (select from maintsched.run_owed)),
 		(select min(p.until) from maintsched.pauses p),
 		'infinity');
 end
@@ -458,6 +461,7 @@ begin
 	if not maintsched.clock_simulated() then
 		perform maintsched.note_opened();
 	end if;
+	perform maintsched.settle_owed();
 	queued := maintsched.queue_due();
 	-- told before it is closed: what is closed is no longer looked at
 	perform maintsched.plan_changes();

@@ -106,6 +106,7 @@ select pg_catalog.pg_extension_config_dump('maintsched.run', '');
 select pg_catalog.pg_extension_config_dump('maintsched.run_run_id_seq', '');
 
 select pg_catalog.pg_extension_config_dump('maintsched.run_occurrence', '');
+select pg_catalog.pg_extension_config_dump('maintsched.run_owed', '');
 
 select pg_catalog.pg_extension_config_dump('maintsched.run_action', '');
 

@@ -358,8 +358,8 @@ wait_for_start(int64 run_id, double ms)
 	}
 }
 
-static pg_attribute_unused()
-void
+pg_attribute_unused()
+static void
 set_session(const char *name, const char *value)
 {
 	SetConfigOption(name, value, PGC_USERSET, PGC_S_SESSION);

@@ -176,11 +176,11 @@ leave($less);
 # --- no connection is free: workers have their own ---
 
 my @crowd = map { session('select 1;') } 1 .. 19;
-my ($code, $out, $err);
+my ($out, $err);
 foreach (1 .. 100)
 {
-	($code, $out, $err) = $node->psql('postgres', 'select 1', extra_params => [ '-w' ]);
-	last if $code != 0;
+	# not through its standard input: who is refused does not read it
+	last unless IPC::Run::run [ 'psql', '-XwAtc', 'select 1', '-d', $node->connstr('postgres') ], '>', \$out, '2>', \$err;
 	push @crowd, session('select 1;');
 }
 like($err, qr/too many clients|remaining connection slots/, 'no connection is free');

@@ -342,6 +342,27 @@ idle();
 is(runs('locked'), "partial yielded: a/done b/skipped/lock_timeout/55P03\nsucceeded completed: b/done", 'with what was left over');
 is(outcomes('locked'), 'Mon 10:00 pass', 'and it passes');
 
+part('somebody holds the occurrence');
+all_week();
+add_task('kept', statements => [ "$witness ('kept')" ]);
+add_task('kept-too', statements => [ 'select 1 / 0' ]);
+add_task('unkept', statements => [ 'select 1' ]);
+my $holder = $node->background_psql('postgres');
+$holder->query_safe(q{begin; select count(*) from (select from maintsched.occurrence o join maintsched.task t using (task_id)
+	where t.name like 'kept%' for update of o) x});
+is(tick(at(0, '10:00')), 3, 'queued');
+idle();
+is(runs('kept'), 'succeeded completed: s1/done', 'a session holds the occurrence: its run goes its way');
+is(outcomes('kept') . outcomes('kept-too'), '', 'what it means cannot be recorded yet');
+is(outcomes('unkept'), 'Mon 10:00 pass', 'others do not wait');
+is(tick(at(0, '10:00:30')), 0, 'nothing is queued again');
+$holder->query_safe('rollback');
+$holder->quit;
+$node->poll_query_until('postgres', q{select count(*) = 0 from maintsched.run_owed}) or die;
+is(outcomes('kept'), 'Mon 10:00 pass', 'let go: the pass is recorded');
+is(outcomes('kept-too'), 'Mon 10:00 fail', 'let go: the failure is recorded');
+is(said(q{select distinct c.completed_at = r.finished_at from maintsched.completion c join maintsched.run r using (run_id) join maintsched.task t using (task_id) where t.name like 'kept%'}), 't', 'as of the end of the run');
+
 part('it is in the way of somebody');
 all_week();
 add_task('polite', statements => [ [ 'a', "$witness ('a')" ], [ 'b', 'lock table public.contended; select pg_sleep(30 * (select 1 - count(*) from public.wanted))' ], [ 'c', "$witness ('c')" ] ]);

@@ -436,8 +436,11 @@ with_upper_levels(const BtreeState *tree, double leaves)
 	 */
 	fanout = Max((BTREE_ROOM - reserved - sizeof(IndexTupleData) - 2 * sizeof(ItemIdData)) / (key + sizeof(ItemIdData)) + 0.5, 2);
 
-	for (double level = leaves; level > 1; pages += level)
-		level = ceil(level / fanout);
+	while (leaves > 1)
+	{
+		leaves = ceil(leaves / fanout);
+		pages += leaves;
+	}
 	return pages;
 }
 

@@ -14,6 +14,7 @@
  *		json.c			strict JSON reading, errors with the JSON path
  *		exec.c			the only two ways in which C runs SQL
  *		wake.c			telling the background, at commit, of something new
+ *		stream.c		blocks of a relation in an order of one's own, read ahead
  *		compat.h		the only #if PG_VERSION_NUM
  *	 src/calendar/	recurrence and documents
  *		rrule*.c		RFC 5545 rules in pure C: parse, expand, describe
@@ -24,6 +25,11 @@
  *		document*.c		calendar and framework JSON: what it must look like
  *	 src/routines/	what routines need beyond SQL
  *		log_cleanup.c	removing log files of the server
+ *		bloat.c			how much smaller a rewrite would make relations: the door
+ *		bloat_sample.c	which pages are looked at, and what they say about all
+ *		bloat_heap.c	the pages of heaps, packed again as VACUUM FULL does
+ *		bloat_btree.c	the pages of btrees, loaded again as REINDEX does
+ *		bloat_tuple.c	what becomes of one row version in a rewrite
  *		volume.c		how much room there is for the copy of an index
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
@@ -62,6 +68,7 @@
  *		41_window		when work of a class may run
  *		42_queue		which runs there are to be
  *		43_runner		what a runner records
+ *		44_cleanup		cleaning up after an action that left something behind
  *		44_outcome		how a run ends, and what that means for its occurrences
  *		45_pg_cron		the job that calls tick()
  *		46_change		change records, of people's work and of runs
@@ -71,6 +78,11 @@
  *		50_routines		the plan functions of what comes with the extension
  *		52_step			the steps of the scheduler; tick()
  *		53_history		run_history, run_actions
+ *		54_bloat		bloat_estimate(), and the measurements
+ *		55_bloat_routine	the routine bloat, bloat_report
+ *		56_reindex		indexes: what they are, what a rebuild needs and leaves
+ *		57_reindex_plan	which ones to rebuild
+ *		58_optimize		analyze, bloat and reindex in a row
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health

@@ -32,8 +32,8 @@ comment on function maintsched.bloat_sample(oid[], bigint[], integer, bigint) is
 'Internal: Looks at a sample of the pages of relations, each unless it is smaller than its least_bytes; seed NULL: other pages each time. bloat_ratio is what a rewrite would give back, unused_ratio what pgstattuple has as free and dead, and of btrees 1 less the density of leaf pages that pgstatindex has; both with a 95 % interval.';
 
 create table maintsched.bloat_measurement (
-	schema text not null,
-	relation text not null,
+	schema text collate "C" not null,
+	relation text collate "C" not null,
 	kind text not null,
 	measured_at timestamptz not null,
 	access_method text not null,
@@ -263,36 +263,53 @@ $$;
 comment on function maintsched.bloat_estimate(regclass, integer) is
 'How much smaller a rewrite (VACUUM FULL, REINDEX) would make a table, materialized view, toast table or index, at its fillfactor: bloat_ratio of size_bytes, with a 95 % interval from ci_low to ci_high, from a stratified sample of sample_pages pages (up to ten times as many where the interval would be wider than a point to each side). Of bloat_bytes dead_bytes are dead and not vacuumed. Index types other than btree are judged by their size per row against the smallest that routine bloat has seen, without an interval. Where it cannot be judged, bloat_ratio is NULL and detail says why. Sizes are those of the main fork, in bytes; toast bears the name of its table. Takes AccessShareLock, and does not wait for it. For whoever may read the table, its owner and pg_stat_scan_tables. Errors: invalid_parameter_value (22023), null_value_not_allowed (22004).';
 
-create view maintsched.bloat_relation as
-with heap as (
-	select t.oid, t.oid as table_oid
-	from pg_catalog.pg_class t
-	where t.relkind in ('r', 'm') and t.relpersistence <> 't'
-	union all
-	select t.reltoastrelid, t.oid
-	from pg_catalog.pg_class t
-	where t.relkind in ('r', 'm') and t.relpersistence <> 't' and t.reltoastrelid <> 0
-), object as (
-	select h.oid, h.table_oid, false as exclusion, 0 as rank from heap h
-	union all
-	select i.indexrelid, h.table_oid, i.indisexclusion, 1
-	from heap h
-	join pg_catalog.pg_index i on i.indrelid = h.oid
-)
-select o.oid, o.table_oid, n.nspname::text as schema, t.relname::text as table_name,
-	case when c.relkind = 'i' and not x.of_toast then c.relname else t.relname end::text as relation,
-	maintsched.relation_kind(c.relkind, x.of_toast) as kind,
-	a.amname::text as access_method, c.relpages, c.relfilenode, c.reltuples as row_versions, t.reltuples as table_rows,
-	t.relowner, o.exclusion, o.rank + case when x.of_toast then 2 else 0 end as rank
-from object o
-join pg_catalog.pg_class c on c.oid = o.oid
-join pg_catalog.pg_class t on t.oid = o.table_oid
-join pg_catalog.pg_namespace n on n.oid = t.relnamespace
-cross join lateral (select c.relnamespace = 'pg_toast'::pg_catalog.regnamespace as of_toast) x
-left join pg_catalog.pg_am a on a.oid = c.relam
-where not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema';
+create function maintsched.bloat_relations()
+returns table (
+	oid oid, table_oid oid, schema text, table_name text, relation text, kind text, access_method text,
+	relpages integer, relfilenode oid, row_versions real, table_rows real, exclusion boolean, rank integer)
+language sql stable
+begin atomic
+	with heap as (
+		select t.oid, t.oid as table_oid
+		from pg_catalog.pg_class t
+		where t.relkind in ('r', 'm') and t.relpersistence <> 't'
+		union all
+		select t.reltoastrelid, t.oid
+		from pg_catalog.pg_class t
+		where t.relkind in ('r', 'm') and t.relpersistence <> 't' and t.reltoastrelid <> 0
+	), object as (
+		select h.oid, h.table_oid, false as exclusion, 0 as rank from heap h
+		union all
+		select i.indexrelid, h.table_oid, i.indisexclusion, 1
+		from heap h
+		join pg_catalog.pg_index i on i.indrelid = h.oid
+	)
+	select o.oid, o.table_oid, n.nspname::text as schema, t.relname::text as table_name,
+		case when c.relkind = 'i' and not x.of_toast then c.relname else t.relname end::text as relation,
+		maintsched.relation_kind(c.relkind, x.of_toast) as kind,
+		a.amname::text as access_method, c.relpages, c.relfilenode, c.reltuples as row_versions, t.reltuples as table_rows,
+		o.exclusion, o.rank + case when x.of_toast then 2 else 0 end as rank
+	from object o
+	join pg_catalog.pg_class c on c.oid = o.oid
+	join pg_catalog.pg_class t on t.oid = o.table_oid
+	join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+	cross join lateral (select c.relnamespace = 'pg_toast'::pg_catalog.regnamespace as of_toast) x
+	left join pg_catalog.pg_am a on a.oid = c.relam
+	where not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema';
+end;
 
-comment on view maintsched.bloat_relation is 'Internal: The relations of this database that routine bloat looks at: tables, materialized views, their toast, and the indexes of all these; neither system nor temporary ones.';
+comment on function maintsched.bloat_relations() is
+'Internal: The relations of this database that routine bloat looks at: tables, materialized views, their toast, and the indexes of all these; neither system nor temporary ones. A function, so that it reads the catalogs with the rights of its caller.';
+
+create function maintsched.bloat_meant(schema text, table_name text, name text, include jsonb, exclude jsonb) returns boolean
+language sql immutable parallel safe
+return (include is null or maintsched.name_matches(schema, table_name, include)
+		or name <> table_name and maintsched.name_matches(schema, name, include))
+	and (exclude is null or not (maintsched.name_matches(schema, table_name, exclude)
+		or name <> table_name and maintsched.name_matches(schema, name, exclude)));
+
+comment on function maintsched.bloat_meant(text, text, text, jsonb, jsonb) is
+'Internal: Whether include and exclude of params mean a relation, by its own name or by that of its table.';
 
 create function maintsched.bloat_wanted(params jsonb)
 returns table (
@@ -305,26 +322,37 @@ declare
 	include constant jsonb := nullif(params -> 'include', 'null');
 	exclude constant jsonb := nullif(params -> 'exclude', 'null');
 	single constant boolean := coalesce(nullif(params -> 'overrides', 'null'), '{}') = '{}';
+	all_bloat constant double precision := coalesce((params ->> 'min_bloat')::double precision, 0.3);
+	all_wasted constant bigint := coalesce(pg_size_bytes(params ->> 'min_wasted'), 10485760);
 begin
+	if single then
+		return query
+		select r.oid, r.table_oid, r.schema, r.table_name, r.relation, r.kind, r.access_method,
+			r.relpages::bigint, r.table_rows, least(all_wasted, 1048576), all_bloat, all_wasted,
+			row_number() over (order by r.schema collate "C", r.table_name collate "C", r.rank, r.relation collate "C")
+		from maintsched.bloat_relations() r
+		where maintsched.bloat_meant(r.schema, r.table_name, r.relation, include, exclude)
+		and not (r.kind in ('toast', 'toast index') and r.row_versions = 0);
+		return;
+	end if;
 	return query
 	select r.oid, r.table_oid, r.schema, r.table_name, r.relation, r.kind, r.access_method,
 		r.relpages::bigint, r.table_rows, least(w.bytes, 1048576), w.share, w.bytes,
 		row_number() over (order by r.schema collate "C", r.table_name collate "C", r.rank, r.relation collate "C")
-	from maintsched.bloat_relation r
+	from maintsched.bloat_relations() r
 	cross join lateral (
-		select case when not single then maintsched.threshold_names(r.oid) end as names) n
+		select maintsched.threshold_names(r.oid) as names
+		offset 0) n
 	cross join lateral (
-		select coalesce((maintsched.threshold(params, 'min_bloat', n.names) #>> '{}')::double precision, 0.3) as share,
-			coalesce(pg_size_bytes(maintsched.threshold(params, 'min_wasted', n.names) #>> '{}'), 10485760) as bytes) w
-	where (include is null or maintsched.name_matches(r.schema, r.table_name, include)
-		or maintsched.name_matches(r.schema, r.relation, include))
-	and (exclude is null or not (maintsched.name_matches(r.schema, r.table_name, exclude)
-		or maintsched.name_matches(r.schema, r.relation, exclude)));
+		select coalesce((maintsched.threshold(params, 'min_bloat', n.names) #>> '{}')::double precision, all_bloat) as share,
+			coalesce(pg_size_bytes(maintsched.threshold(params, 'min_wasted', n.names) #>> '{}'), all_wasted) as bytes) w
+	where maintsched.bloat_meant(r.schema, r.table_name, r.relation, include, exclude)
+	and not (r.kind in ('toast', 'toast index') and r.row_versions = 0);
 end
 $$;
 
 comment on function maintsched.bloat_wanted(jsonb) is
-'Internal: The relations that params of routine bloat mean, with what is too small to look at (1 MB, or min_wasted where that is less) and the thresholds, in the order of their tables, each before its toast and indexes. A pattern for a table is one for its toast and indexes, too.';
+'Internal: The relations that params of routine bloat mean, with what is too small to look at (1 MB, or min_wasted where that is less) and the thresholds, in the order of their tables, each before its toast and indexes. A pattern for a table is one for its toast and indexes, too. Toast that VACUUM found empty is left out: most tables have such.';
 
 create function maintsched.may_measure(role oid, relation oid) returns boolean
 language sql stable

@@ -35,6 +35,7 @@ as $$
 				when b.bytes_per_row is null then 'no_baseline'
 				else l.state end as judgement,
 			case when l.state <> 'per_row' then l.bloat_bytes
+				when b.bytes_per_row is null then null
 				else round(greatest(l.size_bytes - b.bytes_per_row * nullif(w.table_rows, 0), 0))::bigint end as given_back
 		from looked l
 		join wanted w using (relation)
@@ -100,6 +101,13 @@ begin
 		end loop;
 		exit when locked is null;
 	end loop;
+	-- what looked at nothing proves nothing
+	if judged + small + others = 0 and exists (select from maintsched.bloat_wanted(params)) then
+		raise exception using
+			errcode = 'insufficient_privilege',
+			message = format('role "%s" may measure none of the tables that are meant', pg_get_userbyid(role)),
+			hint = 'Bloat is measured by who owns a table or may read it, and by members of pg_stat_scan_tables.';
+	end if;
 	raise notice '% of % could be given back in % relations', maintsched.bloat_size_text(bloat),
 		maintsched.bloat_size_text(size), judged
 		using detail = format('Not judged: %s that are empty or too small, %s for other reasons (bloat_report).', small, others);
@@ -108,7 +116,7 @@ end
 $$;
 
 comment on function maintsched.measure_bloat(text[], text[], jsonb) is
-'Measures how bloated the relations of this database are that the caller may measure (bloat_estimate()), from one table to another in the order of their names, {schema,table}, NULL: from the first, to the last; and records it for bloat_report. Returns how many could be judged. params as for routine bloat, whose command it is. Errors: invalid_parameter_value (22023).';
+'Measures how bloated the relations of this database are that the caller may measure (bloat_estimate()), from one table to another in the order of their names, {schema,table}, NULL: from the first, to the last; and records it for bloat_report. Returns how many could be judged. params as for routine bloat, whose command it is. Errors: invalid_parameter_value (22023), insufficient_privilege (42501).';
 
 create function maintsched.plan_bloat(params jsonb) returns setof maintsched.action
 language plpgsql stable
@@ -121,11 +129,10 @@ declare
 	include constant jsonb := nullif(params -> 'include', 'null');
 	everything constant boolean := pg_has_role('pg_stat_scan_tables', 'USAGE');
 	refused bigint;
-	found bigint;
+	actions maintsched.action[];
 	unmatched text;
 begin
 	perform maintsched.check_params('bloat', params);
-	return query
 	with wanted as materialized (
 		select w.*, everything or maintsched.may_measure(current_user::regrole, w.table_oid) as allowed
 		from maintsched.bloat_wanted(params) w
@@ -146,32 +153,30 @@ begin
 			(array_agg(array[p.schema, p.table_name] order by p.schema collate "C", p.table_name collate "C")) as names
 		from placed p
 		group by p.batch_no
+	), planned as (
+		select g.batch_no, row(case when g.tables = 1 then format('%I.%I', g.names[1][1], g.names[1][2])
+				else format('%I.%I to %I.%I', g.names[1][1], g.names[1][2], g.names[g.tables][1], g.names[g.tables][2]) end,
+			format('select maintsched.measure_bloat(%L, %L, %L)',
+				array[g.names[1][1], g.names[1][2]], array[g.names[g.tables][1], g.names[g.tables][2]], params - 'time_limit'),
+			format('%s %s with %s %s, about %s pages to read', maintsched.count_text(g.tables),
+				case g.tables when 1 then 'table' else 'tables' end, maintsched.count_text(g.relations - g.tables),
+				case g.relations - g.tables when 1 then 'index or toast table' else 'indexes and toast tables' end,
+				maintsched.count_text(g.reads)),
+			null::bigint,
+			round(0.05 + g.relations * 0.0001 + g.reads * 0.0001, 2),
+			jsonb_build_object('bytes', g.reads * current_setting('block_size')::bigint))::maintsched.action as action
+		from grouped g
 	)
-	select case when g.tables = 1 then format('%I.%I', g.names[1][1], g.names[1][2])
-			else format('%I.%I to %I.%I', g.names[1][1], g.names[1][2], g.names[g.tables][1], g.names[g.tables][2]) end,
-		format('select maintsched.measure_bloat(%L, %L, %L)',
-			array[g.names[1][1], g.names[1][2]], array[g.names[g.tables][1], g.names[g.tables][2]], params - 'time_limit'),
-		format('%s %s with %s %s, about %s pages to read', maintsched.count_text(g.tables),
-			case g.tables when 1 then 'table' else 'tables' end, maintsched.count_text(g.relations - g.tables),
-			case g.relations - g.tables when 1 then 'index or toast table' else 'indexes and toast tables' end,
-			maintsched.count_text(g.reads)),
-		null::bigint,
-		round(0.05 + g.relations * 0.0001 + g.reads * 0.0001, 2),
-		jsonb_build_object('bytes', g.reads * current_setting('block_size')::bigint)
-	from grouped g
-	order by g.batch_no;
-	get diagnostics found = row_count;
-
-	select count(distinct w.table_oid) into refused
-	from maintsched.bloat_wanted(params) w
-	where not everything and not maintsched.may_measure(current_user::regrole, w.table_oid);
+	select (select array_agg(p.action order by p.batch_no) from planned p),
+		(select count(distinct w.table_oid) from wanted w where not w.allowed)
+	into actions, refused;
 	-- what looked at nothing proves nothing
-	if found = 0 and refused > 0 then
+	if actions is null and refused > 0 then
 		raise exception using
 			errcode = 'insufficient_privilege',
 			message = format('role "%s" may measure none of the tables that are meant', current_user),
 			hint = 'Bloat is measured by who owns a table or may read it, and by members of pg_stat_scan_tables.';
-	elsif found = 0 and include is not null then
+	elsif actions is null and include is not null then
 		raise exception using
 			errcode = 'undefined_table',
 			message = format('no table or index is meant by include %s', include),
@@ -184,13 +189,14 @@ begin
 		select p.value
 		from jsonb_array_elements_text(coalesce(include, '[]')) p
 		where not exists (
-			select from maintsched.bloat_relation r
+			select from maintsched.bloat_relations() r
 			where maintsched.name_matches(r.schema, r.table_name, jsonb_build_array(p.value))
 			or maintsched.name_matches(r.schema, r.relation, jsonb_build_array(p.value)))
 	loop
 		raise warning 'no table or index is meant by "%"', unmatched
 			using hint = 'include takes schemas, and tables and indexes as schema.name, with * for any text and ? for a character, in the letters of the catalog.';
 	end loop;
+	return query select * from unnest(actions);
 end
 $$;
 
@@ -230,7 +236,7 @@ select r.schema, r.relation, r.kind, r.access_method,
 	p.measured_at as previous_at,
 	m.size_bytes - p.size_bytes as size_change_bytes,
 	m.bloat_bytes - p.bloat_bytes as bloat_change_bytes
-from maintsched.bloat_relation r
+from maintsched.bloat_relations() r
 left join lateral (
 	select b.* from maintsched.bloat_measurement b
 	where b.schema = r.schema and b.relation = r.relation and b.kind = r.kind
@@ -244,7 +250,7 @@ left join lateral (
 cross join lateral (select m.filenode <> r.relfilenode as rewritten) x
 cross join lateral (
 	select format('%s of %s reclaimable', maintsched.bloat_size_text(m.bloat_bytes), maintsched.bloat_size_text(m.size_bytes))
-		|| coalesce(format(' +/- %s %%', round(((m.ci_high - m.ci_low) * 50)::numeric, 1)), '') as given_back) g;
+		|| coalesce(' +/- ' || round(((m.ci_high - m.ci_low) * 50)::numeric, 1) || ' %', '') as given_back) g;
 
 comment on view maintsched.bloat_report is 'How bloated the relations of this database were when routine bloat last looked, what is wanted about it, and the trend. Those that were never judged are there with the reason in detail; bloat_ratio is never 0 for want of knowledge.';
 comment on column maintsched.bloat_report.schema is 'Schema; of toast, that of its table.';

@@ -30,7 +30,8 @@ grant select on
 	maintsched.documentation_steps, maintsched.storage_places,
 	maintsched.monitors, maintsched.incident_procedures,
 	maintsched.escalation_levels, maintsched.dashboards, maintsched.kpis,
-	maintsched.document_history
+	maintsched.document_history,
+	maintsched.bloat_report
 to pg_monitor;
 
 grant select (
@@ -125,5 +126,16 @@ grant execute on function
 	maintsched.instances(text, timestamp, text, timestamptz, timestamptz, integer),
 	maintsched.next_occurrence(text, timestamp, text, timestamptz),
 	maintsched.to_instant(timestamp, text),
-	maintsched.describe_rule(text)
+	maintsched.describe_rule(text),
+	maintsched.bloat_estimate(regclass, integer),
+	maintsched.estimate_bloat(oid, integer),
+	maintsched.bloat_sample(oid[], bigint[], integer, bigint),
+	maintsched.bloat_best(text, text, text, text),
+	maintsched.bloat_detail(text, text, text, bigint, double precision, integer, integer, bigint),
+	maintsched.bloat_method(text, boolean, double precision),
+	maintsched.named_relation(oid),
+	maintsched.relation_kind("char", boolean),
+	maintsched.bloat_size_text(numeric),
+	maintsched.bloat_relations(),
+	maintsched.age_text(interval)
 to pg_monitor;

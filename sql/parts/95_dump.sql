@@ -123,3 +123,5 @@ select pg_catalog.pg_extension_config_dump('maintsched.notice_notice_id_seq', ''
 select pg_catalog.pg_extension_config_dump('maintsched.notice_acknowledgement', '');
 
 select maintsched.announce();
+
+select pg_catalog.pg_extension_config_dump('maintsched.bloat_measurement', '');

@@ -5,9 +5,10 @@
  *
  * Since PostgreSQL 17 the server's read stream does this, and as much at a
  * time as maintenance_io_concurrency allows.  Before, the blocks that come
- * next are announced to the kernel, the same number of them.  Where little is
- * to be read, or each block is to be known when it fails, nothing is read
- * ahead: an announcement costs more than a block that is in memory already.
+ * next are announced to the kernel, the same number of them, as soon as a few
+ * reads took so long that they came from a disk: an announcement costs half as
+ * much as a block that is in memory already.  Where little is to be read, or
+ * each block is to be known when it fails, nothing is read ahead.
  *
  * The caller holds a lock on the relation, and releases each buffer.  Buffers
  * that were read ahead belong to the resource owner of the caller, so that an
@@ -19,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/spccache.h"
@@ -29,13 +31,18 @@
 /* the most blocks that are announced at a time */
 #define MOST_AHEAD 256
 
+/* a read of so many microseconds was not one from memory */
+#define SLOW_READ 40
+#define SLOW_READS 3
+
 struct Stream
 {
 	Relation	rel;
 	BufferAccessStrategy strategy;
 	StreamNext	next;
 	void	   *arg;
-	int			distance;
+	int			distance;		/* how many are announced, from slow on */
+	int			slow;			/* reads that were */
 	/* blocks that were announced and not read yet, a ring */
 	BlockNumber ahead[MOST_AHEAD];
 	int			first;
@@ -47,7 +54,9 @@ struct Stream
 static void
 announce(Stream *stream)
 {
-	while (!stream->at_end && stream->count < Max(stream->distance, 1))
+	bool		announcing = stream->slow >= SLOW_READS;
+
+	while (!stream->at_end && stream->count < (announcing ? stream->distance : 1))
 	{
 		BlockNumber block = stream->next(stream->arg);
 
@@ -56,7 +65,7 @@ announce(Stream *stream)
 			stream->at_end = true;
 			return;
 		}
-		if (stream->distance > 0)
+		if (announcing)
 			(void) PrefetchBuffer(stream->rel, MAIN_FORKNUM, block);
 		stream->ahead[(stream->first + stream->count) % MOST_AHEAD] = block;
 		stream->count++;
@@ -66,7 +75,7 @@ announce(Stream *stream)
 /*
  * Begin to read the blocks that next() names; ahead: several at a time.
  */
-Stream *
+Stream	   *
 stream_begin(Relation rel, BufferAccessStrategy strategy, bool ahead, StreamNext next, void *arg)
 {
 	Stream	   *stream = palloc0(sizeof(Stream));
@@ -91,6 +100,8 @@ Buffer
 stream_next(Stream *stream, BlockNumber *block)
 {
 	Buffer		buffer;
+	instr_time	before;
+	instr_time	after;
 
 	if (stream->native != NULL)
 	{
@@ -105,7 +116,16 @@ stream_next(Stream *stream, BlockNumber *block)
 	*block = stream->ahead[stream->first];
 	stream->first = (stream->first + 1) % MOST_AHEAD;
 	stream->count--;
-	return ReadBufferExtended(stream->rel, MAIN_FORKNUM, *block, RBM_NORMAL, stream->strategy);
+	if (stream->distance == 0 || stream->slow >= SLOW_READS)
+		return ReadBufferExtended(stream->rel, MAIN_FORKNUM, *block, RBM_NORMAL, stream->strategy);
+
+	INSTR_TIME_SET_CURRENT(before);
+	buffer = ReadBufferExtended(stream->rel, MAIN_FORKNUM, *block, RBM_NORMAL, stream->strategy);
+	INSTR_TIME_SET_CURRENT(after);
+	INSTR_TIME_SUBTRACT(after, before);
+	if (INSTR_TIME_GET_MICROSEC(after) > SLOW_READ)
+		stream->slow++;
+	return buffer;
 }
 
 void

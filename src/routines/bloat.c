@@ -28,6 +28,7 @@
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -38,6 +39,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/tuplestore.h"
 
 #include "core/compat.h"
 #include "routines/bloat.h"
@@ -49,7 +51,7 @@ PG_FUNCTION_INFO_V1(maintsched_bloat_sample);
 #define BLOAT_MORE 10
 
 /* pages of a table that say how many entries of an index are of dead rows */
-#define BLOAT_GLANCE 100
+#define BLOAT_GLANCE 64
 
 #define BLOAT_COLUMNS 16
 

@@ -136,7 +136,7 @@ load_run(BtreeState *tree)
 {
 	int			each = tree->run_size + sizeof(ItemIdData);
 	int			least = Max(tree->run_size + (int) MAXALIGN(sizeof(ItemPointerData)), tree->reserved) +
-		(int) sizeof(ItemIdData);
+	(int) sizeof(ItemIdData);
 
 	while (tree->run > 0)
 	{
@@ -237,7 +237,7 @@ same_key(IndexTuple one, IndexTuple other, int key_size)
 	if (key_size == sizeof(IndexTupleData) + sizeof(uint64))
 		return *(const uint64 *) (one + 1) == *(const uint64 *) (other + 1);
 	return memcmp((char *) one + sizeof(IndexTupleData), (char *) other + sizeof(IndexTupleData),
-			   key_size - sizeof(IndexTupleData)) == 0;
+				  key_size - sizeof(IndexTupleData)) == 0;
 }
 
 /*
@@ -260,20 +260,73 @@ read_high_key(BtreeState *tree, Page page, bool *cut)
 }
 
 /*
- * Load the entries of a leaf page; false: it makes no sense.
+ * Does a leaf page look as if it had neither posting lists nor, where that
+ * matters, equal keys?  Every eighth pair of neighbours is looked at: the
+ * rest of such a page need not be fetched into the processor.
  */
 static bool
-read_leaf(BtreeState *tree, Page page, BTPageOpaque opaque, BloatPage *result)
+is_plain(BtreeState *tree, Page page, int first, int items)
 {
-	int			items = PageGetMaxOffsetNumber(page);
+	for (int i = first; i <= items; i += 8)
+	{
+		IndexTuple	one = tuple_at(page, PageGetItemId(page, i));
+		IndexTuple	other = i < items ? tuple_at(page, PageGetItemId(page, i + 1)) : one;
+
+		if (one == NULL || other == NULL || BTreeTupleIsPosting(one) || BTreeTupleIsPosting(other))
+			return false;
+		if (tree->deduplicate && one != other && IndexTupleSize(one) == IndexTupleSize(other) &&
+			same_key(one, other, IndexTupleSize(one)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Load the entries of a plain leaf page, by the length of its items.
+ */
+static bool
+read_plain(BtreeState *tree, Page page, int first, int items, BloatPage *result)
+{
+	PageHeader	header = (PageHeader) page;
 	int			stored = 0;
-	bool		cut = false;
+
+	result->kept += load_key(tree, false);
+	for (int i = first; i <= items; i++)
+	{
+		ItemId		item = PageGetItemId(page, i);
+		int			length = ItemIdGetLength(item);
+		int			key_size = MAXALIGN(length);
+
+		stored += length;
+		if (length < sizeof(IndexTupleData) || stored > BLCKSZ || ItemIdGetOffset(item) < header->pd_upper)
+			return false;
+		if (ItemIdIsDead(item))
+		{
+			result->dead += length + sizeof(ItemIdData);
+			continue;
+		}
+		if (key_size != tree->run_size)
+		{
+			load_run(tree);
+			tree->run_size = key_size;
+		}
+		tree->run++;
+		result->kept += key_size + sizeof(ItemIdData);
+	}
+	return true;
+}
+
+/*
+ * Load the entries of a leaf page with posting lists or equal keys.
+ */
+static bool
+read_keys(BtreeState *tree, Page page, int first, int items, bool cut, BloatPage *result)
+{
+	int			stored = 0;
 	bool		other_side = tree->tids > 0;
 	IndexTuple	key = NULL;
 
-	if (!P_RIGHTMOST(opaque) && (items < P_HIKEY || !read_high_key(tree, page, &cut)))
-		return false;
-	for (int i = P_FIRSTDATAKEY(opaque); i <= items; i++)
+	for (int i = first; i <= items; i++)
 	{
 		ItemId		item = PageGetItemId(page, i);
 		IndexTuple	tuple = tuple_at(page, item);
@@ -313,6 +366,23 @@ read_leaf(BtreeState *tree, Page page, BTPageOpaque opaque, BloatPage *result)
 	return true;
 }
 
+/*
+ * Load the entries of a leaf page; false: it makes no sense.
+ */
+static bool
+read_leaf(BtreeState *tree, Page page, BTPageOpaque opaque, BloatPage *result)
+{
+	int			first = P_FIRSTDATAKEY(opaque);
+	int			items = PageGetMaxOffsetNumber(page);
+	bool		cut = false;
+
+	if (!P_RIGHTMOST(opaque) && (items < P_HIKEY || !read_high_key(tree, page, &cut)))
+		return false;
+	if (!cut && is_plain(tree, page, first, items))
+		return read_plain(tree, page, first, items, result);
+	return read_keys(tree, page, first, items, cut, result);
+}
+
 static void
 btree_read(void *arg, Page page, BlockNumber block, BloatPage *result)
 {
@@ -346,7 +416,7 @@ static double
 with_upper_levels(const BtreeState *tree, double leaves)
 {
 	int			reserved = BLCKSZ * (100 - BTREE_NONLEAF_FILLFACTOR) / 100;
-	double		pages = 1 + Max(leaves, 1); /* one is the metapage */
+	double		pages = 1 + leaves; /* one is the metapage */
 	double		key = 16;
 	double		fanout;
 
@@ -354,7 +424,7 @@ with_upper_levels(const BtreeState *tree, double leaves)
 	if (tree->high_keys > 0)
 	{
 		double		tids = tree->deduplicate && tree->loaded_pages > 0 ?
-			tree->loaded_tids / tree->loaded_pages : tree->high_key_tids / tree->high_keys;
+		tree->loaded_tids / tree->loaded_pages : tree->high_key_tids / tree->high_keys;
 
 		key = (tree->high_key_bytes - tree->high_key_tids * MAXALIGN(sizeof(ItemPointerData))) / tree->high_keys +
 			tids * MAXALIGN(sizeof(ItemPointerData));
@@ -366,8 +436,11 @@ with_upper_levels(const BtreeState *tree, double leaves)
 	 */
 	fanout = Max((BTREE_ROOM - reserved - sizeof(IndexTupleData) - 2 * sizeof(ItemIdData)) / (key + sizeof(ItemIdData)) + 0.5, 2);
 
-	for (double level = leaves; level > 1; pages += level)
-		level = ceil(level / fanout);
+	while (leaves > 1)
+	{
+		leaves = ceil(leaves / fanout);
+		pages += leaves;
+	}
 	return pages;
 }
 

@@ -188,7 +188,6 @@ take_once(Taking *taking)
 {
 	BloatSample *sample = taking->sample;
 	Stream	   *stream;
-	Buffer		buffer;
 
 	memset(&sample->sums, 0, sizeof(BloatSums));
 	sample->sums.damaged_block = taking->n_unreadable > 0 ? taking->unreadable[0] : InvalidBlockNumber;
@@ -199,10 +198,13 @@ take_once(Taking *taking)
 
 	stream = stream_begin(sample->rel, taking->strategy,
 						  !taking->careful && sample->blocks >= BLOAT_AHEAD, next_block, taking);
-	while ((buffer = stream_next(stream, &taking->block)) != InvalidBuffer)
+	for (;;)
 	{
 		BloatPage	page = {0};
+		Buffer		buffer = stream_next(stream, &taking->block);
 
+		if (!BufferIsValid(buffer))
+			break;
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		taking->reader->read(taking->reader->state, BufferGetPage(buffer), taking->block, &page);

@@ -20,7 +20,7 @@ create type maintsched.action as (
 	details jsonb
 );
 
-comment on type maintsched.action is 'What a plan function returns: one command with its target and reason. Keys of details with a meaning: change_class, skip (not_needed, pointless or no_space: it is only recorded), still_needed (boolean SQL), measure (SQL for before and after), verify (SQL, after it), settings, lock_timeout, statement_timeout, bytes. These columns never change.';
+comment on type maintsched.action is 'What a plan function returns: one command with its target and reason. Keys of details with a meaning: change_class, skip (not_needed, pointless or no_space: it is only recorded), still_needed (boolean SQL), measure (SQL for before and after), verify (SQL for the result), settings, lock_timeout, statement_timeout, bytes. These columns never change.';
 
 create table maintsched.routine (
 	name text primary key

@@ -247,7 +247,7 @@ begin
 		run_id, seq, target, command, reason, benefit_bytes, estimated_seconds, details)
 	select note_actions.run_id,
 		row_number() over (order by (case when c.done = false then 0 else 1 end), a.seq),
-		a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details
+		a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details - 'cleanup'
 	from (
 		select x.*, row_number() over (partition by x.target, x.command order by x.seq) as ordinality
 		from unnest(actions) with ordinality as x(target, command, reason, benefit_bytes, estimated_seconds, details, seq)) a
@@ -277,7 +277,7 @@ begin
 				from maintsched.run_action a
 				join maintsched.run r using (run_id)
 				where md5(a.target) = md5(estimate_seconds.target) and a.target = estimate_seconds.target and a.command = estimate_seconds.command
-				and a.state = 'done' and r.routine = estimate_seconds.routine
+				and a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
 				order by a.run_id desc
 				limit 20) h),
 			-- else how fast others went, nine times of ten
@@ -286,13 +286,13 @@ begin
 				select (a.details ->> 'bytes')::numeric
 					/ nullif(extract(epoch from a.finished_at - a.started_at), 0) as speed
 				from (
-					select x.run_id
+					select x.run_id, x.routine
 					from maintsched.run x
-					where estimate_seconds.bytes is not null and x.routine = estimate_seconds.routine
+					where estimate_seconds.bytes is not null and x.routine in (estimate_seconds.routine, 'optimize')
 					order by x.run_id desc
 					limit 50) r
 				join maintsched.run_action a using (run_id)
-				where a.state = 'done'
+				where a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
 				and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
 				order by a.run_id desc, a.seq desc
 				limit 100) h),
@@ -342,6 +342,7 @@ declare
 	ends timestamptz;
 	limits timestamptz;
 	seconds numeric;
+	cleanup boolean;
 begin
 	select x.* into strict r from maintsched.run x where x.run_id = next_action.run_id for update;
 	limits := r.started_at + (r.params ->> 'time_limit')::interval;
@@ -349,9 +350,10 @@ begin
 		select x.* into a
 		from maintsched.run_action x
 		where x.run_id = r.run_id and x.state = 'planned'
-		order by x.seq
+		order by maintsched.is_cleanup(x) desc, x.seq
 		limit 1;
-		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') then
+		cleanup := maintsched.is_cleanup(a);
+		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') and not cleanup then
 			return;
 		end if;
 		-- statements of one's own build on one another
@@ -383,8 +385,8 @@ begin
 				else upper(span) - maintsched.window_reserve(lower(span), upper(span)) end;
 		end if;
 		ends := least(ends, limits);
-		exit when ends is null;
-		seconds := maintsched.estimate_seconds(r.routine, a.target, a.command, a.estimated_seconds,
+		exit when ends is null or cleanup;
+		seconds := maintsched.estimate_seconds(maintsched.part_of(r.routine, a.details), a.target, a.command, a.estimated_seconds,
 			case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end);
 		exit when ends >= at + make_interval(secs => least(coalesce(seconds, 0), 1000000000)::double precision) and ends > at;
 		perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'no_time', null,
@@ -397,8 +399,12 @@ begin
 	update maintsched.run_action x
 	set state = 'running', started_at = at
 	where x.run_id = r.run_id and x.seq = a.seq;
-	ends := least(upper(span), limits);
-	if r.window_closes_at is distinct from upper(span) and not r.forced then
+	-- what may leave something behind ends early enough to clean up
+	ends := least(upper(span) - case when a.details ->> 'verify' is not null then maintsched.cleanup_reserve(span) else '0' end, limits);
+	if cleanup then
+		ends := greatest(ends, at + maintsched.cleanup_grace());
+	end if;
+	if r.window_closes_at is distinct from upper(span) and not (r.forced or cleanup) then
 		update maintsched.run x set window_closes_at = upper(span) where x.run_id = r.run_id;
 	end if;
 	return query select a.seq, a.command,
@@ -415,7 +421,7 @@ end
 $$;
 
 comment on function maintsched.next_action(bigint) is
-'Internal: The next action of a run that fits into what is left of its window, marked as running; those that do not fit, or that the plan function skips, are skipped. settings: names and values in turn. No row: there is none.';
+'Internal: The next action of a run that fits into what is left of its window, marked as running; those that do not fit, or that the plan function skips, are skipped. settings: names and values in turn. What cleans up after another action comes first, even if the run is to stop. No row: there is none.';
 
 create function maintsched.end_action(run_id bigint, seq integer, state text, skip_reason text, sqlstate text, message text, before jsonb, after jsonb)
 returns void
@@ -451,7 +457,7 @@ begin
 	if refusal is not null then
 		state := 'skipped';
 		skip_reason := coalesce((
-			select refusal ->> 'skip' where refusal ->> 'skip' in ('pointless', 'no_space')), 'not_needed');
+			select refusal ->> 'skip' where refusal ->> 'skip' in ('pointless', 'no_space', 'lock_timeout')), 'not_needed');
 		message := left(refusal ->> 'reason', 1000);
 	elsif sqlstate is not null then
 		skip_reason := case
@@ -463,23 +469,31 @@ begin
 			when sqlstate = '55P03' then 'lock_timeout'
 			when sqlstate = '53100' then 'no_space'
 		end;
-		state := case when skip_reason is null then 'failed' else 'skipped' end;
+		state := case
+			-- the error came when the work was done
+			when verdict -> 'done' = 'true' then 'done'
+			when skip_reason is null then 'failed'
+			else 'skipped'
+		end;
 	elsif verdict is not null then
 		skip_reason := (
 			select verdict ->> 'skip'
 			where verdict ->> 'skip' in ('not_needed', 'pointless', 'no_space', 'lock_timeout')
-			and (verdict -> 'failed') is distinct from 'true');
-		state := case when verdict -> 'failed' = 'true' then 'failed' when skip_reason is not null then 'skipped' else 'done' end;
-		message := left(verdict ->> 'reason', 1000);
+			and (verdict -> 'done') is distinct from 'false');
+		state := case when verdict -> 'done' = 'false' then 'failed' when skip_reason is not null then 'skipped' else 'done' end;
+		message := coalesce(left(verdict ->> 'reason', 1000),
+			case when state = 'failed' then 'the command ended without an error, and without its result' end);
 	end if;
-	perform maintsched.end_action(r.run_id, seq, state, skip_reason, sqlstate, message, before, after);
+	perform maintsched.end_action(r.run_id, seq, state, case when state = 'skipped' then skip_reason end, sqlstate, message, before, after);
+	perform maintsched.note_cleanup(r, verdict -> 'cleanup');
 	if r.stop_requested = 'yielded' then
 		update maintsched.run x set stop_requested = null where x.run_id = r.run_id;
 	elsif r.stop_requested is null and skip_reason in ('cancelled', 'no_time') then
 		update maintsched.run x
 		set stop_requested = case
 			when skip_reason = 'cancelled' then 'cancelled'
-			when r.window_closes_at <= maintsched.clock() then 'window_closed'
+			when r.started_at + (r.params ->> 'time_limit')::interval <= r.window_closes_at is not true
+				and r.window_closes_at is not null then 'window_closed'
 			else 'time_limit' end
 		where x.run_id = r.run_id;
 	end if;
@@ -488,4 +502,4 @@ end
 $$;
 
 comment on function maintsched.judge_action(bigint, integer, text, text, text, jsonb, jsonb, jsonb, jsonb) is
-'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space) and reason; verdict: what verify said afterwards, in which skip may be lock_timeout, too, and failed be true. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';
+'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space, lock_timeout) and reason. verdict: what verify said afterwards: an object with done (true in spite of an error, false without one), reason, skip and cleanup, or NULL. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';

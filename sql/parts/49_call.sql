@@ -202,7 +202,7 @@ begin
 			end
 		from action a
 		cross join lateral (
-			select maintsched.estimate_seconds($4, a.target, a.command, a.estimated_seconds,
+			select maintsched.estimate_seconds(maintsched.part_of($4, a.details), a.target, a.command, a.estimated_seconds,
 				case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end) as seconds) e
 		cross join lateral (
 			select case when a.details ->> 'change_class' is null then $2

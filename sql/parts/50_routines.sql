@@ -124,6 +124,28 @@ begin atomic
 		('health', 'version_warn', 'time'),
 		('health', 'disk_warn', 'ratio'),
 		('health', 'disk_crit', 'ratio'),
+		('reindex', 'include', 'patterns'),
+		('reindex', 'exclude', 'patterns'),
+		('reindex', 'min_bloat', 'ratio'),
+		('reindex', 'min_wasted', 'bytes'),
+		('reindex', 'min_interval', 'time'),
+		('reindex', 'min_free', 'bytes'),
+		('reindex', 'lock_timeout', 'time'),
+		('reindex', 'sample_pages', 'count'),
+		('reindex', 'overrides', 'overrides'),
+		('overrides of reindex', 'min_bloat', 'ratio'),
+		('overrides of reindex', 'min_wasted', 'bytes'),
+		('overrides of reindex', 'min_interval', 'time'),
+		('optimize', 'include', 'patterns'),
+		('optimize', 'exclude', 'patterns'),
+		('optimize', 'min_bloat', 'ratio'),
+		('optimize', 'min_wasted', 'bytes'),
+		('optimize', 'overrides', 'overrides'),
+		('optimize', 'analyze', 'params'),
+		('optimize', 'bloat', 'params'),
+		('optimize', 'reindex', 'params'),
+		('overrides of optimize', 'min_bloat', 'ratio'),
+		('overrides of optimize', 'min_wasted', 'bytes'),
 		('statement of sql', 'name', 'text'),
 		('statement of sql', 'statement', 'text'),
 		('statement of sql', 'timeout', 'time'),
@@ -243,6 +265,8 @@ begin
 			exception when data_exception then
 				return 'must be a size from "128 kB" to "16 GB", or 0';
 			end;
+		when 'params' then
+			return case when kind <> 'object' then 'must be an object of the parameters of that routine' end;
 		when 'boolean' then
 			return case when kind <> 'boolean' then 'must be true or false' end;
 		when 'tables' then
@@ -338,6 +362,22 @@ begin
 	end loop;
 	if routine = 'archive' then
 		perform maintsched.check_archive_tables(subject, params);
+	end if;
+	if routine = 'optimize' then
+		-- its parts have a time limit in common
+		for override in
+			select e.key, e.value
+			from jsonb_each(params) e
+			where e.key in ('analyze', 'bloat', 'reindex') and e.value <> 'null'
+			order by e.key
+		loop
+			if override.value ? 'time_limit' then
+				raise exception using
+					errcode = 'invalid_parameter_value',
+					message = format('%s: time_limit is that of the whole, not of %s', subject, override.key);
+			end if;
+			perform maintsched.check_params(override.key, override.value);
+		end loop;
 	end if;
 	if routine <> 'sql' then
 		return;

@@ -344,10 +344,10 @@ begin
 	then
 		return case
 			when not maintsched.may_analyze(relation) then
-				jsonb_build_object('failed', true, 'reason', 'VACUUM left it out: the role may not vacuum it any more')
+				jsonb_build_object('done', false, 'reason', 'VACUUM left it out: the role may not vacuum it any more')
 			when (params ->> 'skip_locked')::boolean then
 				jsonb_build_object('skip', 'lock_timeout', 'reason', 'VACUUM left it out: somebody held its lock (skip_locked)')
-			else jsonb_build_object('failed', true, 'reason', 'VACUUM left it out; the server''s log says why') end;
+			else jsonb_build_object('done', false, 'reason', 'VACUUM left it out; the server''s log says why') end;
 	end if;
 	select x.* into j from maintsched.vacuum_judged(array[relation], params - 'all') x;
 	if not found then

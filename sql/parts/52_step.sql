@@ -209,6 +209,11 @@ begin
 				where a.run_id = r.run_id), true) then 'yielded'
 		end;
 		continue when why is null;
+		-- what cleans up after a command that was stopped is done in a moment
+		continue when why <> 'yielded' and exists (
+			select from maintsched.run_action a
+			where a.run_id = r.run_id and a.state = 'running' and maintsched.is_cleanup(a)
+			and a.started_at + maintsched.cleanup_grace() > now_there);
 		update maintsched.run x
 		set stop_requested = why,
 			window_closes_at = case when why = 'window_closed' then least(x.window_closes_at, now_there)

@@ -75,7 +75,7 @@ announce(Stream *stream)
 /*
  * Begin to read the blocks that next() names; ahead: several at a time.
  */
-Stream *
+Stream	   *
 stream_begin(Relation rel, BufferAccessStrategy strategy, bool ahead, StreamNext next, void *arg)
 {
 	Stream	   *stream = palloc0(sizeof(Stream));

@@ -136,7 +136,7 @@ load_run(BtreeState *tree)
 {
 	int			each = tree->run_size + sizeof(ItemIdData);
 	int			least = Max(tree->run_size + (int) MAXALIGN(sizeof(ItemPointerData)), tree->reserved) +
-		(int) sizeof(ItemIdData);
+	(int) sizeof(ItemIdData);
 
 	while (tree->run > 0)
 	{
@@ -237,7 +237,7 @@ same_key(IndexTuple one, IndexTuple other, int key_size)
 	if (key_size == sizeof(IndexTupleData) + sizeof(uint64))
 		return *(const uint64 *) (one + 1) == *(const uint64 *) (other + 1);
 	return memcmp((char *) one + sizeof(IndexTupleData), (char *) other + sizeof(IndexTupleData),
-			   key_size - sizeof(IndexTupleData)) == 0;
+				  key_size - sizeof(IndexTupleData)) == 0;
 }
 
 /*
@@ -424,7 +424,7 @@ with_upper_levels(const BtreeState *tree, double leaves)
 	if (tree->high_keys > 0)
 	{
 		double		tids = tree->deduplicate && tree->loaded_pages > 0 ?
-			tree->loaded_tids / tree->loaded_pages : tree->high_key_tids / tree->high_keys;
+		tree->loaded_tids / tree->loaded_pages : tree->high_key_tids / tree->high_keys;
 
 		key = (tree->high_key_bytes - tree->high_key_tids * MAXALIGN(sizeof(ItemPointerData))) / tree->high_keys +
 			tids * MAXALIGN(sizeof(ItemPointerData));
@@ -436,8 +436,11 @@ with_upper_levels(const BtreeState *tree, double leaves)
 	 */
 	fanout = Max((BTREE_ROOM - reserved - sizeof(IndexTupleData) - 2 * sizeof(ItemIdData)) / (key + sizeof(ItemIdData)) + 0.5, 2);
 
-	for (double level = leaves; level > 1; pages += level)
-		level = ceil(level / fanout);
+	while (leaves > 1)
+	{
+		leaves = ceil(leaves / fanout);
+		pages += leaves;
+	}
 	return pages;
 }
 

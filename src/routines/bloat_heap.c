@@ -267,7 +267,7 @@ bloat_heap(Relation rel, BloatSample *sample, BloatResult *result, BloatEntries 
 
 	result->ratio = Max(1 - after / sample->blocks, 0);
 	/* how much is lost at the end of pages depends on the order of the rows */
-	loss = sample->complete ? 0 : 1 - per_page / (HEAP_ROOM - heap.reserved);
+	loss = sample->complete && !heap.toast ? 0 : 1 - per_page / (HEAP_ROOM - heap.reserved);
 	result->model = Max(loss, 0) * (heap.toast ? TOAST_ORDER : HEAP_ORDER) * after / sample->blocks;
 	result->half = bloat_half(sample, sums->d_kept, per_page, after / sample->blocks, result->model);
 	result->dead_bytes = sums->dead / sums->weight * sample->blocks;

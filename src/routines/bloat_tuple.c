@@ -144,7 +144,7 @@ bloat_tuple_fate(BloatTuples *tuples, HeapTupleHeader tuple)
 static int
 data_without_dropped(BloatTuples *tuples, HeapTupleHeader tuple, int length, int natts, bool *emptied)
 {
-	bits8	   *nulls = (tuple->t_infomask & HEAP_HASNULL) ? tuple->t_bits : NULL;
+	const uint8 *nulls = (tuple->t_infomask & HEAP_HASNULL) ? tuple->t_bits : NULL;
 	char	   *data = (char *) tuple + tuple->t_hoff;
 	int			room = length - tuple->t_hoff;
 	int			from = 0;

@@ -54,6 +54,8 @@
 /* bytes of a message that are kept */
 #define MAX_MESSAGE 1000
 
+#define VERIFY_TIMEOUT_MS 30000
+
 /* of the run under way; reset when it is over */
 MemoryContext run_context;
 
@@ -64,6 +66,7 @@ MemoryContext run_context;
 bool		action_keep_plan_messages = false;
 bool		action_keep_messages = false;
 
+/* true while SQL of the plan function's runs, or that function itself */
 static bool planning = false;
 
 char	   *
@@ -297,8 +300,35 @@ swap_settings(List *settings)
 }
 
 /*
- * Carry out an action as the role.  What its own tests say, if that is not
- * true, is in the outcome.
+ * After a command, whether it ended well or not: what the catalogs say of its
+ * result, as JSON text; NULL where that could not be asked.  It is not to keep
+ * the run from its end.
+ */
+static char *
+ask_verdict(const char *query, char **measured)
+{
+	char	   *volatile verdict = NULL;
+
+	PG_TRY();
+	{
+		enable_timeout_after(STATEMENT_TIMEOUT, VERIFY_TIMEOUT_MS);
+		verdict = evaluate(query, measured);
+		disable_timeout(STATEMENT_TIMEOUT, false);
+	}
+	PG_CATCH();
+	{
+		Outcome		ignored;
+
+		note_error(&ignored);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(run_context);
+	return verdict;
+}
+
+/*
+ * Carry out an action as the role.  What its own tests say, before and, however
+ * the command ended, after it, is in the outcome.
  */
 void
 run_action(Action *action, Outcome *outcome)
@@ -307,6 +337,7 @@ run_action(Action *action, Outcome *outcome)
 	char	   *volatile old_lock_timeout = NULL;
 	const char *volatile limit = NULL;
 	volatile TimestampTz ends = DT_NOEND;
+	volatile bool begun = false;
 
 	memset(outcome, 0, sizeof(*outcome));
 	debug_query_string = action->command;
@@ -336,12 +367,11 @@ run_action(Action *action, Outcome *outcome)
 			old_settings = swap_settings(action->settings);
 			if (action->measure != NULL)
 				outcome->measured[0] = evaluate(action->measure, NULL);
+			begun = true;
 			exec_utility(action->command);
 			MemoryContextSwitchTo(run_context);
 			if (action->measure != NULL)
 				outcome->measured[1] = evaluate(action->measure, NULL);
-			if (action->verify != NULL)
-				outcome->verdict = evaluate(action->verify, outcome->measured);
 		}
 		disable_timeout(STATEMENT_TIMEOUT, false);
 	}
@@ -356,6 +386,8 @@ run_action(Action *action, Outcome *outcome)
 	(void) swap_settings(old_settings);
 	if (old_lock_timeout != NULL)
 		SetConfigOption("lock_timeout", old_lock_timeout, PGC_USERSET, PGC_S_SESSION);
+	if (begun && action->verify != NULL)
+		outcome->verdict = ask_verdict(action->verify, outcome->measured);
 	MemoryContextSwitchTo(run_context);
 	debug_query_string = NULL;
 	pgstat_report_activity(STATE_IDLE, NULL);

@@ -267,7 +267,7 @@ said(q{
 			(10, 'full', '{"skip": "no_space"}'),
 			(11, 'short', '{"measure": "jsonb ''{\\"n\\": 7}''", "verify": "(select jsonb_build_object(''reason'', ''still '' || ($1 ->> ''n'') || '' '' || ($2 ->> ''n'')))"}'),
 			(12, 'nothing', '{"verify": "jsonb ''{\\"skip\\": \\"lock_timeout\\", \\"reason\\": \\"left out\\"}''"}'),
-			(13, 'broken', '{"verify": "jsonb_build_object(''failed'', $1 is null, ''skip'', ''pointless'', ''reason'', ''broken'')"}'),
+			(13, 'broken', '{"verify": "jsonb_build_object(''done'', $1 is not null, ''skip'', ''pointless'', ''reason'', ''broken'')"}'),
 			(14, 'fine', '{"verify": "null::jsonb"}')) x(n, t, d)
 		where params ->> 'what' is null or x.t = params ->> 'what'
 		order by x.n $$;

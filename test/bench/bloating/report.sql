@@ -59,7 +59,7 @@ from (
 		round(avg(covered_given), 1)::text, avg(covered_given) >= 93 from bench.line where not unvacuumed
 	union all
 	select 7, 'unvacuumed: indexes said to be a lower bound', 'all',
-		count(*) filter (where dead_entries >= 1) || ' of ' || count(*), bool_and(dead_entries >= 1)
+		count(*) filter (where dead_entries >= 1) || ' of ' || count(*), coalesce(bool_and(dead_entries >= 1), true)
 	from bench.line where unvacuumed and is_index
 	union all
 	select 8, 'unvacuumed: indexes estimated above what was given back', 'none',

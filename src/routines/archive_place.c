@@ -31,6 +31,7 @@
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/varlena.h"
 
 #include "routines/archive.h"
@@ -43,19 +44,19 @@ static int	open_file = -1;
 static SubTransactionId open_subid = InvalidSubTransactionId;
 
 /*
- * Does a path have a component "." or ".."?
+ * Does a path have a component "." or ".."?  between: what separates them.
  */
 static bool
-has_dots(const char *path)
+has_dots(const char *path, const char *between)
 {
 	while (*path != '\0')
 	{
-		size_t		length = strcspn(path, "/");
+		size_t		length = strcspn(path, between);
 
 		if ((length == 1 && path[0] == '.') || (length == 2 && path[0] == '.' && path[1] == '.'))
 			return true;
 		path += length;
-		path += strspn(path, "/");
+		path += strspn(path, between);
 	}
 	return false;
 }
@@ -81,7 +82,7 @@ check_roots(char **newval, void **extra, GucSource source)
 
 	if (**newval == '\0')
 		return true;
-	if (has_dots(*newval))
+	if (has_dots(*newval, "/,\""))
 	{
 		GUC_check_errdetail("\".\" and \"..\" are not taken.");
 		return false;
@@ -193,7 +194,7 @@ archive_place(const char *directory, const char *schema, const char *relation)
 	ListCell   *cell;
 	const char *rest = directory;
 
-	if (directory != NULL && has_dots(directory))
+	if (directory != NULL && has_dots(directory, "/"))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("folder of archives \"%s\" holds \".\" or \"..\"", directory)));

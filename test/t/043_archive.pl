@@ -686,9 +686,11 @@ $node->append_conf('postgresql.conf', "maintsched.archive_roots = ''");
 $node->reload;
 $node->poll_query_until('postgres', q{select current_setting('maintsched.archive_roots') = ''}) or die;
 like_error(q{select * from maintsched.plan('archive', '{"tables": [{"table": "audit.big", "column": "at"}]}')}, 'there is no place for archives: maintsched.archive_roots is empty', 'without a root');
-$node->append_conf('postgresql.conf', "maintsched.archive_roots = 'relative'");
-$node->reload;
-$node->poll_query_until('postgres', q{select exists (select from pg_file_settings where name = 'maintsched.archive_roots' and error is not null)}) or die;
+foreach my $wrong ('relative', '/', "$cold/..", "$cold/../x,$cold", "$cold,,")
+{
+	$node->append_conf('postgresql.conf', "maintsched.archive_roots = '$wrong'");
+	is(sql(q{select error from pg_file_settings where name = 'maintsched.archive_roots' order by seqno desc limit 1}), 'setting could not be applied', "no root: $wrong");
+}
 chmod(0777, $cold);
 $node->append_conf('postgresql.conf', "maintsched.archive_roots = '/nowhere/at/all, $cold'");
 $node->reload;

@@ -135,7 +135,9 @@ sub equal
 	my $found = shown($node, $database);
 	foreach my $relation (@relations)
 	{
-		is_deeply($found->{$relation}, $expected->{$relation}, "$how: $relation");
+		# before resume('all') nothing runs: when the next run is, and what it waits for
+		my @rows = map { [ map { s/,(?:"[^"]*")?,"(?:a window|resume\()[^"]*"/,next,waits/r } @{ $_->{$relation} } ] } $found, $expected;
+		is_deeply($rows[0], $rows[1], "$how: $relation");
 	}
 	return;
 }

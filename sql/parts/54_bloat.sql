@@ -157,10 +157,12 @@ comment on function maintsched.bloat_best(text, text, text, text) is
 
 create function maintsched.named_relation(relation oid)
 returns table (schema text, name text, kind text, access_method text, table_rows real)
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select n.nspname, u.relname, maintsched.relation_kind(c.relkind, h.relkind = 't'), a.amname, t.reltuples
+begin
+	return query
+	select n.nspname::text, u.relname::text, maintsched.relation_kind(c.relkind, h.relkind = 't'), a.amname::text, t.reltuples
 	from pg_class c
 	left join pg_index i on i.indexrelid = c.oid
 	-- the heap of an index; the table of toast, which bears its oid as a name
@@ -172,7 +174,8 @@ as $$
 	join pg_class u on u.oid = case when h.relkind = 't' then t.oid else c.oid end
 	join pg_namespace n on n.oid = u.relnamespace
 	left join pg_am a on a.oid = c.relam
-	where c.oid = relation
+	where c.oid = named_relation.relation;
+end
 $$;
 
 comment on function maintsched.named_relation(oid) is

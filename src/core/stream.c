@@ -5,7 +5,7 @@
  *
  * Since PostgreSQL 17 the server's read stream does this, and as much at a
  * time as maintenance_io_concurrency allows.  Before, the blocks that come
- * next are announced to the kernel, the same number of them, as soon as a few
+ * next are announced to the kernel, four times that number, as soon as a few
  * reads took so long that they came from a disk: an announcement costs half as
  * much as a block that is in memory already.  Where little is to be read, or
  * each block is to be known when it fails, nothing is read ahead.
@@ -30,6 +30,9 @@
 
 /* the most blocks that are announced at a time */
 #define MOST_AHEAD 256
+
+/* single blocks far apart: more of them keep a disk as busy */
+#define SCATTERED 4
 
 /* a read of so many microseconds was not one from memory */
 #define SLOW_READ 40
@@ -87,7 +90,7 @@ stream_begin(Relation rel, BufferAccessStrategy strategy, bool ahead, StreamNext
 	if (ahead && compat_has_read_stream)
 		stream->native = compat_read_stream_begin(strategy, rel, next, arg);
 	else if (ahead)
-		stream->distance = Min(get_tablespace_maintenance_io_concurrency(rel->rd_rel->reltablespace),
+		stream->distance = Min(get_tablespace_maintenance_io_concurrency(rel->rd_rel->reltablespace) * SCATTERED,
 							   MOST_AHEAD);
 	return stream;
 }

@@ -23,6 +23,7 @@ begin
 		(select percentile_cont(0.5) within group (order by x) from unnest(ours) x);
 end
 $$;
+create table if not exists bench.tiny (a integer primary key);
 create table if not exists bench.speed (what text, name text, mb bigint, other text, theirs double precision, ours double precision);
 
 select pg_prewarm('d.big'), pg_prewarm('d.big', 'buffer', 'vm') \g /dev/null

@@ -73,6 +73,7 @@
  *		47_emergency	emergency windows and their follow-up
  *		48_running		progress of what runs
  *		49_call			plan(), run_routine(), run_task(), cancel_run()
+ *		50_params		what the routines take
  *		50_routines		the plan functions of what comes with the extension
  *		52_step			the steps of the scheduler; tick()
  *		53_history		run_history, run_actions

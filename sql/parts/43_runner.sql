@@ -294,6 +294,8 @@ begin
 				join maintsched.run_action a using (run_id)
 				where a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
 				and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
+				-- small ones say little about large ones
+				and (a.details ->> 'bytes')::numeric >= estimate_seconds.bytes / 16
 				order by a.run_id desc, a.seq desc
 				limit 100) h),
 			estimated_seconds));
@@ -301,7 +303,7 @@ end
 $$;
 
 comment on function maintsched.estimate_seconds(text, text, text, numeric, numeric) is
-'Internal: How many seconds an action will take: the 90th percentile of the last 20 times, else its bytes at the speed that 90 % of the last 100 actions of the routine reached, else what its plan function says.';
+'Internal: How many seconds an action will take: the 90th percentile of the last 20 times, else its bytes at the speed that 90 % of the last 100 actions of the routine reached that were not much smaller, else what its plan function says.';
 
 create function maintsched.duration_ms(words text) returns double precision
 language plpgsql stable

@@ -362,7 +362,7 @@ as $$
 			select from pg_class c
 			join pg_namespace n on n.oid = c.relnamespace
 			where n.nspname = schema_name and c.relname = index_name and pg_relation_filenode(c.oid) = filenode)
-		then '{"done": false, "message": "the index is still there"}'::jsonb
+		then '{"done": false, "reason": "the index is still there"}'::jsonb
 		else '{"done": true}' end
 $$;
 

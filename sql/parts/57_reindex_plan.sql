@@ -262,7 +262,7 @@ begin
 	with corrupt as materialized (
 		select x.schema, x.relation, max(x.found_at) as found_at
 		from maintsched.corrupt_relations() x
-		where x.found_at > all (
+		where not x.rewritten and x.found_at > all (
 			select l.rebuilt_at from maintsched.last_rebuilds(format('%I.%I', x.schema, x.relation)) l)
 		group by x.schema, x.relation
 	), sized as materialized (

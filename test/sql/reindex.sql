@@ -139,14 +139,16 @@ select * from maintsched.volume(1);
 -- Found corrupt by amcheck: before all else, and once.
 --
 create or replace function maintsched.corrupt_relations()
-returns table(schema text, relation text, kind text, found_at timestamptz, sqlstate text)
+returns table(schema text, relation text, kind text, found_at timestamptz, sqlstate text,
+	rewritten boolean, first_found_at timestamptz, run_id bigint, seq integer)
 language sql stable as $$
-	values ('regress_maintsched_r', 'fine_pkey', 'index', now() - interval '3 days', 'XX002'),
+	select v.*, v.column2 = 'big_pkey', v.column4, 1::bigint, 1 from (values ('regress_maintsched_r', 'fine_pkey', 'index', now() - interval '3 days', 'XX002'),
 		('regress_maintsched_r', 'fine_pkey', 'index', now() - interval '2 days', 'XX002'),
 		('regress_maintsched_r', 'big_only_one_excl', 'index', now() - interval '1 day', 'XX002'),
 		('regress_maintsched_r', 'big', 'table', now() - interval '1 day', 'XX001'),
 		('pg_catalog', 'pg_class_oid_index', 'index', now() - interval '5 days', 'XX002'),
-		('regress_maintsched_r', 'gone', 'index', now() - interval '5 days', 'XX002')
+		('regress_maintsched_r', 'gone', 'index', now() - interval '5 days', 'XX002'),
+		('regress_maintsched_r', 'big_pkey', 'index', now() - interval '5 days', 'XX002')) v
 $$;
 select target, command, reason, skip from pg_temp.plan('{"exclude": ["public", "maintsched*"], "min_wasted": "1 GB"}') where reason ~ 'corrupt';
 

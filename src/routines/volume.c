@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/xlog_internal.h"
 #include "catalog/pg_tablespace_d.h"

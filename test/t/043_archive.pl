@@ -441,8 +441,9 @@ foreach my $round (1 .. 10)
 			commit;
 		end loop; end \$\$});
 	my $known = sql('select coalesce(max(archive_id), 0) from maintsched.archives');
+	# at most 2,000 rows a round, so that there are some left for the last one
 	my $archiver = background(q{do $$ declare n integer := 0; begin
-		while n < 40 and maintsched.archive_batch('audit.busy', 'at', '2021-01-01', 150) is not null loop n := n + 1; commit; end loop; end $$});
+		while n < 40 and maintsched.archive_batch('audit.busy', 'at', '2021-01-01', 50) is not null loop n := n + 1; commit; end loop; end $$});
 	my $after = $known + int(rand(8));
 	$node->poll_query_until('postgres', "select coalesce(max(archive_id), 0) >= $after from maintsched.archives") or die finish($archiver);
 	usleep(int(rand(30000)));

@@ -25,7 +25,8 @@ PROVE_TESTS = test/t/*.pl
 
 PG_CPPFLAGS = -Isrc -DMAINTSCHED_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
-SHLIB_LINK = -lcjson
+# libcrypto where the server is linked with it: PGXS sets LIBS
+SHLIB_LINK = -lcjson -lz $(filter -lcrypto, $(LIBS))
 # No bitcode: nothing here gains from being inlined, and clang may be absent.
 override with_llvm = no
 

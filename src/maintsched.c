@@ -14,6 +14,7 @@
  *		json.c			strict JSON reading, errors with the JSON path
  *		exec.c			the only two ways in which C runs SQL
  *		wake.c			telling the background, at commit, of something new
+ *		stream.c		blocks of a relation in an order of one's own, read ahead
  *		compat.h		the only #if PG_VERSION_NUM
  *	 src/calendar/	recurrence and documents
  *		rrule*.c		RFC 5545 rules in pure C: parse, expand, describe
@@ -23,7 +24,11 @@
  *		occurrence.c	the SQL functions over the five above
  *		document*.c		calendar and framework JSON: what it must look like
  *	 src/routines/	what routines need beyond SQL
+ *		amcheck.c		checking tables and indexes; a finding is an error
+ *		amcheck_error.c	what is a finding, and what may be repeated of it
  *		log_cleanup.c	removing log files of the server
+ *		archive*.c		old rows to compressed files, and back
+ *		volume.c		how much room there is for the copy of an index
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
  *		scheduler.c		does what is due in one database
@@ -61,15 +66,25 @@
  *		41_window		when work of a class may run
  *		42_queue		which runs there are to be
  *		43_runner		what a runner records
+ *		44_cleanup		cleaning up after an action that left something behind
  *		44_outcome		how a run ends, and what that means for its occurrences
  *		45_pg_cron		the job that calls tick()
  *		46_change		change records, of people's work and of runs
  *		47_emergency	emergency windows and their follow-up
  *		48_running		progress of what runs
  *		49_call			plan(), run_routine(), run_task(), cancel_run()
+ *		50_params		what the routines take
  *		50_routines		the plan functions of what comes with the extension
  *		52_step			the steps of the scheduler; tick()
  *		53_history		run_history, run_actions
+ *		54_amcheck		what amcheck can check, and when it did
+ *		55_amcheck_plan	the routine amcheck
+ *		56_corruption	what it found: corrupt_relations(), amcheck_report
+ *		56_reindex		indexes: what they are, what a rebuild needs and leaves
+ *		57_reindex_plan	which ones to rebuild
+ *		58_archive		facts about archives; restoring, removing
+ *		59_archive_plan	the routine archive
+ *		58_optimize		analyze, bloat and reindex in a row
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health
@@ -98,6 +113,7 @@
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/wake.h"
+#include "routines/archive.h"
 #include "scheduler/launcher.h"
 #include "scheduler/workers.h"
 
@@ -238,6 +254,7 @@ _PG_init(void)
 {
 	clock_define_settings();
 	define_worker_settings();
+	archive_define_settings();
 
 	DefineCustomIntVariable("maintsched.horizon",
 							"How far ahead occurrences are planned.",

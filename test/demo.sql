@@ -227,7 +227,7 @@ order by opens_at, closes_at, title;
 
 \echo
 \echo '* is the calendar itself well?  maintsched.health, which says that none of this is evidence'
-select item, status, value, detail from maintsched.health;
+select item, status, value, detail from maintsched.health where scope = 'maintsched';
 
 \echo
 \echo '* the database works by itself (in real time, in a database of its own, "demo_work")'

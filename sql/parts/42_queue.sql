@@ -452,7 +452,7 @@ begin
 			raise warning 'a run for task % could not be queued: %', c.task_ids[1], sqlerrm;
 		end;
 	end loop;
-	return queued;
+	return queued + maintsched.queue_lines(at, horizon, openings);
 end
 $$;
 

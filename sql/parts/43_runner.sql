@@ -139,7 +139,7 @@ begin
 		perform maintsched.change_begun(r.run_id);
 	end if;
 	return query
-	select k.plan, r.params, k.built_in, k.built_in and k.name not in ('sql', 'analyze')
+	select k.plan, r.params, k.built_in, k.built_in and k.name in ('log_cleanup', 'amcheck', 'health', 'bloat')
 	from maintsched.routine k
 	where k.name = r.routine;
 end
@@ -218,8 +218,20 @@ begin
 
 	perform maintsched.duration_ms(a.details ->> 'statement_timeout'), maintsched.duration_ms(a.details ->> 'lock_timeout'),
 		maintsched.check_word('change_class of an action', coalesce(a.details ->> 'change_class', 'none'),
-			array['none', 'minor', 'major', 'critical'])
+			array['none', 'minor', 'major', 'critical']),
+		maintsched.check_word('skip of an action', coalesce(a.details ->> 'skip', 'not_needed'),
+			array['not_needed', 'pointless', 'no_space'])
 	from unnest(actions) a;
+	select a.ordinality into wrong
+	from unnest(actions) with ordinality a
+	where jsonb_typeof(a.details -> 'settings') not in ('object', 'null')
+	limit 1;
+	if found then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('the plan function returned action %s with settings that are not a JSON object', wrong),
+			hint = 'They look like {"maintenance_work_mem": "256MB"}.';
+	end if;
 	select a.ordinality into wrong
 	from unnest(actions) with ordinality a
 	where a.estimated_seconds not between 0 and 1000000000
@@ -235,7 +247,7 @@ begin
 		run_id, seq, target, command, reason, benefit_bytes, estimated_seconds, details)
 	select note_actions.run_id,
 		row_number() over (order by (case when c.done = false then 0 else 1 end), a.seq),
-		a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details
+		a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details - 'cleanup'
 	from (
 		select x.*, row_number() over (partition by x.target, x.command order by x.seq) as ordinality
 		from unnest(actions) with ordinality as x(target, command, reason, benefit_bytes, estimated_seconds, details, seq)) a
@@ -265,7 +277,7 @@ begin
 				from maintsched.run_action a
 				join maintsched.run r using (run_id)
 				where md5(a.target) = md5(estimate_seconds.target) and a.target = estimate_seconds.target and a.command = estimate_seconds.command
-				and a.state = 'done' and r.routine = estimate_seconds.routine
+				and a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
 				order by a.run_id desc
 				limit 20) h),
 			-- else how fast others went, nine times of ten
@@ -274,14 +286,16 @@ begin
 				select (a.details ->> 'bytes')::numeric
 					/ nullif(extract(epoch from a.finished_at - a.started_at), 0) as speed
 				from (
-					select x.run_id
+					select x.run_id, x.routine
 					from maintsched.run x
-					where estimate_seconds.bytes is not null and x.routine = estimate_seconds.routine
+					where estimate_seconds.bytes is not null and x.routine in (estimate_seconds.routine, 'optimize')
 					order by x.run_id desc
 					limit 50) r
 				join maintsched.run_action a using (run_id)
-				where a.state = 'done'
+				where a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
 				and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
+				-- small ones say little about large ones
+				and (a.details ->> 'bytes')::numeric >= estimate_seconds.bytes / 16
 				order by a.run_id desc, a.seq desc
 				limit 100) h),
 			estimated_seconds));
@@ -289,7 +303,7 @@ end
 $$;
 
 comment on function maintsched.estimate_seconds(text, text, text, numeric, numeric) is
-'Internal: How many seconds an action will take: the 90th percentile of the last 20 times, else its bytes at the speed that 90 % of the last 100 actions of the routine reached, else what its plan function says.';
+'Internal: How many seconds an action will take: the 90th percentile of the last 20 times, else its bytes at the speed that 90 % of the last 100 actions of the routine reached that were not much smaller, else what its plan function says.';
 
 create function maintsched.duration_ms(words text) returns double precision
 language plpgsql stable
@@ -315,7 +329,8 @@ comment on function maintsched.duration_ms(text) is
 
 create function maintsched.next_action(run_id bigint)
 returns table (seq integer, command text, still_needed text, measure text,
-	statement_timeout_ms double precision, lock_timeout_ms double precision, window_ms double precision)
+	statement_timeout_ms double precision, lock_timeout_ms double precision, window_ms double precision,
+	settings text[], verify text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -329,6 +344,7 @@ declare
 	ends timestamptz;
 	limits timestamptz;
 	seconds numeric;
+	cleanup boolean;
 begin
 	select x.* into strict r from maintsched.run x where x.run_id = next_action.run_id for update;
 	limits := r.started_at + (r.params ->> 'time_limit')::interval;
@@ -336,9 +352,10 @@ begin
 		select x.* into a
 		from maintsched.run_action x
 		where x.run_id = r.run_id and x.state = 'planned'
-		order by x.seq
+		order by maintsched.is_cleanup(x) desc, x.seq
 		limit 1;
-		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') then
+		cleanup := maintsched.is_cleanup(a);
+		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') and not cleanup then
 			return;
 		end if;
 		-- statements of one's own build on one another
@@ -357,6 +374,11 @@ begin
 				return;
 			end if;
 		end if;
+		-- decided by the plan function: its reason says why
+		if a.details ->> 'skip' is not null then
+			perform maintsched.end_action(r.run_id, a.seq, 'skipped', a.details ->> 'skip', null, null, null, null);
+			continue;
+		end if;
 		-- blackouts, emergency windows and edits count from one action to the next
 		ends := null;
 		if not r.forced then
@@ -365,8 +387,8 @@ begin
 				else upper(span) - maintsched.window_reserve(lower(span), upper(span)) end;
 		end if;
 		ends := least(ends, limits);
-		exit when ends is null;
-		seconds := maintsched.estimate_seconds(r.routine, a.target, a.command, a.estimated_seconds,
+		exit when ends is null or cleanup;
+		seconds := maintsched.estimate_seconds(maintsched.part_of(r.routine, a.details), a.target, a.command, a.estimated_seconds,
 			case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end);
 		exit when ends >= at + make_interval(secs => least(coalesce(seconds, 0), 1000000000)::double precision) and ends > at;
 		perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'no_time', null,
@@ -379,20 +401,29 @@ begin
 	update maintsched.run_action x
 	set state = 'running', started_at = at
 	where x.run_id = r.run_id and x.seq = a.seq;
-	ends := least(upper(span), limits);
-	if r.window_closes_at is distinct from upper(span) and not r.forced then
+	-- what may leave something behind ends early enough to clean up
+	ends := least(upper(span) - case when a.details ->> 'verify' is not null then maintsched.cleanup_reserve(span) else '0' end, limits);
+	if cleanup then
+		ends := greatest(ends, at + maintsched.cleanup_grace());
+	end if;
+	if r.window_closes_at is distinct from upper(span) and not (r.forced or cleanup) then
 		update maintsched.run x set window_closes_at = upper(span) where x.run_id = r.run_id;
 	end if;
 	return query select a.seq, a.command,
 		a.details ->> 'still_needed', a.details ->> 'measure',
 		maintsched.duration_ms(a.details ->> 'statement_timeout'),
 		maintsched.duration_ms(a.details ->> 'lock_timeout'),
-		(extract(epoch from ends - at) * 1000)::double precision;
+		(extract(epoch from ends - at) * 1000)::double precision,
+		array(
+			select unnest(array[e.key, e.value])
+			from jsonb_each_text(case when jsonb_typeof(a.details -> 'settings') = 'object' then a.details -> 'settings' end) e
+			where e.value is not null),
+		a.details ->> 'verify';
 end
 $$;
 
 comment on function maintsched.next_action(bigint) is
-'Internal: The next action of a run that fits into what is left of its window, marked as running; those that do not fit are skipped. No row: there is none.';
+'Internal: The next action of a run that fits into what is left of its window, marked as running; those that do not fit, or that the plan function skips, are skipped. settings: names and values in turn. What cleans up after another action comes first, even if the run is to stop. No row: there is none.';
 
 create function maintsched.end_action(run_id bigint, seq integer, state text, skip_reason text, sqlstate text, message text, before jsonb, after jsonb)
 returns void
@@ -413,7 +444,7 @@ comment on function maintsched.end_action(bigint, integer, text, text, text, tex
 'Internal: Records the end of an action.';
 
 create function maintsched.judge_action(
-	run_id bigint, seq integer, sqlstate text, message text, timeout text, not_needed boolean, before jsonb, after jsonb)
+	run_id bigint, seq integer, sqlstate text, message text, timeout text, refusal jsonb, before jsonb, after jsonb, verdict jsonb)
 returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -425,9 +456,11 @@ declare
 	skip_reason text;
 begin
 	select x.* into strict r from maintsched.run x where x.run_id = judge_action.run_id for update;
-	if not_needed then
+	if refusal is not null then
 		state := 'skipped';
-		skip_reason := 'not_needed';
+		skip_reason := coalesce((
+			select refusal ->> 'skip' where refusal ->> 'skip' in ('pointless', 'no_space', 'lock_timeout')), 'not_needed');
+		message := left(refusal ->> 'reason', 1000);
 	elsif sqlstate is not null then
 		skip_reason := case
 			when timeout = 'window' then 'no_time'
@@ -438,16 +471,31 @@ begin
 			when sqlstate = '55P03' then 'lock_timeout'
 			when sqlstate = '53100' then 'no_space'
 		end;
-		state := case when skip_reason is null then 'failed' else 'skipped' end;
+		state := case
+			-- the error came when the work was done
+			when verdict -> 'done' = 'true' then 'done'
+			when skip_reason is null then 'failed'
+			else 'skipped'
+		end;
+	elsif verdict is not null then
+		skip_reason := (
+			select verdict ->> 'skip'
+			where verdict ->> 'skip' in ('not_needed', 'pointless', 'no_space', 'lock_timeout')
+			and (verdict -> 'done') is distinct from 'false');
+		state := case when verdict -> 'done' = 'false' then 'failed' when skip_reason is not null then 'skipped' else 'done' end;
+		message := coalesce(left(verdict ->> 'reason', 1000),
+			case when state = 'failed' then 'the command ended without an error, and without its result' end);
 	end if;
-	perform maintsched.end_action(r.run_id, seq, state, skip_reason, sqlstate, message, before, after);
+	perform maintsched.end_action(r.run_id, seq, state, case when state = 'skipped' then skip_reason end, sqlstate, message, before, after);
+	perform maintsched.note_cleanup(r, verdict -> 'cleanup');
 	if r.stop_requested = 'yielded' then
 		update maintsched.run x set stop_requested = null where x.run_id = r.run_id;
 	elsif r.stop_requested is null and skip_reason in ('cancelled', 'no_time') then
 		update maintsched.run x
 		set stop_requested = case
 			when skip_reason = 'cancelled' then 'cancelled'
-			when r.window_closes_at <= maintsched.clock() then 'window_closed'
+			when r.started_at + (r.params ->> 'time_limit')::interval <= r.window_closes_at is not true
+				and r.window_closes_at is not null then 'window_closed'
 			else 'time_limit' end
 		where x.run_id = r.run_id;
 	end if;
@@ -455,5 +503,5 @@ begin
 end
 $$;
 
-comment on function maintsched.judge_action(bigint, integer, text, text, text, boolean, jsonb, jsonb) is
-'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';
+comment on function maintsched.judge_action(bigint, integer, text, text, text, jsonb, jsonb, jsonb, jsonb) is
+'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space, lock_timeout) and reason. verdict: what verify said afterwards: an object with done (true in spite of an error, false without one), reason, skip and cleanup, or NULL. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';

@@ -5,8 +5,8 @@
 --						its items are ticked and the occurrence stays due
 --	 only left over		nothing yet: the occurrence stays due, and the next window
 --						goes on; partial is recorded when it closes
---	 failed				after the last retry: fail; inconclusive where its plan function
---						found nothing that it could look at (no_data_found)
+--	 failed				after the last retry: fail; inconclusive where its plan function,
+--						or all that failed, found nothing to look at (no_data_found)
 --	 cancelled			nothing: the occurrence stays due, for people or run_task()
 --
 
@@ -315,6 +315,7 @@ begin
 		count(*) filter (where a.skip_reason not in ('not_needed', 'pointless', 'cancelled')) as resumable,
 		count(*) filter (where a.skip_reason = 'no_time') as no_time,
 		coalesce(bool_or(a.state = 'failed' and maintsched.is_worth_retrying(a.sqlstate)), false) as retryable,
+		coalesce(bool_and(a.sqlstate = 'P0002') filter (where a.state = 'failed'), false) as unseen,
 		count(*) filter (where a.skip_reason in ('yielded', 'lock_timeout', 'no_space')) as in_the_way
 	into n
 	from maintsched.run_action a
@@ -358,7 +359,7 @@ begin
 		if retry_at is null and (n.resumable > 0 or stopped) and state <> 'interrupted' then
 			retry_at := case
 				when stop_reason = 'window_closed' then greatest(r.window_closes_at, at)
-				else at + maintsched.retry_delay((
+				else least(at + maintsched.retry_delay((
 					-- the longer it is in the way, the longer the pauses
 					with recursive chain as (
 						select r.continues as id
@@ -366,7 +367,14 @@ begin
 						select p.continues from maintsched.run p join chain c on p.run_id = c.id
 						where p.stop_reason <> 'window_closed'
 					)
-					select count(c.id) from chain c)::integer)
+					select count(c.id) from chain c)::integer), (
+					-- but not beyond the opening of a window that actions of it wait for
+					select min(maintsched.next_run(w.class, at))
+					from (
+						select distinct a.details ->> 'change_class' as class
+						from maintsched.run_action a
+						where a.run_id = r.run_id and a.skip_reason = 'no_time' and a.details ? 'change_class') w
+					where maintsched.next_run(w.class, at) > at))
 			end;
 		end if;
 	end if;
@@ -385,9 +393,9 @@ begin
 		if state = 'succeeded' then
 			perform maintsched.settle(r, x.occurrence_id, 'pass', null);
 		elsif failed then
-			-- a plan function that found nothing to look at has not seen a failure either
+			-- what found nothing to look at has not seen a failure either
 			perform maintsched.settle(r, x.occurrence_id,
-				case when how = 'error' and sqlstate = 'P0002' then 'inconclusive' else 'fail' end, coalesce(message, (
+				case when how = 'error' and sqlstate = 'P0002' or how = 'done' and n.unseen then 'inconclusive' else 'fail' end, coalesce(message, (
 				select string_agg(format('%s: %s', e.target, e.message), '; ' order by e.seq)
 				from (
 					select a.seq, a.target, a.message
@@ -409,6 +417,9 @@ begin
 	end if;
 	if state in ('failed', 'partial', 'interrupted') then
 		perform maintsched.call_hook('notice_run', r.run_id);
+	end if;
+	if r.routine = 'amcheck' and n.failed > 0 then
+		perform maintsched.call_hook('notice_corruption', r.run_id);
 	end if;
 end
 $$;

@@ -158,6 +158,16 @@ $$;
 comment on function maintsched.plan_of(text, jsonb) is
 'Internal: How a routine is planned by the acting role, and the window in which it would run. Errors: undefined_object, insufficient_privilege, invalid_parameter_value.';
 
+create function maintsched.class_span(change_class text) returns tstzrange
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+	select maintsched.opening(class_span.change_class, maintsched.clock())
+$$;
+
+comment on function maintsched.class_span(text) is
+'Internal: The window that is open for work of a class, or opens next.';
+
 create function maintsched.plan(routine text, params jsonb default '{}')
 returns table (seq integer, target text, command text, reason text, benefit_bytes bigint,
 	estimated_seconds numeric, details jsonb, fits_window boolean)
@@ -171,25 +181,40 @@ declare
 begin
 	select * into p from maintsched.plan_of(routine, params);
 	return query execute format($query$
+		with action as materialized (
+			select * from %s($1) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
+		), class as materialized (
+			-- an action's own class, else the routine's
+			select c.name, maintsched.class_span(c.name) as span
+			from (
+				select distinct a.details ->> 'change_class' as name
+				from action a
+				where a.details ->> 'change_class' is not null) c
+		)
 		select a.ordinality::integer, a.target, a.command, a.reason, a.benefit_bytes,
 			e.seconds, a.details,
 			case
-				when $2 is null then false
-				when upper($2) is null then true
-				else greatest(lower($2), $3) + make_interval(secs => e.seconds::double precision)
-					<= upper($2) - maintsched.window_reserve(lower($2), upper($2))
+				when a.details ->> 'skip' is not null then null
+				when w.span is null then false
+				when upper(w.span) is null then true
+				else greatest(lower(w.span), $3) + make_interval(secs => e.seconds::double precision)
+					<= upper(w.span) - maintsched.window_reserve(lower(w.span), upper(w.span))
 			end
-		from %s($1) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
+		from action a
 		cross join lateral (
-			select maintsched.estimate_seconds($4, a.target, a.command, a.estimated_seconds,
+			select maintsched.estimate_seconds(maintsched.part_of($4, a.details), a.target, a.command, a.estimated_seconds,
 				case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end) as seconds) e
+		cross join lateral (
+			select case when a.details ->> 'change_class' is null then $2
+				else (select c.span from class c where c.name = a.details ->> 'change_class') end as span) w
+		order by a.ordinality
 		$query$, p.plan)
 	using p.params_used, p.span, at, p.name;
 end
 $$;
 
 comment on function maintsched.plan(text, jsonb) is
-'What a routine would do now, ranked, as the acting role; changes nothing. fits_window: whether the action fits into the window that is open for its class, else into the next one; NULL: it is not known how long it takes. Errors: undefined_object, insufficient_privilege, invalid_parameter_value, and those of the plan function.';
+'What a routine would do now, ranked, as the acting role; changes nothing. fits_window: whether the action fits into the window that is open for its class, else into the next one; NULL: it is not known how long it takes, or it is not to be done (skip in details). Errors: undefined_object, insufficient_privilege, invalid_parameter_value, and those of the plan function.';
 
 create function maintsched.need_window(change_class text, force boolean, reason text) returns void
 language plpgsql stable

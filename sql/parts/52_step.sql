@@ -209,6 +209,11 @@ begin
 				where a.run_id = r.run_id), true) then 'yielded'
 		end;
 		continue when why is null;
+		-- what cleans up after a command that was stopped is done in a moment
+		continue when why <> 'yielded' and exists (
+			select from maintsched.run_action a
+			where a.run_id = r.run_id and a.state = 'running' and maintsched.is_cleanup(a)
+			and a.started_at + maintsched.cleanup_grace() > now_there);
 		update maintsched.run x
 		set stop_requested = why,
 			window_closes_at = case when why = 'window_closed' then least(x.window_closes_at, now_there)
@@ -285,6 +290,11 @@ as $$
 		join maintsched.task t using (task_id)
 		join maintsched.routine k on k.name = t.routine
 		where t.task_id <> all ((select maintsched.paused_tasks())::bigint[])
+		group by 1
+		union all
+		select k.change_class, min(l.wanted_at)
+		from maintsched.next_lines(at) l
+		join maintsched.routine k on k.name = l.routine
 		group by 1) c
 	cross join lateral (
 		select maintsched.next_run(c.class, greatest(c.opens_at, at)) as starts_at) n
@@ -350,75 +360,6 @@ $$;
 
 comment on function maintsched.drop_foreign_runs() is
 'Internal: In a restored or copied database that is about to keep the calendar, ends the runs that belong to where it comes from.';
-
-create function maintsched.run_health()
-returns table (item text, status text, value text, detail text, hint text)
-language plpgsql stable security definer rows 4
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-declare
-	at constant timestamptz := maintsched.clock();
-	automated constant boolean := exists (
-		select from maintsched.task t join maintsched.routine k on k.name = t.routine
-		where t.enabled and t.retired_at is null);
-	launcher constant text := maintsched.launcher_state();
-	version constant text := (
-		select e.extversion from pg_extension e where e.extname = 'maintsched');
-begin
-	return query
-	select 'launcher',
-		case when launcher = 'running' or not automated then 'OK' else 'WARN' end,
-		launcher,
-		case when launcher = 'running' then 'what is due starts by itself'
-			when automated then 'what is due starts when tick() is called'
-			else 'no task is automated' end,
-		case when launcher <> 'running' and automated
-			then 'Preload the library and set maintsched.launcher, or let pg_cron call tick(): select maintsched.enable_pg_cron();' end;
-	return query
-	select 'library',
-		case when version = maintsched.library_version() then 'OK' else 'CRIT' end,
-		maintsched.library_version(),
-		case when version = maintsched.library_version() then 'library and extension have the same version'
-			else format('the extension is of version %s: nothing runs in the background', version) end,
-		case when version <> maintsched.library_version()
-			then 'ALTER EXTENSION maintsched UPDATE; where the library is the older one, install it and restart the server.' end;
-	return query
-	select 'runs',
-		case when late.runs > 0 then 'WARN' when bad.runs > 0 then 'WARN' else 'OK' end,
-		late.runs::text,
-		case
-			when late.runs > 0 then format('%s for a worker since %s', case late.runs when 1 then '1 run waits' else late.runs || ' runs wait' end,
-				to_char(late.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-			when bad.runs > 0 then format('%s failed in the last 24 hours', case bad.runs when 1 then '1 run' else bad.runs || ' runs' end)
-			else 'no run waits, none failed in the last 24 hours'
-		end,
-		case
-			when late.runs > 0 then 'max_worker_processes, maintsched.max_workers and the server log say why.'
-			when bad.runs > 0 then 'The views run_history and run_actions say why.'
-		end
-	from (
-		select count(*) as runs, min(r.not_before) as since
-		from maintsched.run r
-		where r.state = 'queued' and r.not_before <= at - interval '1 minute') late,
-		(select count(*) as runs
-		from maintsched.run r
-		where r.state in ('failed', 'interrupted')
-		and r.finished_at > at - interval '24 hours' and r.finished_at <= at) bad;
-	return query
-	select 'windows',
-		case when count(*) > 0 then 'WARN' else 'OK' end,
-		count(*)::text,
-		case when count(*) > 0 then 'no window admits before they are due: '
-				|| string_agg(u.calendar_name || '/' || u.task, ', ')
-			else 'every automated task has a window before it is due' end,
-		case when count(*) > 0 then 'Add a window of their class with add_window(), or change their change_class.' end
-	from maintsched.unserved_tasks() u;
-end
-$$;
-
-comment on function maintsched.run_health() is
-'Internal: What view health says of the background: launcher, library, runs, windows.';
 
 create function maintsched.tick() returns integer
 language plpgsql security definer

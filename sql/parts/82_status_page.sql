@@ -103,7 +103,7 @@ where n.clock_at <= maintsched.clock();
 
 comment on view maintsched.notices is 'What people were told, and who took note of it. Each row came with a NOTIFY on channel maintsched, whose payload has its id and kind.';
 comment on column maintsched.notices.notice_id is 'Key, in order of recording.';
-comment on column maintsched.notices.kind is 'window_72h, window_24h (or other lead times of the calendar), window_start, window_end, moved, cancelled; emergency_start, emergency_end; change_72h, change_24h, change_start, change_end; due_soon, overdue, missed; run_failed, run_partial, run_interrupted; left_out.';
+comment on column maintsched.notices.kind is 'window_72h, window_24h (or other lead times of the calendar), window_start, window_end, moved, cancelled; emergency_start, emergency_end; change_72h, change_24h, change_start, change_end; due_soon, overdue, missed; run_failed, run_partial, run_interrupted; corruption; left_out.';
 comment on column maintsched.notices.subject is 'One line.';
 comment on column maintsched.notices.body is 'A few sentences.';
 comment on column maintsched.notices.team is 'The team that it is for; NULL: everybody.';

@@ -1,8 +1,81 @@
 --
--- 88_health: whether maintsched itself does its work
+-- 88_health: the view health
+--
+-- What maintsched says of itself (own_health) at clock(), and what 84 to 87 say
+-- of server and database, in one list.  Items that are not to be judged stay
+-- in it, and say so.
 --
 
-create view maintsched.health as
+create function maintsched.run_health()
+returns table (item text, status text, value text, detail text, hint text)
+language plpgsql stable security definer rows 4
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	at constant timestamptz := maintsched.clock();
+	automated constant boolean := exists (
+		select from maintsched.task t join maintsched.routine k on k.name = t.routine
+		where t.enabled and t.retired_at is null);
+	launcher constant text := maintsched.launcher_state();
+	version constant text := (
+		select e.extversion from pg_extension e where e.extname = 'maintsched');
+begin
+	return query
+	select 'launcher',
+		case when launcher = 'running' or not automated then 'OK' else 'WARN' end,
+		launcher,
+		case when launcher = 'running' then 'what is due starts by itself'
+			when automated then 'what is due starts when tick() is called'
+			else 'no task is automated' end,
+		case when launcher <> 'running' and automated
+			then 'Preload the library and set maintsched.launcher, or let pg_cron call tick(): select maintsched.enable_pg_cron();' end;
+	return query
+	select 'library',
+		case when version = maintsched.library_version() then 'OK' else 'CRIT' end,
+		maintsched.library_version(),
+		case when version = maintsched.library_version() then 'library and extension have the same version'
+			else format('the extension is of version %s: nothing runs in the background', version) end,
+		case when version <> maintsched.library_version()
+			then 'ALTER EXTENSION maintsched UPDATE; where the library is the older one, install it and restart the server.' end;
+	return query
+	select 'runs',
+		case when late.runs > 0 then 'WARN' when bad.runs > 0 then 'WARN' else 'OK' end,
+		late.runs::text,
+		case
+			when late.runs > 0 then format('%s for a worker since %s', case late.runs when 1 then '1 run waits' else late.runs || ' runs wait' end,
+				to_char(late.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+			when bad.runs > 0 then format('%s failed in the last 24 hours', case bad.runs when 1 then '1 run' else bad.runs || ' runs' end)
+			else 'no run waits, none failed in the last 24 hours'
+		end,
+		case
+			when late.runs > 0 then 'max_worker_processes, maintsched.max_workers and the server log say why.'
+			when bad.runs > 0 then 'The views run_history and run_actions say why.'
+		end
+	from (
+		select count(*) as runs, min(r.not_before) as since
+		from maintsched.run r
+		where r.state = 'queued' and r.not_before <= at - interval '1 minute') late,
+		(select count(*) as runs
+		from maintsched.run r
+		where r.state in ('failed', 'interrupted')
+		and r.finished_at > at - interval '24 hours' and r.finished_at <= at) bad;
+	return query
+	select 'windows',
+		case when count(*) > 0 then 'WARN' else 'OK' end,
+		count(*)::text,
+		case when count(*) > 0 then 'no window admits before they are due: '
+				|| string_agg(u.calendar_name || '/' || u.task, ', ')
+			else 'every automated task has a window before it is due' end,
+		case when count(*) > 0 then 'Add a window of their class with add_window(), or change their change_class.' end
+	from maintsched.unserved_tasks() u;
+end
+$$;
+
+comment on function maintsched.run_health() is
+'Internal: What view health says of the background: launcher, library, runs, windows.';
+
+create view maintsched.own_health as
 with planning as (
 	select count(*) as tasks,
 		count(*) filter (where not maintsched.is_planned(p.planned_until, c.installed_at)) as ended,
@@ -39,6 +112,11 @@ with planning as (
 	select count(distinct (w.task_id, w.month)) as months,
 		min(w.clock_at) as since
 	from maintsched.rollup_owed w
+), undone as (
+	select count(*) as overdue, array_agg(t.calendar || '/' || t.name order by l.due_at, t.calendar, t.name) as names
+	from maintsched.live_occurrence l
+	join maintsched.task t on t.task_id = l.task_id and t.enabled and t.retired_at is null
+	where l.status = 'overdue' and (l.closes_at is null or l.closes_at > maintsched.clock())
 ), gone as (
 	select count(*) as roles, string_agg(a.role, ', ' order by a.role) as names
 	from maintsched.access_grants a
@@ -64,6 +142,15 @@ select 'planning' as item,
 	end as hint,
 	maintsched.clock() as measured_at
 from planning p
+union all
+select 'overdue tasks',
+	case when u.overdue > 0 then 'WARN' else 'OK' end,
+	u.overdue::text,
+	case when u.overdue > 0 then format('%s overdue: %s', case u.overdue when 1 then '1 is' else u.overdue || ' are' end, maintsched.list_text(u.names))
+		else 'nothing is overdue' end,
+	case when u.overdue > 0 then 'The views today and due_tasks list what is due, and whose it is.' end,
+	maintsched.clock()
+from undone u
 union all
 select 'simulated records',
 	case when s.records > 0 or maintsched.clock_simulated() then 'CRIT' else 'OK' end,
@@ -116,12 +203,50 @@ select 'access',
 from gone g
 union all
 select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
-from maintsched.run_health() h;
+from maintsched.run_health() h
+union all
+select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
+from maintsched.amcheck_health() h;
 
-comment on view maintsched.health is 'Whether maintsched itself does its work.';
+comment on view maintsched.own_health is 'Internal: What view health says of maintsched itself.';
+comment on column maintsched.own_health.item is 'What is judged.';
+comment on column maintsched.own_health.status is 'OK, WARN, CRIT or UNKNOWN.';
+comment on column maintsched.own_health.value is 'The figure judged.';
+comment on column maintsched.own_health.detail is 'In words.';
+comment on column maintsched.own_health.hint is 'What to do.';
+comment on column maintsched.own_health.measured_at is 'clock() of the judgement.';
+
+create view maintsched.health as
+with item as (
+	select o.item, o.status, o.value, o.detail, o.hint, o.measured_at, 'maintsched' as scope, null::double precision as figure
+	from maintsched.own_health o
+	union all
+	select s.item, s.status, s.value, s.detail, s.hint, s.measured_at, s.scope, s.figure
+	from maintsched.server_health() s
+), ignored as (
+	select array(
+		select e.value
+		from jsonb_array_elements_text(coalesce(nullif(x.params -> 'exclude', 'null'), '[]')) e) as items
+	from (select (select s.params from maintsched.health_setting s) as params) x
+)
+select i.item,
+	case when g.hit then 'OK' else i.status end as status,
+	i.value,
+	case when g.hit then format('not judged (exclude); it would be %s: %s', i.status, i.detail) else i.detail end as detail,
+	case when g.hit then 'The params of routine health leave it out.' else i.hint end as hint,
+	i.measured_at,
+	i.scope,
+	i.figure
+from item i
+cross join ignored x
+cross join lateral (select i.item = any (x.items) as hit) g;
+
+comment on view maintsched.health is 'Whether maintsched, the server and the database are well. What only a look at the whole catalog tells is as the last run of routine health measured it, and UNKNOWN after two days.';
 comment on column maintsched.health.item is 'What is judged.';
 comment on column maintsched.health.status is 'OK, WARN, CRIT or UNKNOWN.';
 comment on column maintsched.health.value is 'The figure judged: for planning the instant at which the first task becomes unknown.';
 comment on column maintsched.health.detail is 'In words.';
 comment on column maintsched.health.hint is 'What to do.';
-comment on column maintsched.health.measured_at is 'clock() of the judgement.';
+comment on column maintsched.health.measured_at is 'When it was judged: clock() for what maintsched says of itself, real time for server and database. NULL: never.';
+comment on column maintsched.health.scope is 'What it is about: maintsched (itself), server or database.';
+comment on column maintsched.health.figure is 'The figure judged, as a number: a share, seconds, bytes or a count; NULL where it is none.';

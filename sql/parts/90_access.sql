@@ -26,11 +26,13 @@ grant select on
 	maintsched.task_status, maintsched.compliance_status, maintsched.compliance_by_calendar, maintsched.control_tasks,
 	maintsched.compliance_monthly, maintsched.task_monthly, maintsched.control_monthly,
 	maintsched.team_workload, maintsched.window_schedule, maintsched.windows,
+	maintsched.health_history,
 	maintsched.health, maintsched.running, maintsched.contacts, maintsched.notifications,
 	maintsched.documentation_steps, maintsched.storage_places,
 	maintsched.monitors, maintsched.incident_procedures,
 	maintsched.escalation_levels, maintsched.dashboards, maintsched.kpis,
-	maintsched.document_history
+	maintsched.document_history,
+	maintsched.bloat_report
 to pg_monitor;
 
 grant select (
@@ -93,9 +95,20 @@ on maintsched.run_actions to pg_monitor;
 
 grant select on maintsched.routines to pg_monitor;
 
+grant select (
+	schema, relation, kind, last_checked_at, check_kind, verdict, age, age_seconds, parents_checked_at,
+	access_method, size_bytes, parts, parts_checked, run_id)
+on maintsched.amcheck_report to pg_monitor;
+grant select on maintsched.archives to pg_monitor;
+
 grant execute on function
 	maintsched.run_outlook(),
 	maintsched.run_health(),
+	maintsched.amcheck_health(),
+	maintsched.check_standing(),
+	maintsched.corrupt_relations(),
+	maintsched.server_health(),
+	maintsched.list_text(text[]),
 	maintsched.launcher_state(),
 	maintsched.library_version(),
 	maintsched.run_state_machine(),
@@ -125,5 +138,16 @@ grant execute on function
 	maintsched.instances(text, timestamp, text, timestamptz, timestamptz, integer),
 	maintsched.next_occurrence(text, timestamp, text, timestamptz),
 	maintsched.to_instant(timestamp, text),
-	maintsched.describe_rule(text)
+	maintsched.describe_rule(text),
+	maintsched.bloat_estimate(regclass, integer),
+	maintsched.estimate_bloat(oid, integer),
+	maintsched.bloat_sample(oid[], bigint[], integer, bigint),
+	maintsched.bloat_best(text, text, text, text),
+	maintsched.bloat_detail(text, text, text, bigint, double precision, integer, integer, bigint),
+	maintsched.bloat_method(text, boolean, double precision),
+	maintsched.named_relation(oid),
+	maintsched.relation_kind("char", boolean),
+	maintsched.bloat_size_text(numeric),
+	maintsched.bloat_relations(),
+	maintsched.age_text(interval)
 to pg_monitor;

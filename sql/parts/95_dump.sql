@@ -122,4 +122,24 @@ select pg_catalog.pg_extension_config_dump('maintsched.notice_notice_id_seq', ''
 
 select pg_catalog.pg_extension_config_dump('maintsched.notice_acknowledgement', '');
 
+select pg_catalog.pg_extension_config_dump('maintsched.archive_file', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_file_archive_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_verification', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_verification_verification_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_restore', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_restore_restore_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.archive_removal', '');
+-- what is measured belongs to a server; what was found is kept
+select pg_catalog.pg_extension_config_dump('maintsched.health_day', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.health_setting', '');
+
 select maintsched.announce();
+
+select pg_catalog.pg_extension_config_dump('maintsched.bloat_measurement', '');

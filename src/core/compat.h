@@ -115,11 +115,63 @@
 #define compat_replication_slot_cleanup() ReplicationSlotCleanup()
 #endif
 
+/* the parts of a qualified name; errors can be caught since 16 */
+#if PG_VERSION_NUM >= 160000
+#define compat_qualified_name(name) stringToQualifiedNameList((name), NULL)
+#else
+#define compat_qualified_name(name) stringToQualifiedNameList(name)
+#endif
+
 /* a database that is dropped, renamed or moved ends our workers itself */
 #if PG_VERSION_NUM >= 190000
 #define COMPAT_BGWORKER_INTERRUPTIBLE BGWORKER_INTERRUPTIBLE
 #else
 #define COMPAT_BGWORKER_INTERRUPTIBLE 0
+#endif
+
+/* the file of a relation: renamed in 16 */
+#if PG_VERSION_NUM >= 160000
+#define compat_filenode(rel) ((rel)->rd_locator.relNumber)
+#else
+#define compat_filenode(rel) ((rel)->rd_node.relNode)
+#endif
+
+/* reading blocks ahead: the server's own streams, since 17 */
+#if PG_VERSION_NUM >= 170000
+#include "storage/read_stream.h"
+typedef ReadStream compat_read_stream;
+#define compat_has_read_stream true
+typedef struct compat_read_stream_source
+{
+	BlockNumber (*next) (void *arg);
+	void	   *arg;
+} compat_read_stream_source;
+
+static inline BlockNumber
+compat_read_stream_callback(ReadStream *stream, void *source, void *per_buffer_data)
+{
+	return ((compat_read_stream_source *) source)->next(((compat_read_stream_source *) source)->arg);
+}
+
+static inline ReadStream *
+compat_read_stream_begin(BufferAccessStrategy strategy, Relation rel,
+						 BlockNumber (*next) (void *arg), void *arg)
+{
+	compat_read_stream_source *source = palloc(sizeof(compat_read_stream_source));
+
+	source->next = next;
+	source->arg = arg;
+	return read_stream_begin_relation(READ_STREAM_MAINTENANCE, strategy, rel, MAIN_FORKNUM,
+									  compat_read_stream_callback, source, 0);
+}
+#define compat_read_stream_next(stream) read_stream_next_buffer((stream), NULL)
+#define compat_read_stream_end(stream) read_stream_end(stream)
+#else
+typedef void compat_read_stream;
+#define compat_has_read_stream false
+#define compat_read_stream_begin(strategy, rel, next, arg) NULL
+#define compat_read_stream_next(stream) InvalidBuffer
+#define compat_read_stream_end(stream) ((void) 0)
 #endif
 
 #endif							/* MAINTSCHED_COMPAT_H */

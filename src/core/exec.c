@@ -14,6 +14,11 @@
  * needs a portal: commands that commit in between keep their state in its
  * memory.  No snapshot is held around it; such a command would wait for it.
  *
+ * exec_as() switches to another role inside a transaction: to the owner of a
+ * table, restricted, for whatever reads, writes or deletes its rows, or to the
+ * owner of the extension, to record what was done.  Nothing that the role's
+ * code sets stays.
+ *
  * All functions raise errors; the caller ends its transaction by
  * AbortCurrentTransaction(), which also gives back the role.
  *
@@ -72,6 +77,13 @@ set_local(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+static void
+set_saved(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*
@@ -209,6 +221,54 @@ exec_commit(void)
 	QueryCancelHoldoffCount = saved_holdoff;
 	exec_recording = false;
 	MemoryContextSwitchTo(context);
+}
+
+/*
+ * The owner of the extension.
+ */
+Oid
+exec_extension_owner(void)
+{
+	Oid			owner = find_extension(NULL);
+
+	if (!OidIsValid(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"%s\" is not in this database", "maintsched")));
+	return owner;
+}
+
+/*
+ * Act as a role until exec_as_end().  restricted: its code may run, and change
+ * nothing of the session; else only statements of ours do.  What values look
+ * like as text is settled, so that they read the same everywhere.
+ */
+void
+exec_as(Oid role, bool restricted, ExecRole * saved)
+{
+	GetUserIdAndSecContext(&saved->user, &saved->context);
+	SetUserIdAndSecContext(role, saved->context | SECURITY_LOCAL_USERID_CHANGE |
+						   (restricted ? SECURITY_RESTRICTED_OPERATION : 0));
+	saved->nest_level = NewGUCNestLevel();
+	set_saved("search_path", "pg_catalog, pg_temp");
+	set_saved("session_replication_role", "origin");
+	set_saved("row_security", "off");
+	set_saved("transform_null_equals", "off");
+	set_saved("array_nulls", "on");
+	set_saved("datestyle", "ISO, YMD");
+	set_saved("intervalstyle", "postgres");
+	set_saved("timezone", "UTC");
+	set_saved("bytea_output", "hex");
+	set_saved("extra_float_digits", "3");
+	set_saved("xmloption", "content");
+	set_saved("lc_monetary", "C");
+}
+
+void
+exec_as_end(const ExecRole * saved)
+{
+	AtEOXact_GUC(false, saved->nest_level);
+	SetUserIdAndSecContext(saved->user, saved->context);
 }
 
 /*

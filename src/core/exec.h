@@ -25,6 +25,18 @@ extern void exec_commit(void);
 extern void exec_begin_user(bool read_only);
 extern void exec_commit_user(void);
 
+/* another role for a while, inside a transaction */
+typedef struct ExecRole
+{
+	Oid			user;
+	int			context;
+	int			nest_level;
+}			ExecRole;
+
+extern Oid	exec_extension_owner(void);
+extern void exec_as(Oid role, bool restricted, ExecRole * saved);
+extern void exec_as_end(const ExecRole * saved);
+
 extern uint64 exec_query(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
 extern void exec_utility(const char *command);
 

@@ -10,6 +10,8 @@
 #ifndef MAINTSCHED_ACTION_H
 #define MAINTSCHED_ACTION_H
 
+#include "nodes/pg_list.h"
+
 /* what an attempt at user code came to */
 typedef struct Outcome
 {
@@ -17,6 +19,9 @@ typedef struct Outcome
 	char		sqlstate[6];
 	char	   *message;
 	const char *timeout;		/* window, own, or NULL */
+	char	   *refusal;		/* JSON: why it was not carried out, or NULL */
+	char	   *measured[2];	/* JSON: before and after, or NULL */
+	char	   *verdict;		/* JSON: what came of it, or NULL */
 } Outcome;
 
 typedef struct Action
@@ -25,9 +30,11 @@ typedef struct Action
 	char	   *command;
 	char	   *still_needed;
 	char	   *measure;
+	char	   *verify;
 	double		statement_timeout;	/* ms, or -1 */
 	double		lock_timeout;
 	double		window;			/* ms that are left, or -1 */
+	List	   *settings;		/* names and values in turn */
 } Action;
 
 /* of the run under way; reset when it is over */
@@ -39,6 +46,6 @@ extern char *action_text(int column);
 extern Oid	action_array_type(void);
 extern void note_error(Outcome *outcome);
 extern void ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome);
-extern void run_action(Action *action, Outcome *outcome, bool *not_needed, char **before, char **after);
+extern void run_action(Action *action, Outcome *outcome);
 
 #endif							/* MAINTSCHED_ACTION_H */

@@ -47,6 +47,7 @@
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -73,6 +74,29 @@ column_double(int column)
 	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
 
 	return isnull ? -1 : DatumGetFloat8(value);
+}
+
+/*
+ * An array of text as a list of strings that lives as long as the run.
+ */
+static List *
+column_list(int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+	MemoryContext context;
+	List	   *list = NIL;
+	Datum	   *elements;
+	int			count;
+
+	if (isnull)
+		return NIL;
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &count);
+	context = MemoryContextSwitchTo(run_context);
+	for (int i = 0; i < count; i++)
+		list = lappend(list, TextDatumGetCString(elements[i]));
+	MemoryContextSwitchTo(context);
+	return list;
 }
 
 /*
@@ -120,31 +144,33 @@ take_action(int64 run_id, Action *action)
 	action->statement_timeout = column_double(5);
 	action->lock_timeout = column_double(6);
 	action->window = column_double(7);
+	action->settings = column_list(8);
+	action->verify = action_text(9);
 	return true;
 }
 
 static void
-judge_action(int64 run_id, const Action *action, const Outcome *outcome, bool not_needed,
-			 const char *before, const char *after)
+judge_action(int64 run_id, const Action *action, const Outcome *outcome)
 {
-	Oid			types[8] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, TEXTOID, TEXTOID};
-	Datum		values[8] = {0};
-	char		nulls[8];
+	Oid			types[9] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[9] = {0};
+	char		nulls[9];
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(run_id);
 	values[1] = Int32GetDatum(action->seq);
-	values[5] = BoolGetDatum(not_needed);
 #define PUT_TEXT(i, text) \
 	do { if ((text) != NULL) values[i] = CStringGetTextDatum(text); else nulls[i] = 'n'; } while (0)
 	PUT_TEXT(2, outcome->failed ? outcome->sqlstate : NULL);
 	PUT_TEXT(3, outcome->failed ? outcome->message : NULL);
 	PUT_TEXT(4, outcome->timeout);
-	PUT_TEXT(6, before);
-	PUT_TEXT(7, after);
+	PUT_TEXT(5, outcome->refusal);
+	PUT_TEXT(6, outcome->measured[0]);
+	PUT_TEXT(7, outcome->measured[1]);
+	PUT_TEXT(8, outcome->verdict);
 #undef PUT_TEXT
-	exec_query("select maintsched.judge_action($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb)",
-			   8, types, values, nulls);
+	exec_query("select maintsched.judge_action($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9::jsonb)",
+			   9, types, values, nulls);
 }
 
 static void
@@ -257,13 +283,9 @@ carry_out(int64 run_id)
 
 	while (more)
 	{
-		bool		not_needed;
-		char	   *before;
-		char	   *after;
-
-		run_action(&action, &outcome, &not_needed, &before, &after);
+		run_action(&action, &outcome);
 		begin_record();
-		judge_action(run_id, &action, &outcome, not_needed, before, after);
+		judge_action(run_id, &action, &outcome);
 		more = take_action(run_id, &action);
 		if (!more)
 			finish(run_id, "done", NULL);

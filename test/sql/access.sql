@@ -29,7 +29,7 @@ select count(*) from maintsched.today;
 select count(*) > 0 as some from maintsched.upcoming_tasks;
 select count(*) from maintsched.task_status;
 select count(*) > 0 as some from maintsched.window_schedule;
-select item, status from maintsched.health order by 1;
+select item, status from maintsched.health where scope = 'maintsched' order by 1;
 select occurrence_id is not null as seen, status, controls is not null as controls from maintsched.occurrence_status limit 1;
 select note from maintsched.occurrence_status;
 select evidence from maintsched.occurrence_status;
@@ -79,7 +79,7 @@ update maintsched.task set rule = 'FREQ=WEEKLY;BYDAY=TU', title = 'Audit log rev
 -- ... not what runs as somebody else, least of all as a superuser (whose name
 -- differs from server to server)
 \set VERBOSITY sqlstate
-update maintsched.task set params = '{"tables": ["x"]}' where name = 'database-vacuum';
+update maintsched.task set params = '{"include": ["x"]}' where name = 'database-vacuum';
 update maintsched.task set routine = 'analyze' where name = 'database-vacuum';
 update maintsched.task set run_as = 'regress_maintsched_manager' where name = 'database-vacuum';
 update maintsched.task set kind = 'routine', routine = 'analyze' where name = 'access-review';
@@ -100,7 +100,7 @@ update maintsched.task set run_as = 'regress_maintsched_dba' where name = 'datab
 select run_as from maintsched.task where name = 'database-vacuum';
 grant regress_maintsched_dba to regress_maintsched_manager;
 set role regress_maintsched_manager;
-update maintsched.task set params = '{"tables": ["x"]}' where name = 'database-vacuum';
+update maintsched.task set params = '{"include": ["x"]}' where name = 'database-vacuum';
 reset role;
 select run_as, params from maintsched.task where name = 'database-vacuum';
 set role regress_maintsched_manager;

@@ -11,7 +11,7 @@ select * from maintsched.due_tasks;
 select * from maintsched.today;
 select * from maintsched.upcoming_tasks;
 select count(*) from maintsched.task_status;
-select item, status, detail, hint from maintsched.health order by 1;
+select item, status, detail, hint from maintsched.health where scope = 'maintsched' order by 1;
 select maintsched.set_timezone('smartmed', 'UTC');
 select maintsched.tick();
 

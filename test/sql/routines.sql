@@ -9,7 +9,7 @@ create extension maintsched;
 reset client_min_messages;
 set timezone = 'UTC';
 
-select name, plan, defaults, change_class, built_in from maintsched.routine order by name;
+select name, plan, defaults, change_class, built_in from maintsched.routine where name <> 'health' order by name;
 
 --
 -- Parameters: what is wrong is said, with the nearest name.
@@ -46,6 +46,46 @@ select maintsched.check_params('log_cleanup', '{"max_size": "2 GX"}');
 select maintsched.check_params('log_cleanup', '{"keep": 1.5}');
 
 --
+-- Thresholds per object: the most specific name that says anything decides.
+--
+select maintsched.check_params('bloat', '{"min_bloat": 0.3, "min_wasted": 0, "overrides": {"sales": {"min_bloat": 1}, "sales.orders": {"min_wasted": "1 GB", "min_bloat": null}}}');
+select maintsched.check_params('bloat', '{"overrides": null}');
+select maintsched.check_params('bloat', '{"overrides": {}}');
+select maintsched.check_params('bloat', '{"overrides": []}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": 0.3}}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": {"min_blot": 0.3}}}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": {"include": ["sales"]}}}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": {"time_limit": "1 hour"}}}');
+select maintsched.check_params('bloat', '{"overrides": {"sales": {"min_bloat": 30}}}');
+select maintsched.check_params('bloat', '{"min_bloat": "0.3"}');
+select maintsched.check_params('bloat', '{"min_wasted": "-1"}');
+select maintsched.check_params('bloat', '{"min_wasted": "much"}');
+select maintsched.check_params('log_cleanup', '{"overrides": {}}');
+
+select n.names, maintsched.threshold('{"min_bloat": 0.3, "min_wasted": null, "overrides": {
+		"s": {"min_bloat": 0.4}, "s.t": {"min_bloat": null, "min_wasted": "1 GB"}, "s.i": {"min_bloat": 0.5}}}', 'min_bloat', n.names) as min_bloat,
+	maintsched.threshold('{"min_wasted": null, "overrides": {"s.t": {"min_wasted": "1 GB"}}}', 'min_wasted', n.names) as min_wasted
+from (values (array['s.i', 's.t', 's']), (array['s.t', 's']), (array['s']), (array['x.t', 'x']), (array[]::text[]), (null)) n(names);
+
+create schema "regress_maintsched A";
+create schema regress_maintsched_b;
+create table "regress_maintsched A"."Root" (a integer primary key, b text) partition by range (a);
+create table regress_maintsched_b.part partition of "regress_maintsched A"."Root" for values from (0) to (100) partition by range (a);
+create table regress_maintsched_b."leaf.1" partition of regress_maintsched_b.part for values from (0) to (10);
+create table regress_maintsched_b.plain (a text primary key);
+select x.relation, maintsched.threshold_names(x.relation) from unnest(array[
+	'"regress_maintsched A"."Root"', 'regress_maintsched_b.part', 'regress_maintsched_b."leaf.1"', 'regress_maintsched_b."leaf.1_pkey"',
+	'regress_maintsched_b.plain', 'regress_maintsched_b.plain_pkey']::regclass[]) x(relation);
+-- toast, and its index, by the table; the number of either is that of the day
+select regexp_replace(maintsched.threshold_names(r.oid)::text, '[0-9]+', 'N', 'g') as names
+from pg_class c
+cross join lateral (select c.reltoastrelid union all select i.indexrelid from pg_index i where i.indrelid = c.reltoastrelid) r(oid)
+where c.oid = any (array['regress_maintsched_b.plain', 'regress_maintsched_b."leaf.1"']::regclass[])
+order by c.relname collate "C", 1;
+select maintsched.threshold_names(0);
+drop schema "regress_maintsched A", regress_maintsched_b cascade;
+
+--
 -- sql: one's own statements, in order.
 --
 select * from maintsched.plan_sql('{"statement": "select 1"}');
@@ -55,7 +95,8 @@ select target, command, details from maintsched.plan_sql('{"timeout": "10 min", 
 select * from maintsched.plan_sql('{}');
 
 --
--- analyze: every table that the role may analyze, the most changed first.
+-- analyze: every table that needs it and that the role may analyze, the most
+-- changed first.
 --
 create role regress_maintsched_owner;
 create role regress_maintsched_manager;
@@ -94,18 +135,32 @@ returns table (target text, command text, reason text) language sql as $$
 	where p.target !~ '_p[12]$'
 $$;
 select * from pg_temp.plan('{"include": ["regress_maintsched*"]}');
-select target from pg_temp.plan('{"include": ["regress_maintsched_sales"], "exclude": ["*.event", "regress_maintsched_sales.?????"]}');
-select target from pg_temp.plan('{"include": ["regress_maintsched Odd.it''s*", "regress_maintsched_sales.small"]}');
+select * from pg_temp.plan('{"include": ["regress_maintsched*"], "all": true}');
+-- what is not needed is said to have been looked at
+select target = quote_ident(current_database()) as database, command, reason, details from maintsched.plan_analyze('{"include": ["regress_maintsched_sales.small"]}');
+select target = quote_ident(current_database()) as database, reason from maintsched.plan_analyze('{"include": ["*.small", "*.never"]}');
+-- thresholds: those of the table, of params, of overrides
+alter table small set (autovacuum_analyze_threshold = 2, autovacuum_analyze_scale_factor = 0);
+select target, reason from maintsched.plan_analyze('{"include": ["*.small"]}');
+alter table small set (autovacuum_analyze_threshold = 2, autovacuum_analyze_scale_factor = 0.1);
+select command from maintsched.plan_analyze('{"include": ["*.small"]}');
+select command from maintsched.plan_analyze('{"include": ["*.small"], "threshold": 1}');
+select command from maintsched.plan_analyze('{"include": ["*.small"], "scale_factor": 0}');
+select command from maintsched.plan_analyze('{"include": ["*.small", "*.large"], "threshold": 0, "scale_factor": 1, "overrides": {"regress_maintsched_sales": {"scale_factor": 0.2}, "regress_maintsched_sales.large": {"scale_factor": 0.125}}}');
+select command from maintsched.plan_analyze('{"include": ["*.small", "*.large"], "threshold": 0, "scale_factor": 1, "overrides": {"regress_maintsched_sales": {"scale_factor": 0.2}, "regress_maintsched_sales.large": {"scale_factor": 0.1249}}}');
+alter table small reset (autovacuum_analyze_threshold, autovacuum_analyze_scale_factor);
+select target from pg_temp.plan('{"all": true, "include": ["regress_maintsched_sales"], "exclude": ["*.event", "regress_maintsched_sales.?????"]}');
+select target from pg_temp.plan('{"all": true, "include": ["regress_maintsched Odd.it''s*", "regress_maintsched_sales.small"]}');
 -- _ and % are themselves
 select target from pg_temp.plan('{"include": ["regress%", "regress.maintsched_sales"]}');
 -- the system's are not among all
 select count(*) filter (where target ~ '^(pg_|information_schema)' or target ~ 'passing') as system, count(*) > 10 as tables
-from maintsched.plan_analyze('{}');
+from maintsched.plan_analyze('{"all": true}');
 
 -- what is measured, and whether it is needed still
 select p.details ->> 'measure' as measure, p.details ->> 'still_needed' as still_needed,
 	p.details ->> 'lock_timeout' as lock_timeout, p.estimated_seconds between 0.05 and 1 as quick, p.benefit_bytes is null as no_benefit
-from maintsched.plan_analyze('{"include": ["regress_maintsched Odd"]}') p \gset
+from maintsched.plan_analyze('{"include": ["regress_maintsched Odd"], "all": true}') p \gset
 \echo :lock_timeout :quick :no_benefit
 create temporary table measured as :measure;
 select jsonb_object_keys(jsonb_build_object) as key from measured order by 1;
@@ -113,13 +168,45 @@ select jsonb_object_keys(jsonb_build_object) as key from measured order by 1;
 drop table "regress_maintsched Odd"."it's ""one""";
 :still_needed;
 
+-- a partitioned table by its parts: what they had, and what they were analyzed for
+select target, reason from maintsched.plan_analyze('{"include": ["*.event"]}') where command !~ '_p[12]$';
+analyze event;
+select pg_stat_force_next_flush();
+select reason = 'none of 3 tables needs it' as none from maintsched.plan_analyze('{"include": ["*.event"]}');
+insert into event select 2500 from generate_series(1, 240);
+select pg_stat_force_next_flush();
+-- 240 of 2,000 are less than 50 + 10 %, but not of the 1,001 of one partition
+select target, reason from maintsched.plan_analyze('{"include": ["*.event"]}');
+analyze event_p2;
+select pg_stat_force_next_flush();
+select count(*) from maintsched.plan_analyze('{"include": ["*.event"]}') where details ->> 'skip' is null;
+insert into event select 2500 from generate_series(1, 60);
+select pg_stat_force_next_flush();
+select target, reason ~ '^2,300 rows in 2 partitions, 300 changed since .* [(]limit 274[)]$' as right
+from maintsched.plan_analyze('{"include": ["*.event"]}');
+analyze event;
+-- an inheritance parent
+create table parent (a integer) with (autovacuum_enabled = off);
+create table child () inherits (parent) with (autovacuum_enabled = off);
+insert into child select generate_series(1, 100);
+select pg_stat_force_next_flush();
+select target, replace(command, ' ONLY', '') as command, reason from maintsched.plan_analyze('{"include": ["*.parent"]}');
+analyze parent, child;
+insert into child select generate_series(1, 61);
+select pg_stat_force_next_flush();
+select target, replace(command, ' ONLY', '') as command, reason from maintsched.plan_analyze('{"include": ["*.parent", "*.child"]}');
+drop table parent cascade;
+-- counters that began after the table was analyzed
+select pg_stat_reset_single_table_counters('large'::regclass);
+select target, reason from maintsched.plan_analyze('{"include": ["*.large"]}');
+analyze large;
+
 -- A role plans what it may do.
 alter table large owner to regress_maintsched_owner;
 grant usage on schema regress_maintsched_sales to regress_maintsched_owner;
 set role regress_maintsched_owner;
-\set VERBOSITY terse
-select target from pg_temp.plan('{"include": ["regress_maintsched_sales.?????"]}');
-\set VERBOSITY default
+select replace(target, current_database(), 'database') as target, reason, p.details ->> 'skip' as skip
+from maintsched.plan_analyze('{"all": true, "include": ["regress_maintsched_sales.?????"]}') p;
 set role regress_maintsched_manager;
 select target from pg_temp.plan('{"include": ["regress_maintsched_sales.large"]}');
 select target, command from maintsched.plan_sql('{"statement": "select 1"}');

@@ -21,6 +21,8 @@ my @tables = split /\n/, $source->safe_psql('source', q{
 my @views = split /\n/, $source->safe_psql('source', q{
 	select oid::regclass from pg_class
 	where relnamespace = 'maintsched'::regnamespace and relkind = 'v' and relname <> 'health'
+	-- sizes in pages
+	and relname <> 'amcheck_report'
 	and obj_description(oid, 'pg_class') not like 'Internal:%'
 	order by 1});
 cmp_ok(scalar @tables, '>', 5, 'tables are dumped');
@@ -37,8 +39,10 @@ sub shown
 	my ($node, $database) = @_;
 	my $at = "set maintsched.now = '$later';";
 	my %rows;
-	$rows{$_} = rows_of($node, $database, "$at select t::text from $_ t order by 1")
-	  foreach @tables, @views;
+	$rows{$_} = rows_of($node, $database, "$at select t::text from $_ t order by 1") foreach @tables;
+	# a restored database waits for resume('all')
+	$rows{$_} = rows_of($node, $database, "$at select (to_jsonb(t) - array['next_run_at', 'waits_for'])::text from $_ t order by 1")
+	  foreach @views;
 	$rows{$_} = rows_of($node, $database, "$at select (to_jsonb(t) - 'next_due_at')::text from $figures{$_} t order by 1")
 	  foreach keys %figures;
 	return \%rows;
@@ -57,7 +61,7 @@ cmp_ok(scalar(@{ $expected->{'maintsched.occurrence'} }), '>', 100, 'occurrences
 cmp_ok(scalar(@{ $expected->{'maintsched.calendar_change'} }), '>', 3, 'the history is dumped');
 
 foreach my $fact (qw(task_start checklist_mark completion completion_retraction completion_review
-	corrective_action waiver waiver_decision prior_evidence pause_change access access_change))
+	corrective_action waiver waiver_decision prior_evidence pause_change access access_change health_day health_setting))
 {
 	cmp_ok(scalar(@{ $expected->{"maintsched.$fact"} // [] }), '>', 0, "$fact is dumped");
 }
@@ -131,7 +135,9 @@ sub equal
 	my $found = shown($node, $database);
 	foreach my $relation (@relations)
 	{
-		is_deeply($found->{$relation}, $expected->{$relation}, "$how: $relation");
+		# before resume('all') nothing runs: when the next run is, and what it waits for
+		my @rows = map { [ map { s/,(?:"[^"]*")?,"(?:a window|resume\()[^"]*"/,next,waits/r } @{ $_->{$relation} } ] } $found, $expected;
+		is_deeply($rows[0], $rows[1], "$how: $relation");
 	}
 	return;
 }

@@ -248,6 +248,70 @@ tick(at(7, '10:00'));
 is(outcomes('never'), 'Mon 10:00 partial', 'partial is recorded when it closes');
 idle();
 
+part('decided by the plan function, or right before the command');
+all_week();
+said(q{
+	create function public.plan_decided(params jsonb) returns setof maintsched.action language sql as $$
+		select x.t, 'insert into public.witness (what) values (''' || x.t || ' '' || current_setting(''work_mem'') || current_setting(''lock_timeout''))', 'because of ' || x.t,
+			null::bigint, 1000000::numeric, x.d::jsonb
+		from (values
+			(1, 'needless', '{"skip": "not_needed", "still_needed": "1 / 0"}'),
+			(2, 'pointless', '{"skip": "pointless", "measure": "1 / 0"}'),
+			(3, 'said', jsonb_build_object('still_needed', '(select jsonb_build_object(''skip'', ''pointless'', ''reason'', ''pinned by '' || current_user))')::text),
+			(4, 'odd', jsonb_build_object('still_needed', 'jsonb ''{"skip": "cancelled", "reason": "odd"}''')::text),
+			(5, 'yes', '{"still_needed": "jsonb ''true''", "settings": {"work_mem": "123kB", "lock_timeout": 77000}, "measure": "current_setting(''work_mem'')"}'),
+			(6, 'none', '{"skip": null, "settings": null}'),
+			(7, 'wrong', '{"settings": {"work_mem": "999kB", "no_such_setting": 1}}'),
+			(8, 'server', '{"settings": {"work_mem": "999kB", "shared_buffers": "1GB"}}'),
+			(9, 'last', null),
+			(10, 'full', '{"skip": "no_space"}'),
+			(11, 'short', '{"measure": "jsonb ''{\\"n\\": 7}''", "verify": "(select jsonb_build_object(''reason'', ''still '' || ($1 ->> ''n'') || '' '' || ($2 ->> ''n'')))"}'),
+			(12, 'nothing', '{"verify": "jsonb ''{\\"skip\\": \\"lock_timeout\\", \\"reason\\": \\"left out\\"}''"}'),
+			(13, 'broken', '{"verify": "jsonb_build_object(''done'', $1 is not null, ''skip'', ''pointless'', ''reason'', ''broken'')"}'),
+			(14, 'fine', '{"verify": "null::jsonb"}')) x(n, t, d)
+		where params ->> 'what' is null or x.t = params ->> 'what'
+		order by x.n $$;
+	select maintsched.add_routine('decided', 'public.plan_decided', 'Decides')});
+is(said_at(at(0, '10:00'), q{select string_agg(concat_ws(' ', target, coalesce(fits_window::text, '-')), ', ' order by seq) from maintsched.plan('decided')}),
+	'needless -, pointless -, said false, odd false, yes false, none false, wrong false, server false, last false, full -, short false, nothing false, broken false, fine false',
+	'what is not to be done fits no window');
+my $decided = q{
+	select string_agg(concat_ws('/', a.target, a.state, a.skip_reason, a.sqlstate, a.reason, a.message, a.before #>> '{}', a.started_at is null), E'\n' order by a.seq)
+	from maintsched.run_action a where a.run_id = };
+my $decided_run = said_at(at(0, '10:00'), q{select maintsched.run_routine('decided', force => true, reason => 'they take long')}) =~ s/\n.*//sr;
+idle();
+is($node->safe_psql('postgres', "$decided $decided_run"), join("\n",
+		'needless/skipped/not_needed/because of needless/t',
+		'pointless/skipped/pointless/because of pointless/t',
+		'said/skipped/pointless/because of said/pinned by ' . $node->safe_psql('postgres', 'select current_user') . '/f',
+		'odd/skipped/not_needed/because of odd/odd/f',
+		'yes/done/because of yes/123kB/f',
+		'none/done/because of none/f',
+		'wrong/failed/42704/because of wrong/undefined_object/f',
+		'server/failed/55P02/because of server/cant_change_runtime_param/f',
+		'last/done/because of last/f',
+		'full/skipped/no_space/because of full/t',
+		'short/done/because of short/still 7 7/{"n": 7}/f',
+		'nothing/skipped/lock_timeout/because of nothing/left out/f',
+		'broken/failed/because of broken/broken/f',
+		'fine/done/because of fine/f'), 'it is recorded, and not carried out');
+is(witnessed(), 'yes 123kB77s none 4MB0 last 4MB0 short 4MB0 nothing 4MB0 broken 4MB0 fine 4MB0', 'settings are those of their action alone');
+is(said_at(at(0, '10:00'), "select state, stop_reason from maintsched.run_history where run_id = $decided_run"), 'partial|error', 'no_space leaves something over');
+add_task('decided', set => q{kind = 'routine', routine = 'decided', params = '{"what": "pointless"}'});
+is(tick(at(0, '10:00')), 1, 'queued');
+idle();
+is(runs('decided'), 'succeeded completed: pointless/skipped/pointless', 'pointless is no loss');
+is(outcomes('decided'), 'Mon 10:00 pass', 'and passes');
+foreach my $wrong ([ '{"skip": "no_time"}', 'invalid_parameter_value' ], [ '{"settings": ["work_mem"]}', 'invalid_parameter_value' ])
+{
+	my ($details, $error) = @$wrong;
+	said("create or replace function public.plan_decided(params jsonb) returns setof maintsched.action language sql as \$\$
+		select 'x', 'select 1', 'x', null::bigint, null::numeric, '$details'::jsonb \$\$");
+	my $run = said_at(at(0, '10:10'), q{select maintsched.run_routine('decided')}) =~ s/\n.*//sr;
+	idle();
+	is($node->safe_psql('postgres', "select state, message ~ '$error|skip of an action|settings that are not' from maintsched.run_history where run_id = $run"), 'failed|t', "$details is refused");
+}
+
 part('what is left over comes first');
 add_window('short', 'FREQ=DAILY;COUNT=3', '10:00', '5 seconds');
 said(q{

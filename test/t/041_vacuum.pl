@@ -136,6 +136,35 @@ $run = run_of_routine('vacuum', '{"include": ["shop.young"], "overrides": {"shop
 is(actions($run), "succeeded\nshop.young done", 'by an override');
 is(sql(q{select count(*) from maintsched.plan_vacuum('{"include": ["shop.*"], "freeze_age": 100000}') where target in ('shop.old', 'shop.young')}), 0, 'done');
 
+# --- the end of the numbers, and multixacts ---
+
+sql('create table shop.shared (a integer primary key) with (autovacuum_multixact_freeze_max_age = 10000); insert into shop.shared values (1), (2)');
+# each turn makes one and more: a lock of the transaction's beside one of its subtransaction's
+sql(q{do $$ begin
+	for i in 1 .. 11000 loop
+		perform from shop.shared where a = 1 for key share;
+		begin
+			perform from shop.shared where a = 1 for no key update;
+		exception when others then raise;
+		end;
+		commit;
+	end loop;
+end $$});
+cmp_ok(sql(q{select mxid_age(relminmxid) from pg_class where oid = 'shop.shared'::regclass}), '>', 10500, 'multixacts have passed');
+sql('alter database postgres set vacuum_multixact_failsafe_age = 0');
+sql('alter database postgres set vacuum_failsafe_age = 0');
+sql('alter table shop.young set (autovacuum_freeze_max_age = 100000)');
+sql(q{do $$ begin for i in 1 .. 106000 loop perform pg_current_xact_id(); commit; end loop; end $$});
+$run = run_of_routine('vacuum', '{"include": ["shop.shared", "shop.young"], "lock_timeout": "1 min"}');
+is(actions($run), "succeeded\nshop.young done\nshop.shared done", 'who is closer to the end comes first')
+  or diag(said($run, 'shop.young'), said($run, 'shop.shared'));
+like(said($run, 'shop.young'), qr/^its oldest transaction is \d+,\d+ old: close to the end of the numbers, autovacuum is overdue since 100,000; /, 'transactions');
+like(said($run, 'shop.shared'), qr/^its oldest multixact is \d+,\d+ old: close to the end of the numbers, autovacuum is overdue since 10,000; /, 'multixacts');
+is(sql("select ((a.after ->> 'relfrozenxid_age')::int < 60000) || ' ' || ((b.before ->> 'relminmxid_age')::int > 10500) || ' ' || ((b.after ->> 'relminmxid_age')::int < 6000)
+	from maintsched.run_actions a join maintsched.run_actions b using (run_id) where run_id = $run and a.target = 'shop.young' and b.target = 'shop.shared'"), 'true true true', 'both are younger afterwards');
+sql("alter database postgres reset $_") foreach qw(vacuum_failsafe_age vacuum_multixact_failsafe_age);
+sql('alter table shop.young reset (autovacuum_freeze_max_age)');
+
 # --- who holds back what ---
 
 make_table('shop.held');
@@ -407,6 +436,21 @@ if ($version >= 170000)
 	$run = run_of_routine('vacuum', '{"include": ["shop.of_others"]}', 'alice');
 	is(actions($run), "succeeded\nshop.of_others done", 'MAINTAIN is enough');
 }
+
+# what is not hers any more when its turn comes is not taken for done
+sql("create table evil.$_ as select i as a from generate_series(1, 1000) i; alter table evil.$_ owner to alice") foreach qw(first second);
+sql("insert into evil.first select generate_series(1, 1000); select pg_stat_force_next_flush()");
+my $holder = $node->background_psql('postgres');
+$holder->query_safe('begin');
+$holder->query_safe('lock table evil.first in share update exclusive mode');
+$waiting = $node->safe_psql('postgres', q{set session authorization alice; select maintsched.run_routine('analyze', '{"include": ["evil.first", "evil.second"]}', force => true, reason => 'the test wants it')});
+wait_for($node, 'postgres', q{select exists (select from pg_stat_activity where backend_type = 'maintsched runner' and wait_event_type = 'Lock')}, 'the first waits');
+sql("alter table evil.second owner to $superuser");
+$holder->query_safe('rollback');
+$holder->quit;
+wait_for($node, 'postgres', "select finished_at is not null from maintsched.run where run_id = $waiting");
+is(actions($waiting), "partial\nevil.first done\nevil.second failed", 'ANALYZE that PostgreSQL left out has failed');
+like(said($waiting, 'evil.second'), qr/\nANALYZE left it out: the role may not analyze it any more\z/, 'and why');
 
 # --- analyze by need ---
 

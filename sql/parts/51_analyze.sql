@@ -107,10 +107,14 @@ begin
 			greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::numeric as rows,
 			greatest(c.reltuples, 0)::numeric as rows_then,
 			coalesce(pg_stat_get_mod_since_analyze(c.oid), 0) as changed,
-			greatest(c.relpages, pg_stat_get_live_tuples(c.oid) / 50, 0)::bigint as pages,
-			c.reltuples < 0 or c.relpages = 0 as unseen
+			greatest(c.relpages, pg_stat_get_live_tuples(c.oid) / 50, o.pages, 0)::bigint as pages,
+			coalesce(o.pages > 0, true) as filled
 		from member m
 		join pg_class c on c.oid = m.member
+		left join lateral (
+			-- unlike pg_relation_size(), this waits for nobody
+			select coalesce((maintsched.vacuum_outlook(c.oid, 0)).pages, 1) as pages
+			where c.reltuples < 0 or c.relpages = 0) o on true
 		where c.relkind in ('r', 'm')
 	), measured as (
 		select r.oid,
@@ -123,11 +127,10 @@ begin
 			sum(s.rows_then) filter (where s.member = r.oid) as own_rows_then,
 			sum(s.pages) filter (where s.member = r.oid) as own_pages,
 			sum(s.changed) filter (where s.member = r.oid) as own_changed,
-			-- unlike pg_relation_size(), this waits for nobody
-			case when r.analyzed_at is null then bool_or(case when s.unseen then coalesce((maintsched.vacuum_outlook(s.member, 0)).pages, 1) > 0 else true end) end as filled
+			bool_or(s.filled) as filled
 		from relation r
 		join counted s on s.root = r.oid
-		group by r.oid, r.analyzed_at
+		group by r.oid
 	), weighed as (
 		select r.*, coalesce(m.rows, 0) as rows, coalesce(m.parts, 0) as parts, m.filled,
 			greatest(coalesce(m.changed, 0),
@@ -165,7 +168,10 @@ begin
 			select t.member from tree t
 			join judged p on p.oid = t.root
 			where p.relkind = 'p' and p.needed),
-		maintsched.count_text(j.rows) || case when j.rows = 1 then ' row' else ' rows' end
+		case
+				when j.rows > 0 or j.changed > 0 or not coalesce(j.filled, false) then
+					maintsched.count_text(j.rows) || case when j.rows = 1 then ' row' else ' rows' end
+				else 'an unknown number of rows' end
 			|| case when j.relkind = 'p' then format(' in %s %s', j.parts,
 				case when j.parts = 1 then 'partition' else 'partitions' end)
 				when j.parts > 1 then format(' with those of %s', case when j.parts = 2 then '1 child' else j.parts - 1 || ' children' end)

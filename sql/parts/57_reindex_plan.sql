@@ -417,16 +417,18 @@ begin
 		-- that they were looked at is worth something
 		select 10, 0, format('%I', current_database()), '-- nothing to do',
 			case when total.allowed = 0 then 'there is no index'
-				else format('%s%s%s', case total.allowed when 1 then 'the one index is left as it is'
+				else format('%s%s%s%s', case total.allowed when 1 then 'the one index is left as it is'
 						else format('%s of %s indexes are left as they are', maintsched.count_text(count(*)), maintsched.count_text(total.allowed)) end,
 					'; the worst is ' || (array_agg(i.target || ', ' || maintsched.bloat_text(i.bytes, i.bloat_ratio, i.bloat_bytes, i.ci_low, i.ci_high)
 						order by i.bloat_bytes desc, i.bloat_ratio desc, i.target collate "C") filter (where i.bloat_ratio is not null))[1],
 					'; ' || nullif(count(*) filter (where i.bloat_ratio is null and i.detail is not null), 0) || ' could not be judged ('
-						|| string_agg(distinct i.detail, ', ') filter (where i.bloat_ratio is null) || ')') end,
+						|| string_agg(distinct i.detail, ', ') filter (where i.bloat_ratio is null) || ')',
+					'; ' || nullif((select count(*) from index x where x.invalid and x.index not in (select v.index from invalid v)), 0)
+						|| ' invalid, while somebody builds an index of the table') end,
 			null, null, '{"skip": "not_needed"}'
 		from index i
 		where not i.wanted and not i.invalid and i.found_at is null
-		having count(*) > 0 or total.allowed = 0
+		having count(*) > 0 or total.allowed = 0 or exists (select from index x where x.invalid and x.index not in (select v.index from invalid v))
 	)
 	select w.target, w.command, w.reason, w.benefit_bytes, w.estimated_seconds, w.details
 	from work w

@@ -234,6 +234,24 @@ select maintsched.vacuum_still_needed('regress_maintsched_sales.gone', '{}');
 reset role;
 
 --
+-- A run that goes on in the next window does nothing twice; what was of no use
+-- then, and is by now, it does.
+--
+insert into maintsched.run (run_id, routine, params, run_as, change_class, state, requested_by, queued_at, not_before, continues)
+select n, 'vacuum', '{}', 'x', 'minor', 'running', 'x', now(), now(), nullif(n, 901) - 1 from generate_series(901, 903) n;
+insert into maintsched.run_action (run_id, seq, target, command, state, skip_reason)
+values (901, 1, 'held', 'VACUUM held', 'skipped', 'pointless'), (901, 2, 'done', 'VACUUM done', 'done', null),
+	(901, 3, 'held still', 'VACUUM held still', 'skipped', 'pointless'), (901, 4, 'late', 'VACUUM late', 'skipped', 'no_time');
+select maintsched.note_actions(902, array[
+	('new', 'VACUUM new', null, null, null, null), ('held', 'VACUUM held', null, null, null, '{}'), ('done', 'VACUUM done', null, null, null, '{}'),
+	('held still', 'VACUUM held still', null, null, null, '{"skip": "pointless"}'), ('late', 'VACUUM late', null, null, null, '{}')]::maintsched.action[]);
+select seq, target from maintsched.run_action where run_id = 902 order by seq;
+update maintsched.run_action set state = 'done' where run_id = 902 and target = 'held';
+update maintsched.run_action set state = 'skipped', skip_reason = 'not_needed' where run_id = 902 and target = 'late';
+select maintsched.note_actions(903, array[('held', 'VACUUM held', null, null, null, '{}'), ('late', 'VACUUM late', null, null, null, '{}')]::maintsched.action[]);
+select seq, target from maintsched.run_action where run_id = 903 order by seq;
+
+--
 -- Who holds back what: seen by anybody who may plan.
 --
 select count(*) >= 0 as seen from maintsched.horizon_holders();

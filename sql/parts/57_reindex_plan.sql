@@ -349,7 +349,7 @@ begin
 				case
 					when i.found_at is not null then format('found corrupt %s ago', maintsched.age_text(maintsched.clock() - i.found_at))
 					when v.kind = 'own' then 'invalid: no query uses it' || case when v.writes then ', and every write to the table maintains it' else '' end
-					else maintsched.bloat_text(i.bytes, i.bloat_ratio, i.bloat_bytes, i.ci_low, i.ci_high) || ', ' || coalesce((
+					else maintsched.bloat_text(i.bytes, i.bloat_ratio, i.bloat_bytes, i.ci_low, i.ci_high) || coalesce(', ' || i.detail, '') || ', ' || coalesce((
 						select 'last rebuilt ' || maintsched.age_text(maintsched.clock() - l.rebuilt_at) || ' ago'
 						from maintsched.last_rebuilds(i.target) l limit 1), 'no rebuild on record')
 				end as reason) r
@@ -417,12 +417,16 @@ begin
 		-- that they were looked at is worth something
 		select 10, 0, format('%I', current_database()), '-- nothing to do',
 			case when total.allowed = 0 then 'there is no index'
-				else format('%s%s%s%s', case total.allowed when 1 then 'the one index is left as it is'
+				else format('%s%s%s%s%s', case total.allowed when 1 then 'the one index is left as it is'
 						else format('%s of %s indexes are left as they are', maintsched.count_text(count(*)), maintsched.count_text(total.allowed)) end,
 					'; the worst is ' || (array_agg(i.target || ', ' || maintsched.bloat_text(i.bytes, i.bloat_ratio, i.bloat_bytes, i.ci_low, i.ci_high)
 						order by i.bloat_bytes desc, i.bloat_ratio desc, i.target collate "C") filter (where i.bloat_ratio is not null))[1],
 					'; ' || nullif(count(*) filter (where i.bloat_ratio is null and i.detail is not null), 0) || ' could not be judged ('
 						|| string_agg(distinct i.detail, ', ') filter (where i.bloat_ratio is null) || ')',
+					-- an index does not know which of its entries are dead
+					'; a lower bound for ' || nullif(count(*) filter (where i.detail ~ '^a lower bound'), 0) || ', such as '
+						|| (array_agg(i.target || ' (' || replace(i.detail, 'a lower bound: ', '') || ')' order by i.bytes desc, i.target collate "C")
+							filter (where i.detail ~ '^a lower bound'))[1],
 					'; ' || nullif((select count(*) from index x where x.invalid and x.index not in (select v.index from invalid v)), 0)
 						|| ' invalid, while somebody builds an index of the table') end,
 			null, null, '{"skip": "not_needed"}'

@@ -478,6 +478,9 @@ begin
 			when skip_reason is null then 'failed'
 			else 'skipped'
 		end;
+		if state = 'skipped' and skip_reason = 'lock_timeout' then
+			message := left(concat_ws('; ', message, verdict ->> 'reason'), 1000);
+		end if;
 	elsif verdict is not null then
 		skip_reason := (
 			select verdict ->> 'skip'

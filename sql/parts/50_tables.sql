@@ -212,6 +212,30 @@ $$;
 comment on function maintsched.at_work() is
 'Internal: The relations of this database, TOAST tables by themselves, which somebody vacuums or analyzes now, and who, in words.';
 
+-- as the owner, who sees what all sessions do
+create function maintsched.lock_obstacle(relation oid) returns text
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+	select case
+			when l.pid is null then 'a prepared transaction has locked the table'
+			when s.backend_type = 'autovacuum worker' then format('autovacuum is on the table (process %s)', l.pid)
+			when l.granted then format('process %s has locked the table (%s)', l.pid, l.mode)
+			else format('process %s waits for a lock of the table (%s)', l.pid, l.mode)
+		end
+	from pg_locks l
+	left join pg_stat_activity s on s.pid = l.pid
+	where l.locktype = 'relation' and l.relation = lock_obstacle.relation
+	and l.database = (select d.oid from pg_database d where d.datname = current_database())
+	and l.pid is distinct from pg_backend_pid()
+	and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+	order by l.granted desc, l.pid
+	limit 1
+$$;
+
+comment on function maintsched.lock_obstacle(oid) is
+'Internal: Who holds or awaits a lock of a table that VACUUM, ANALYZE and a rebuild of its indexes would wait for; NULL: nobody.';
+
 create function maintsched.horizon_holders()
 returns table (holder text, xmin xid, catalog_only boolean)
 language plpgsql stable security definer rows 10

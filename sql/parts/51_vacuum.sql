@@ -337,7 +337,9 @@ declare
 	j record;
 	advice record;
 begin
-	if relation is null or before is null or after is null or current_setting('track_counts') <> 'on' then
+	if after is null then
+		return jsonb_strip_nulls(jsonb_build_object('reason', maintsched.lock_obstacle(relation)));
+	elsif relation is null or before is null or current_setting('track_counts') <> 'on' then
 		return 'true';
 	elsif (after -> 'last_vacuum', after #> '{toast,last_vacuum}')
 		is not distinct from (before -> 'last_vacuum', before #> '{toast,last_vacuum}')
@@ -359,7 +361,7 @@ end
 $$;
 
 comment on function maintsched.vacuum_shortfall(text, jsonb, jsonb, jsonb) is
-'Internal: What VACUUM did not do, by what vacuum_measure() said before and after and by the need that is left; true: it did all.';
+'Internal: What VACUUM did not do, by what vacuum_measure() said before and after and by the need that is left; true: it did all. Where it ended in an error (after is NULL): who is in its way.';
 
 create function maintsched.plan_vacuum(params jsonb) returns setof maintsched.action
 language plpgsql volatile

@@ -135,10 +135,10 @@ begin
 		from flagged b
 		cross join lateral (values
 			(0, 'failsafe', b.of_failsafe, b.age / greatest(failsafe, b.own_max_age * 1.05),
-				format('its oldest transaction is %s old: close to the end of the numbers, autovacuum is overdue since %s',
+				format('its oldest transaction is %s old: wraparound is near, autovacuum was due at %s',
 					maintsched.count_text(b.age), maintsched.count_text(b.own_max_age))),
 			(0, 'multixact', b.of_multi_failsafe, b.multi / greatest(failsafe_multi, b.own_max_multi * 1.05),
-				format('its oldest multixact is %s old: close to the end of the numbers, autovacuum is overdue since %s',
+				format('its oldest multixact is %s old: wraparound is near, autovacuum was due at %s',
 					maintsched.count_text(b.multi), maintsched.count_text(b.own_max_multi))),
 			(1, 'freeze', b.of_age and not b.of_failsafe, b.age / b.own_max_age,
 				format('its oldest transaction is %s old (limit %s, autovacuum at %s)',
@@ -207,7 +207,7 @@ end
 $$;
 
 comment on function maintsched.vacuum_judged(oid[], jsonb) is
-'Internal: Which of some tables need VACUUM, by the thresholds of params and their own. urgency: 0 the end of transaction numbers, 1 age, 2 dead rows, 3 inserted rows, 4 visibility, 5 nothing known or due by autovacuum''s score, 9 asked for; weight: how much so; parts: the table and its TOAST table, each with its needs; busy: who is at work on it.';
+'Internal: Which of some tables need VACUUM, by the thresholds of params and their own. urgency: 0 wraparound is near, 1 age, 2 dead rows, 3 inserted rows, 4 visibility, 5 nothing known or due by autovacuum''s score, 9 asked for; weight: how much so; parts: the table and its TOAST table, each with its needs; busy: who is at work on it.';
 
 create function maintsched.vacuum_advice(parts jsonb, of_catalog boolean, out skip text, out words text)
 language plpgsql volatile

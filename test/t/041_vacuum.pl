@@ -136,7 +136,7 @@ $run = run_of_routine('vacuum', '{"include": ["shop.young"], "overrides": {"shop
 is(actions($run), "succeeded\nshop.young done", 'by an override');
 is(sql(q{select count(*) from maintsched.plan_vacuum('{"include": ["shop.*"], "freeze_age": 100000}') where target in ('shop.old', 'shop.young')}), 0, 'done');
 
-# --- the end of the numbers, and multixacts ---
+# --- wraparound is near; multixacts ---
 
 sql('create table shop.shared (a integer primary key) with (autovacuum_multixact_freeze_max_age = 10000); insert into shop.shared values (1), (2)');
 # each turn makes one and more: a lock of the transaction's beside one of its subtransaction's
@@ -158,8 +158,8 @@ sql(q{do $$ begin for i in 1 .. 106000 loop perform pg_current_xact_id(); commit
 $run = run_of_routine('vacuum', '{"include": ["shop.shared", "shop.young"], "lock_timeout": "1 min"}');
 is(actions($run), "succeeded\nshop.young done\nshop.shared done", 'who is closer to the end comes first')
   or diag(said($run, 'shop.young'), said($run, 'shop.shared'));
-like(said($run, 'shop.young'), qr/^its oldest transaction is \d+,\d+ old: close to the end of the numbers, autovacuum is overdue since 100,000; /, 'transactions');
-like(said($run, 'shop.shared'), qr/^its oldest multixact is \d+,\d+ old: close to the end of the numbers, autovacuum is overdue since 10,000; /, 'multixacts');
+like(said($run, 'shop.young'), qr/^its oldest transaction is \d+,\d+ old: wraparound is near, autovacuum was due at 100,000; /, 'transactions');
+like(said($run, 'shop.shared'), qr/^its oldest multixact is \d+,\d+ old: wraparound is near, autovacuum was due at 10,000; /, 'multixacts');
 is(sql("select ((a.after ->> 'relfrozenxid_age')::int < 60000) || ' ' || ((b.before ->> 'relminmxid_age')::int > 10500) || ' ' || ((b.after ->> 'relminmxid_age')::int < 6000)
 	from maintsched.run_actions a join maintsched.run_actions b using (run_id) where run_id = $run and a.target = 'shop.young' and b.target = 'shop.shared'"), 'true true true', 'both are younger afterwards');
 sql("alter database postgres reset $_") foreach qw(vacuum_failsafe_age vacuum_multixact_failsafe_age);

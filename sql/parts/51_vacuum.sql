@@ -209,7 +209,7 @@ $$;
 comment on function maintsched.vacuum_judged(oid[], jsonb) is
 'Internal: Which of some tables need VACUUM, by the thresholds of params and their own. urgency: 0 wraparound is near, 1 age, 2 dead rows, 3 inserted rows, 4 visibility, 5 nothing known or due by autovacuum''s score, 9 asked for; weight: how much so; parts: the table and its TOAST table, each with its needs; busy: who is at work on it.';
 
-create function maintsched.vacuum_advice(parts jsonb, of_catalog boolean, out skip text, out words text)
+create function maintsched.vacuum_advice(parts jsonb, of_catalog boolean, out skip text, out words text, out removable double precision)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -221,6 +221,8 @@ declare
 	useful boolean;
 	share double precision;
 	any_useful boolean := false;
+	dead double precision := 0;
+	gone double precision := 0;
 	said text[] := '{}';
 	-- who holds back, and what cannot be said
 	holders text[] := '{}';
@@ -245,6 +247,8 @@ begin
 				end if;
 			elsif need = 'dead' and look.removable + look.recent > 0 then
 				share := look.removable / (look.removable + look.recent);
+				dead := dead + (part ->> 'dead')::double precision;
+				gone := gone + share * (part ->> 'dead')::double precision;
 				useful := share >= 0.1 or share * (part ->> 'dead')::numeric > (part ->> 'dead_limit')::numeric;
 				if not useful or share < 0.9 then
 					said := said || format('%s of its dead rows can be removed', case
@@ -271,11 +275,12 @@ begin
 		|| ': held back by ' || nullif(array_to_string(array(
 			select h.h from unnest(holders) with ordinality h(h, n) group by h.h order by min(h.n)), ' and '), ''));
 	words := nullif(words, '');
+	removable := gone / nullif(dead, 0);
 end
 $$;
 
 comment on function maintsched.vacuum_advice(jsonb, boolean) is
-'Internal: From a sample of its pages, whether VACUUM would help a table: skip is pointless where none of its needs (parts of vacuum_judged()) would go; words say who holds back what.';
+'Internal: From a sample of its pages, whether VACUUM would help a table: skip is pointless where none of its needs (parts of vacuum_judged()) would go; words say who holds back what; removable is the share of the dead rows that would go, NULL where it is not known.';
 
 create function maintsched.vacuum_still_needed(name text, params jsonb) returns jsonb
 language plpgsql volatile
@@ -380,6 +385,7 @@ declare
 	j record;
 	skip text;
 	words text;
+	removable double precision;
 	only_toast boolean;
 	needed integer := 0;
 begin
@@ -405,8 +411,9 @@ begin
 		needed := needed + 1;
 		skip := case when j.busy is not null then 'not_needed' end;
 		words := null;
+		removable := null;
 		if skip is null then
-			select a.skip, a.words into skip, words from maintsched.vacuum_advice(j.parts, j.of_catalog) a;
+			select a.skip, a.words, a.removable into skip, words, removable from maintsched.vacuum_advice(j.parts, j.of_catalog) a;
 		end if;
 		only_toast := version >= 160000 and (params ->> 'analyze') is distinct from 'true'
 			and not exists (select from jsonb_array_elements(j.parts) p where p.value -> 'toast' = 'false');
@@ -435,7 +442,7 @@ begin
 				case when only_toast then 'PROCESS_MAIN FALSE' end), '') || ') ', '')
 				|| case when version >= 180000 and j.inherited then 'ONLY ' else '' end || j.name,
 			concat_ws('; ', j.busy, j.reason, words),
-			j.benefit,
+			(j.benefit * coalesce(removable, 1))::bigint,
 			round(0.05 + j.reads * (0.0002 + throttle), 2),
 			jsonb_strip_nulls(jsonb_build_object(
 				'skip', skip,

@@ -176,6 +176,7 @@ sub held
 	make_dead('shop.held');
 	my $held_run = run_of_routine('vacuum', '{"include": ["shop.held"], "insert_threshold": 1000000000}');
 	is(actions($held_run), "succeeded\nshop.held skipped pointless", "$what: pointless");
+	is(sql("select benefit_bytes from maintsched.run_actions where run_id = $held_run and target = 'shop.held'"), 0, 'nothing is to be won');
 	like(said($held_run, 'shop.held'), qr/rows are dead .*; none of its dead rows can be removed: held back by $words\z/, "$what is named");
 	$release->();
 	$held_run = run_of_routine('vacuum', '{"include": ["shop.held"], "insert_threshold": 1000000000}');
@@ -249,6 +250,8 @@ $old->query_safe('select 1');
 sql("delete from shop.half where a % 4 = 1; select pg_stat_force_next_flush()");
 $run = run_of_routine('vacuum', '{"include": ["shop.half"], "threshold": 1000, "scale_factor": 0}');
 is(actions($run), "succeeded\nshop.half done", 'partly held back: done');
+# half of its rows of three quarters that are dead
+is(sql("select round(benefit_bytes::numeric / (before ->> 'relpages')::numeric / 8192, 1) from maintsched.run_actions where run_id = $run"), '0.5', 'to win is what can go');
 like(said($run, 'shop.half'), qr/7,500 of 10,000 rows are dead .* about 66 % of its dead rows can be removed: held back by session $pid .*\nstill needed: 2,500 of \S+ rows are dead \(limit 1,000\); .*; none of its dead rows can be removed: held back by session $pid /,
 	'what is left is said, before and after');
 $old->query_safe('rollback');

@@ -241,7 +241,7 @@ comment on function maintsched.rebuild_action(text, text, text, oid, bigint, tex
 
 create function maintsched.judge_indexes(params jsonb)
 returns table (index oid, heap oid, schema_name text, index_name text, target text, bytes bigint, heap_bytes bigint, allowed boolean,
-	invalid boolean, found_at timestamptz, exclusion boolean, constraint_name text, partial boolean, min_interval interval,
+	invalid boolean, found_at timestamptz, heap_found_at timestamptz, exclusion boolean, constraint_name text, partial boolean, min_interval interval,
 	wanted boolean, bloat_ratio double precision, bloat_bytes bigint, ci_low double precision, ci_high double precision,
 	detail text)
 language plpgsql volatile
@@ -253,12 +253,14 @@ declare
 	overrides constant jsonb := coalesce(nullif(params -> 'overrides', 'null'), '{}');
 begin
 	return query
-	with corrupt as materialized (
+	with found as materialized (
+		select x.* from maintsched.corrupt_relations() x where not x.rewritten
+	), corrupt as materialized (
 		-- that of a toast table goes by the name of the table
 		select format('%I.%I', x.schema, x.relation) || case x.kind when 'toast index' then ' (toast index)' else '' end as target,
 			max(x.found_at) as found_at
-		from maintsched.corrupt_relations() x
-		where not x.rewritten and x.kind in ('index', 'toast index')
+		from found x
+		where x.kind in ('index', 'toast index')
 		group by 1
 	), sized as materialized (
 		select s.*, maintsched.relation_bytes(s.index) as bytes, i.indisvalid and i.indislive as valid,
@@ -279,7 +281,10 @@ begin
 					then maintsched.threshold_names(s.index) end as names) n) t
 	)
 	select j.index, j.heap, j.schema_name, j.index_name, j.target, j.bytes, coalesce(maintsched.relation_bytes(j.heap), 0), j.allowed,
-		not j.valid, f.found_at, j.indisexclusion,
+		not j.valid, f.found_at,
+		(select max(x.found_at) from found x
+			where (x.schema, x.relation) = (j.heap_schema, j.heap_name) and x.kind not in ('index', 'toast index')),
+		j.indisexclusion,
 		(select o.conname::text from pg_constraint o
 			where o.conindid = j.index and o.conrelid = j.heap and o.contype in ('p', 'u', 'x')),
 		j.partial, j.min_interval,
@@ -295,7 +300,7 @@ end
 $$;
 
 comment on function maintsched.judge_indexes(jsonb) is
-'Internal: What is known of each index that is meant. found_at: when amcheck last found it corrupt, not rebuilt since. partial: it has an expression or a predicate. wanted: its bloat is beyond the thresholds.';
+'Internal: What is known of each index that is meant. found_at: when amcheck last found it corrupt, not rebuilt since; heap_found_at: its table. partial: it has an expression or a predicate. wanted: its bloat is beyond the thresholds.';
 
 create function maintsched.plan_reindex(params jsonb) returns setof maintsched.action
 language plpgsql volatile
@@ -323,7 +328,12 @@ begin
 		select j.*, format('%I.%I', j.schema_name, j.index_name) as name,
 			case when j.invalid or j.bytes is null then greatest(j.bytes, 40 * (select c.reltuples from pg_class c where c.oid = j.heap)::bigint)
 				else j.bytes - coalesce(j.bloat_bytes, 0) end as new_bytes,
-			case when j.wanted then maintsched.churn(j.target, j.bytes, j.bloat_bytes, j.min_interval) end as churn
+			case
+				when not j.wanted then null
+				when j.heap_found_at is not null then format('its table was found corrupt %s ago: what the index knows of its rows is kept until that is mended',
+					maintsched.age_text(maintsched.clock() - j.heap_found_at))
+				else maintsched.churn(j.target, j.bytes, j.bloat_bytes, j.min_interval)
+			end as churn
 		from maintsched.judge_indexes(params) j
 		where j.allowed
 	), invalid as materialized (

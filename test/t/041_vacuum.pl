@@ -206,6 +206,12 @@ my $standby = PostgreSQL::Test::Cluster->new('vacuum_standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->append_conf('postgresql.conf', "hot_standby_feedback = on\nwal_receiver_status_interval = 1s\nmaintsched.launcher = off\n");
 $standby->start;
+# what is unlogged has no file there: a plan is still one
+sql('create unlogged table shop.fleeting (a integer primary key); insert into shop.fleeting select generate_series(1, 1000)');
+wait_for($standby, 'postgres', q{select to_regclass('shop.fleeting') is not null and not exists (select from pg_locks where relation = to_regclass('shop.fleeting'))}, 'it is there');
+is($standby->safe_psql('postgres', "select count(*) > 0 from maintsched.plan('$_', '{\"include\": [\"shop\"]}')"), 't', "plan of $_ on a standby")
+	foreach qw(analyze vacuum reindex optimize);
+sql('drop table shop.fleeting');
 sub on_standby
 {
 	my ($what, $condition, $words, $before_release) = @_;

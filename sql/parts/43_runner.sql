@@ -168,7 +168,7 @@ comment on function maintsched.drop_run(bigint, text, text, timestamptz) is
 'Internal: Ends a queued run that does not start; at retry_at its occurrences are looked at again.';
 
 create function maintsched.chain_actions(run_id bigint)
-returns table (target text, command text, ordinality bigint, done boolean)
+returns table (target text, command text, ordinality bigint, done boolean, needless boolean)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -182,11 +182,11 @@ begin
 	), past as (
 		select a.run_id, a.target, a.command,
 			row_number() over (partition by a.run_id, a.target, a.command order by a.seq) as ordinality,
-			a.state = 'done' or a.skip_reason in ('not_needed', 'pointless') as done
+			a.state = 'done' as done, coalesce(a.skip_reason in ('not_needed', 'pointless'), false) as needless
 		from maintsched.run_action a
 		join chain c on c.id = a.run_id
 	)
-	select distinct on (p.target, p.command, p.ordinality) p.target, p.command, p.ordinality, p.done
+	select distinct on (p.target, p.command, p.ordinality) p.target, p.command, p.ordinality, p.done, p.needless
 	from past p
 	order by p.target, p.command, p.ordinality, p.done desc, p.run_id desc;
 end
@@ -246,21 +246,22 @@ begin
 	insert into maintsched.run_action (
 		run_id, seq, target, command, reason, benefit_bytes, estimated_seconds, details)
 	select note_actions.run_id,
-		row_number() over (order by (case when c.done = false then 0 else 1 end), a.seq),
+		row_number() over (order by (case when not c.done and not c.needless then 0 else 1 end), a.seq),
 		a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details - 'cleanup'
 	from (
 		select x.*, row_number() over (partition by x.target, x.command order by x.seq) as ordinality
 		from unnest(actions) with ordinality as x(target, command, reason, benefit_bytes, estimated_seconds, details, seq)) a
 	left join maintsched.chain_actions(note_actions.run_id) c on continued
 		and (c.target, c.command, c.ordinality) = (a.target, a.command, a.ordinality)
-	where c.done is not true;
+	-- what was not needed, or of no use, may be by now
+	where c.done is not true and not (coalesce(c.needless, false) and a.details ->> 'skip' is not null);
 	get diagnostics total = row_count;
 	return total;
 end
 $$;
 
 comment on function maintsched.note_actions(bigint, maintsched.action[]) is
-'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did.';
+'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did. What they found not needed or pointless is judged again.';
 
 create function maintsched.duration_ms(words text) returns double precision
 language plpgsql stable
@@ -441,6 +442,9 @@ begin
 			when skip_reason is null then 'failed'
 			else 'skipped'
 		end;
+		if state = 'skipped' and skip_reason = 'lock_timeout' then
+			message := left(concat_ws('; ', message, verdict ->> 'reason'), 1000);
+		end if;
 	elsif verdict is not null then
 		skip_reason := (
 			select verdict ->> 'skip'

@@ -178,11 +178,13 @@ as $$
 declare
 	at constant timestamptz := maintsched.clock();
 	p record;
+	actions maintsched.action[];
 begin
 	select * into p from maintsched.plan_of(routine, params);
-	return query execute format($query$
+	execute format('select array_agg(a) from %s($1) a', p.plan) into actions using p.params_used;
+	return query
 		with action as materialized (
-			select * from %s($1) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
+			select * from unnest(actions) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
 		), class as materialized (
 			-- an action's own class, else the routine's
 			select c.name, maintsched.class_span(c.name) as span
@@ -191,30 +193,31 @@ begin
 				from action a
 				where a.details ->> 'change_class' is not null) c
 		)
-		select a.ordinality::integer, a.target, a.command, a.reason, a.benefit_bytes,
+		select a.ordinality::integer, a.target,
+			-- whoever takes the commands from here is not to carry out what the run would not
+			case when a.details ->> 'skip' is null then a.command else regexp_replace(a.command, '^(?!--)', '-- ', 'gn') end,
+			a.reason, a.benefit_bytes,
 			e.seconds, a.details,
 			case
 				when a.details ->> 'skip' is not null then null
 				when w.span is null then false
 				when upper(w.span) is null then true
-				else greatest(lower(w.span), $3) + make_interval(secs => e.seconds::double precision)
+				else greatest(lower(w.span), at) + make_interval(secs => e.seconds::double precision)
 					<= upper(w.span) - maintsched.window_reserve(lower(w.span), upper(w.span))
 			end
 		from action a
 		cross join lateral (
-			select maintsched.estimate_seconds(maintsched.part_of($4, a.details), a.target, a.command, a.estimated_seconds,
+			select maintsched.estimate_seconds(maintsched.part_of(p.name, a.details), a.target, a.command, a.estimated_seconds,
 				case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end) as seconds) e
 		cross join lateral (
-			select case when a.details ->> 'change_class' is null then $2
+			select case when a.details ->> 'change_class' is null then p.span
 				else (select c.span from class c where c.name = a.details ->> 'change_class') end as span) w
-		order by a.ordinality
-		$query$, p.plan)
-	using p.params_used, p.span, at, p.name;
+		order by a.ordinality;
 end
 $$;
 
 comment on function maintsched.plan(text, jsonb) is
-'What a routine would do now, ranked, as the acting role; changes nothing. fits_window: whether the action fits into the window that is open for its class, else into the next one; NULL: it is not known how long it takes, or it is not to be done (skip in details). Errors: undefined_object, insufficient_privilege, invalid_parameter_value, and those of the plan function.';
+'What a routine would do now, ranked, as the acting role; changes nothing. command: as a comment where it is not to be carried out (skip in details, reason says why). fits_window: whether the action fits into the window that is open for its class, else into the next one; NULL: it is not known how long it takes, or it is not to be done (skip in details). Errors: undefined_object, insufficient_privilege, invalid_parameter_value, and those of the plan function.';
 
 create function maintsched.need_window(change_class text, force boolean, reason text) returns void
 language plpgsql stable

@@ -206,21 +206,8 @@ declare
 begin
 	-- what sessions do is else remembered to the end of the transaction
 	perform pg_stat_clear_snapshot();
-	select case
-			when l.pid is null then 'a prepared transaction has locked the table'
-			when s.backend_type = 'autovacuum worker' then format('autovacuum is on the table (process %s)', l.pid)
-			when l.granted then format('process %s has locked the table (%s)', l.pid, l.mode)
-			else format('process %s waits for a lock of the table (%s)', l.pid, l.mode)
-		end
-	into obstacle
-	from pg_locks l
-	left join pg_stat_activity s on s.pid = l.pid
-	where l.locktype = 'relation' and l.database = database_oid and l.relation = heap
-	and l.pid is distinct from pg_backend_pid()
-	and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-	order by l.granted desc, l.pid
-	limit 1;
-	if found then
+	obstacle := maintsched.lock_obstacle(heap);
+	if obstacle is not null then
 		return obstacle;
 	end if;
 

@@ -200,6 +200,13 @@ drop table parent cascade;
 select pg_stat_reset_single_table_counters('large'::regclass);
 select target, reason from maintsched.plan_analyze('{"include": ["*.large"]}');
 analyze large;
+-- and of which nothing is known: not that it is empty
+create table uncounted with (autovacuum_enabled = off) as select i as a from generate_series(1, 10000) i;
+select pg_stat_force_next_flush();
+select pg_stat_reset_single_table_counters('uncounted'::regclass);
+select target, reason, (p.details ->> 'bytes')::bigint = pg_relation_size('uncounted') as bytes
+from maintsched.plan_analyze('{"include": ["*.uncounted"]}') p;
+drop table uncounted;
 
 -- A role plans what it may do.
 alter table large owner to regress_maintsched_owner;

@@ -31,6 +31,11 @@
 /* the most blocks that are announced at a time */
 #define MOST_AHEAD 256
 
+/* the most buffers that are held ahead, and so many bytes from their start */
+#define MOST_HELD 8
+#define HELD_BYTES 512
+#define CACHE_LINE 64
+
 /* single blocks far apart: more of them keep a disk as busy */
 #define SCATTERED 4
 
@@ -51,6 +56,11 @@ struct Stream
 	int			first;
 	int			count;
 	bool		at_end;
+	/* buffers that were read and not given out yet, a ring as well */
+	Buffer		held[MOST_HELD];
+	int			hold;			/* how many there may be */
+	int			first_held;
+	int			count_held;
 	compat_read_stream *native;
 };
 
@@ -87,6 +97,7 @@ stream_begin(Relation rel, BufferAccessStrategy strategy, bool ahead, StreamNext
 	stream->strategy = strategy;
 	stream->next = next;
 	stream->arg = arg;
+	stream->hold = ahead ? MOST_HELD : 1;
 	if (ahead && compat_has_read_stream)
 		stream->native = compat_read_stream_begin(strategy, rel, next, arg);
 	else if (ahead)
@@ -96,23 +107,17 @@ stream_begin(Relation rel, BufferAccessStrategy strategy, bool ahead, StreamNext
 }
 
 /*
- * The next buffer, pinned; InvalidBuffer: that was all.  *block is its block,
- * set before it is read, unless the server reads several at a time.
+ * Read the next block; *block is set before.
  */
-Buffer
-stream_next(Stream *stream, BlockNumber *block)
+static Buffer
+read_next(Stream *stream, BlockNumber *block)
 {
 	Buffer		buffer;
 	instr_time	before;
 	instr_time	after;
 
 	if (stream->native != NULL)
-	{
-		buffer = compat_read_stream_next(stream->native);
-		if (BufferIsValid(buffer))
-			*block = BufferGetBlockNumber(buffer);
-		return buffer;
-	}
+		return compat_read_stream_next(stream->native);
 	announce(stream);
 	if (stream->count == 0)
 		return InvalidBuffer;
@@ -128,6 +133,50 @@ stream_next(Stream *stream, BlockNumber *block)
 	INSTR_TIME_SUBTRACT(after, before);
 	if (INSTR_TIME_GET_MICROSEC(after) > SLOW_READ)
 		stream->slow++;
+	return buffer;
+}
+
+/*
+ * Let the processor fetch where a page begins, and where it ends.
+ */
+static void
+touch(Buffer buffer)
+{
+	const char *page = BufferGetPage(buffer);
+
+	for (int at = 0; at < HELD_BYTES; at += CACHE_LINE)
+		stream_prefetch(page + at);
+	stream_prefetch(page + BLCKSZ - CACHE_LINE);
+}
+
+/*
+ * The next buffer, pinned; InvalidBuffer: that was all.  *block is its block;
+ * of an error that of the block that was read, where nothing is read ahead.
+ */
+Buffer
+stream_next(Stream *stream, BlockNumber *block)
+{
+	Buffer		buffer;
+
+	while (stream->count_held < stream->hold)
+	{
+		buffer = read_next(stream, block);
+		if (!BufferIsValid(buffer))
+		{
+			stream->hold = stream->count_held;
+			break;
+		}
+		if (stream->hold > 1)
+			touch(buffer);
+		stream->held[(stream->first_held + stream->count_held) % MOST_HELD] = buffer;
+		stream->count_held++;
+	}
+	if (stream->count_held == 0)
+		return InvalidBuffer;
+	buffer = stream->held[stream->first_held];
+	stream->first_held = (stream->first_held + 1) % MOST_HELD;
+	stream->count_held--;
+	*block = BufferGetBlockNumber(buffer);
 	return buffer;
 }
 

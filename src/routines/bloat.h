@@ -82,6 +82,34 @@ typedef struct BloatEntries
 	double		dead;
 } BloatEntries;
 
+/* columns of bloat_sample() */
+enum
+{
+	BLOAT_RELATION,
+	BLOAT_STATE,
+	BLOAT_SIZE,
+	BLOAT_FILENODE,
+	BLOAT_RATIO,
+	BLOAT_BYTES,
+	BLOAT_LOW,
+	BLOAT_HIGH,
+	BLOAT_DEAD_BYTES,
+	BLOAT_LOWER_BOUND,
+	BLOAT_PAGES,
+	BLOAT_COMPLETE,
+	BLOAT_UNUSED,
+	BLOAT_UNUSED_HALF,
+	BLOAT_DAMAGED_PAGES,
+	BLOAT_DAMAGED_BLOCK,
+	BLOAT_COLUMNS
+};
+
+/* a lower bound is called one from this share of dead entries */
+#define BLOAT_LOWER_BOUND_SAID 0.01
+
+/* bloat.c */
+extern const char *bloat_look(Oid relid, int32 pages, Datum *values, bool *nulls);
+
 /* bloat_sample.c */
 extern bool bloat_take(BloatSample *sample, BloatReader *reader);
 extern double bloat_half(const BloatSample *sample, double squares, double scale, double mean, double model);

@@ -160,6 +160,22 @@ load_run(BtreeState *tree)
 }
 
 /*
+ * So many items of one size are to be loaded.
+ */
+static void
+put_off(BtreeState *tree, int size, int items)
+{
+	if (items == 0)
+		return;
+	if (size != tree->run_size)
+	{
+		load_run(tree);
+		tree->run_size = size;
+	}
+	tree->run += items;
+}
+
+/*
  * Load the pending key, but for the last posting list of one that goes on;
  * returns the bytes loaded.
  */
@@ -173,12 +189,7 @@ load_key(BtreeState *tree, bool goes_on)
 		return 0;
 	if ((tree->tids == 1 && !tree->begun && !goes_on) || !tree->deduplicate)
 	{
-		if (tree->run_size != tree->key_size)
-		{
-			load_run(tree);
-			tree->run_size = tree->key_size;
-		}
-		tree->run += tree->tids;
+		put_off(tree, tree->key_size, tree->tids);
 		bytes = (double) tree->tids * (tree->key_size + sizeof(ItemIdData));
 		tree->tids = 0;
 		return bytes;
@@ -288,31 +299,39 @@ static bool
 read_plain(BtreeState *tree, Page page, int first, int items, BloatPage *result)
 {
 	PageHeader	header = (PageHeader) page;
+	int			upper = header->pd_upper;
 	int			stored = 0;
+	int			kept = 0;
+	int			dead = 0;
+	int			size = 0;		/* of the items of the run */
+	int			run = 0;
 
 	result->kept += load_key(tree, false);
 	for (int i = first; i <= items; i++)
 	{
-		ItemId		item = PageGetItemId(page, i);
-		int			length = ItemIdGetLength(item);
-		int			key_size = MAXALIGN(length);
+		ItemIdData	item = *PageGetItemId(page, i);
+		int			length = item.lp_len;
 
 		stored += length;
-		if (length < sizeof(IndexTupleData) || stored > BLCKSZ || ItemIdGetOffset(item) < header->pd_upper)
+		if (length < sizeof(IndexTupleData) || stored > BLCKSZ || item.lp_off < upper)
 			return false;
-		if (ItemIdIsDead(item))
+		if (item.lp_flags == LP_DEAD)
 		{
-			result->dead += length + sizeof(ItemIdData);
+			dead += length + sizeof(ItemIdData);
 			continue;
 		}
-		if (key_size != tree->run_size)
+		if (MAXALIGN(length) != size)
 		{
-			load_run(tree);
-			tree->run_size = key_size;
+			put_off(tree, size, run);
+			size = MAXALIGN(length);
+			run = 0;
 		}
-		tree->run++;
-		result->kept += key_size + sizeof(ItemIdData);
+		run++;
+		kept += size + sizeof(ItemIdData);
 	}
+	put_off(tree, size, run);
+	result->kept += kept;
+	result->dead += dead;
 	return true;
 }
 

@@ -34,6 +34,7 @@
 #include "utils/rel.h"
 
 #include "core/compat.h"
+#include "core/stream.h"
 #include "routines/bloat.h"
 
 #define BTREE_SPECIAL MAXALIGN(sizeof(BTPageOpaqueData))
@@ -278,6 +279,8 @@ read_high_key(BtreeState *tree, Page page, bool *cut)
 static bool
 is_plain(BtreeState *tree, Page page, int first, int items)
 {
+	for (int i = first; i <= items; i += 8)
+		stream_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)));
 	for (int i = first; i <= items; i += 8)
 	{
 		IndexTuple	one = tuple_at(page, PageGetItemId(page, i));

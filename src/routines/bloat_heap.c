@@ -227,6 +227,8 @@ is_plain(HeapState *heap, Page page, int items)
 	if (heap->toast || heap->tuples.dropped || !PageIsAllVisible(page))
 		return false;
 	for (int i = FirstOffsetNumber; i <= items; i += 8)
+		stream_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)));
+	for (int i = FirstOffsetNumber; i <= items; i += 8)
 	{
 		ItemId		item = PageGetItemId(page, i);
 		HeapTupleHeader tuple;

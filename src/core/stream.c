@@ -40,7 +40,7 @@
 #define SCATTERED 4
 
 /* a read of so many microseconds was not one from memory */
-#define SLOW_READ 40
+#define SLOW_READ 12
 #define SLOW_READS 3
 
 struct Stream

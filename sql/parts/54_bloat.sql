@@ -101,39 +101,15 @@ create function maintsched.bloat_detail(
 	state text, kind text, access_method text, size_bytes bigint, lower_bound double precision,
 	sampled_pages integer, damaged_pages integer, damaged_block bigint)
 returns text
-language sql immutable parallel safe
-return case state
-	when 'gone' then 'not judged: it was dropped'
-	when 'locked' then 'not judged: somebody holds a lock on it, as a rewrite or another change does'
-	when 'no_permission' then 'not judged: permission denied; its owner, who may read it, and pg_stat_scan_tables may judge it'
-	when 'no_storage' then format('not judged: a %s has no pages that could be rewritten', kind)
-		|| case when kind like 'partitioned %' then '; its partitions are judged one by one' else '' end
-	when 'other_temporary' then 'not judged: it is temporary and belongs to another session'
-	when 'unlogged' then 'not judged: it is unlogged, and has no pages on a standby'
-	when 'not_valid' then 'not judged: the index is not valid; it is being built, or was left behind by a failure'
-	when 'access_method' then format('not judged: the table access method %s is not known', access_method)
-	when 'empty' then 'not judged: it is empty'
-	when 'too_small' then format('not judged: too small (%s)', pg_size_pretty(size_bytes))
-	when 'damaged' then format('not judged: too many pages make no sense, the first one is block %s; amcheck tells more', damaged_block)
-	when 'no_rows' then 'not judged: how many rows its table has is not known; VACUUM or ANALYZE counts them'
-	when 'no_baseline' then 'not judged yet: there is no earlier measurement to compare its size per row with'
-	else nullif(concat_ws('; ',
-		case when lower_bound < 0.01 then null
-			when kind like '%index' then format('a lower bound: about %s %% of its entries are of dead rows that VACUUM has not removed', ceil(lower_bound * 100))
-			else format('a lower bound: about %s %% of it are dead rows that some transaction may still see', ceil(lower_bound * 100)) end,
-		case when damaged_pages > 0 then format('%s of %s pages make no sense, the first one is block %s; amcheck tells more',
-			damaged_pages, sampled_pages, damaged_block) end), '')
-	end;
+language c immutable parallel safe
+as 'MODULE_PATHNAME', 'maintsched_bloat_detail';
 
 comment on function maintsched.bloat_detail(text, text, text, bigint, double precision, integer, integer, bigint) is
 'Internal: What there is to say about a relation that was looked at: why it was not judged, or what its figures leave out.';
 
 create function maintsched.bloat_method(state text, complete boolean, lower_bound double precision) returns text
-language sql immutable parallel safe
-return case state
-	when 'judged' then case when complete then 'all pages' else 'sample' end
-		|| case when lower_bound >= 0.01 then ', lower bound' else '' end
-	when 'per_row' then 'size per row' end;
+language c immutable parallel safe
+as 'MODULE_PATHNAME', 'maintsched_bloat_method';
 
 comment on function maintsched.bloat_method(text, boolean, double precision) is
 'Internal: How a relation was judged; NULL: not at all.';
@@ -155,10 +131,9 @@ $$;
 comment on function maintsched.bloat_best(text, text, text, text) is
 'Internal: The smallest size per row at which an index was seen, and when that was.';
 
-create function maintsched.bloat_words(
-	state text, table_rows real, schema text, name text, kind text, access_method text, size_bytes bigint,
-	lower_bound double precision, complete boolean, sampled_pages integer, damaged_pages integer, damaged_block bigint,
-	out bloat_ratio double precision, out bloat_bytes bigint, out method text, out detail text)
+create function maintsched.bloat_by_row(
+	schema text, name text, kind text, access_method text, table_rows real, size_bytes bigint,
+	out state text, out bloat_ratio double precision, out bloat_bytes bigint, out detail text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -166,24 +141,23 @@ declare
 	best_size double precision;
 	best_at timestamptz;
 begin
-	if state = 'per_row' then
-		select b.bytes_per_row, b.measured_at into best_size, best_at
-		from maintsched.bloat_best(schema, name, kind, access_method) b;
-		state := case when table_rows <= 0 then 'no_rows' when best_size is null then 'no_baseline' else state end;
-	end if;
-	if state = 'per_row' then
+	select b.bytes_per_row, b.measured_at into best_size, best_at
+	from maintsched.bloat_best(schema, name, kind, access_method) b;
+	if table_rows <= 0 then
+		state := 'no_rows';
+	elsif best_size is null then
+		state := 'no_baseline';
+	else
+		state := 'per_row';
 		bloat_ratio := greatest(1 - best_size * table_rows / size_bytes, 0);
 		bloat_bytes := round(bloat_ratio * size_bytes);
 		detail := format('against its smallest size per row, of %s', best_at::date);
-	else
-		detail := maintsched.bloat_detail(state, kind, access_method, size_bytes, lower_bound, sampled_pages, damaged_pages, damaged_block);
 	end if;
-	method := maintsched.bloat_method(state, complete, lower_bound);
 end
 $$;
 
-comment on function maintsched.bloat_words(text, real, text, text, text, text, bigint, double precision, boolean, integer, integer, bigint) is
-'Internal: What bloat_estimate() says beside the figures of its sample; and the figures of what is judged by its size per row.';
+comment on function maintsched.bloat_by_row(text, text, text, text, real, bigint) is
+'Internal: How much smaller an index would be at the smallest size per row that routine bloat has seen; state: no_baseline where it has seen none, no_rows where the rows of its table are not known.';
 
 create function maintsched.bloat_estimate(relation regclass, sample_pages integer default 1000)
 returns table (

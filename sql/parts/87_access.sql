@@ -69,7 +69,7 @@ as $$
 			'check_command', 'check_part_pages', 'check_speed', 'check_storage', 'last_checks', 'relation_pages',
 			'corrupt_relations', 'check_standing', 'amcheck_health',
 			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition',
-			'threshold', 'threshold_names', 'bloat_estimate', 'bloat_words', 'bloat_sample', 'bloat_best', 'bloat_detail', 'bloat_method',
+			'threshold', 'threshold_names', 'bloat_estimate', 'bloat_by_row', 'bloat_sample', 'bloat_best', 'bloat_detail', 'bloat_method',
 			'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_meant', 'bloat_relations', 'may_measure', 'plan_bloat',
 			'part_of', 'corrupt_relations',
 			'plan_reindex', 'reindex_scope', 'check_reindex_scope', 'judge_indexes', 'index_bloat', 'index_matches',

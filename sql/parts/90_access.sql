@@ -140,7 +140,7 @@ grant execute on function
 	maintsched.to_instant(timestamp, text),
 	maintsched.describe_rule(text),
 	maintsched.bloat_estimate(regclass, integer),
-	maintsched.bloat_words(text, real, text, text, text, text, bigint, double precision, boolean, integer, integer, bigint),
+	maintsched.bloat_by_row(text, text, text, text, real, bigint),
 	maintsched.bloat_sample(oid[], bigint[], integer, bigint),
 	maintsched.bloat_best(text, text, text, text),
 	maintsched.bloat_detail(text, text, text, bigint, double precision, integer, integer, bigint),

@@ -104,8 +104,22 @@ enum
 	BLOAT_COLUMNS
 };
 
-/* a lower bound is called one from this share of dead entries */
-#define BLOAT_LOWER_BOUND_SAID 0.01
+/* what words are made of */
+typedef struct BloatFacts
+{
+	const char *state;
+	const char *kind;
+	const char *access_method;
+	int64		size;
+	double		lower_bound;
+	int			sampled;
+	int			damaged;
+	int64		damaged_block;
+} BloatFacts;
+
+/* bloat_words.c */
+extern char *bloat_detail(const BloatFacts *facts);
+extern const char *bloat_method(const char *state, bool complete, double lower_bound);
 
 /* bloat.c */
 extern const char *bloat_look(Oid relid, int32 pages, Datum *values, bool *nulls);

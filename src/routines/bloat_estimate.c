@@ -5,9 +5,9 @@
  *
  * Names the relation as measurements do, toast by its table, and has it looked
  * at.  An estimate of a large relation takes as long as a few catalog queries,
- * so the names are read from the caches here, and there is no query where the
- * figures say it all: only what remains to be said is put into words in SQL
- * (bloat_words()), with the rights of the caller.
+ * so the names are read from the caches here.  Only what is judged by its size
+ * per row needs a query, for earlier measurements (bloat_by_row()), with the
+ * rights of the caller.
  *
  * Runs in any backend, on a standby too.
  *
@@ -29,7 +29,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -45,7 +44,7 @@ enum
 	ESTIMATE_SCHEMA,
 	ESTIMATE_RELATION,
 	ESTIMATE_KIND,
-	ESTIMATE_METHOD_OF_ACCESS,
+	ESTIMATE_ACCESS_METHOD,
 	ESTIMATE_SIZE,
 	ESTIMATE_RATIO,
 	ESTIMATE_BYTES,
@@ -68,15 +67,6 @@ static const int looked_at[][2] = {
 	{ESTIMATE_DEAD, BLOAT_DEAD_BYTES},
 	{ESTIMATE_PAGES, BLOAT_PAGES}
 };
-
-/* arguments of bloat_words(), and where they come from: columns of above, then of bloat_look() */
-#define WORDS_NAMED 4
-#define WORDS_LOOKED 6
-#define WORDS_ARGUMENTS (2 + WORDS_NAMED + WORDS_LOOKED)
-
-static const int words_named[WORDS_NAMED] = {ESTIMATE_SCHEMA, ESTIMATE_RELATION, ESTIMATE_KIND, ESTIMATE_METHOD_OF_ACCESS};
-static const int words_looked[WORDS_LOOKED] = {BLOAT_SIZE, BLOAT_LOWER_BOUND, BLOAT_COMPLETE, BLOAT_PAGES,
-BLOAT_DAMAGED_PAGES, BLOAT_DAMAGED_BLOCK};
 
 /*
  * The table that a toast table is of; InvalidOid: there is none.  It bears its
@@ -183,7 +173,7 @@ name_relation(Oid relid, Datum *values, bool *nulls, float4 *rows)
 		return;
 	put_text(values, nulls, ESTIMATE_KIND, kind_text(relation->relkind, heap->relkind == RELKIND_TOASTVALUE));
 	if (OidIsValid(relation->relam))
-		put_text(values, nulls, ESTIMATE_METHOD_OF_ACCESS, get_am_name(relation->relam));
+		put_text(values, nulls, ESTIMATE_ACCESS_METHOD, get_am_name(relation->relam));
 	if (heap->relkind == RELKIND_TOASTVALUE)
 	{
 		Form_pg_class table = catalog_row(table_of_toast(heap->oid, NameStr(heap->relname)));
@@ -197,49 +187,70 @@ name_relation(Oid relid, Datum *values, bool *nulls, float4 *rows)
 }
 
 /*
- * Put into words what figures do not say; judges what is judged by its size
- * per row.
+ * Judge by the size per row; returns how that went.
  */
-static void
-put_words(const char *state, float4 rows, const Datum *looked, const bool *looked_nulls, Datum *values, bool *nulls)
+static const char *
+judge_by_row(float4 rows, Datum *values, bool *nulls)
 {
-	static Oid	types[WORDS_ARGUMENTS] = {TEXTOID, FLOAT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-		INT8OID, FLOAT8OID, BOOLOID, INT4OID, INT4OID, INT8OID};
-	static const int into[] = {ESTIMATE_RATIO, ESTIMATE_BYTES, ESTIMATE_METHOD, ESTIMATE_DETAIL};
-	Datum		arguments[WORDS_ARGUMENTS] = {CStringGetTextDatum(state), Float4GetDatum(rows)};
-	char		marks[WORDS_ARGUMENTS + 1];
+	static Oid	types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT4OID, INT8OID};
+	static const int into[] = {ESTIMATE_RATIO, ESTIMATE_BYTES, ESTIMATE_DETAIL};
+	Datum		arguments[] = {values[ESTIMATE_SCHEMA], values[ESTIMATE_RELATION], values[ESTIMATE_KIND],
+	values[ESTIMATE_ACCESS_METHOD], Float4GetDatum(rows), values[ESTIMATE_SIZE]};
+	char		marks[] = "      ";
+	char	   *state;
+	char	   *result;
 
-	memset(marks, ' ', WORDS_ARGUMENTS);
-	marks[WORDS_ARGUMENTS] = '\0';
-	for (int i = 0; i < WORDS_NAMED; i++)
-	{
-		arguments[2 + i] = values[words_named[i]];
-		marks[2 + i] = nulls[words_named[i]] ? 'n' : ' ';
-	}
-	for (int i = 0; i < WORDS_LOOKED; i++)
-	{
-		arguments[2 + WORDS_NAMED + i] = looked[words_looked[i]];
-		marks[2 + WORDS_NAMED + i] = looked_nulls[words_looked[i]] ? 'n' : ' ';
-	}
-
+	for (int i = 0; i < 4; i++)
+		marks[i] = nulls[i] ? 'n' : ' ';
 	SPI_connect();
-	if (SPI_execute_with_args("select w.bloat_ratio, w.bloat_bytes, w.method, w.detail"
-							  " from maintsched.bloat_words($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) w",
-							  WORDS_ARGUMENTS, types, arguments, marks, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "bloat_words() gave no answer");
+	if (SPI_execute_with_args("select r.bloat_ratio, r.bloat_bytes, r.detail, r.state"
+							  " from maintsched.bloat_by_row($1, $2, $3, $4, $5, $6) r",
+							  lengthof(types), types, arguments, marks, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "bloat_by_row() gave no answer");
 	for (int i = 0; i < lengthof(into); i++)
 	{
 		Form_pg_attribute attr = TupleDescAttr(SPI_tuptable->tupdesc, i);
-		bool		is_null;
-		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &is_null);
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &nulls[into[i]]);
 
-		/* a ratio that was measured stays */
-		if (is_null)
-			continue;
-		values[into[i]] = SPI_datumTransfer(value, attr->attbyval, attr->attlen);
-		nulls[into[i]] = false;
+		if (!nulls[into[i]])
+			values[into[i]] = SPI_datumTransfer(value, attr->attbyval, attr->attlen);
 	}
+	state = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, lengthof(into) + 1);
+	result = SPI_palloc(strlen(state) + 1);
+	strcpy(result, state);
 	SPI_finish();
+	return result;
+}
+
+/*
+ * Put into words what the figures do not say.
+ */
+static void
+put_words(const char *state, const Datum *looked, const bool *looked_nulls, Datum *values, bool *nulls)
+{
+	BloatFacts	facts = {0};
+	bool		complete = false;
+
+	facts.state = state;
+	facts.kind = nulls[ESTIMATE_KIND] ? "" : TextDatumGetCString(values[ESTIMATE_KIND]);
+	facts.access_method = nulls[ESTIMATE_ACCESS_METHOD] ? "" : TextDatumGetCString(values[ESTIMATE_ACCESS_METHOD]);
+
+	if (!looked_nulls[BLOAT_SIZE])
+		facts.size = DatumGetInt64(looked[BLOAT_SIZE]);
+	if (!looked_nulls[BLOAT_RATIO])
+	{
+		facts.lower_bound = DatumGetFloat8(looked[BLOAT_LOWER_BOUND]);
+		facts.sampled = DatumGetInt32(looked[BLOAT_PAGES]);
+		complete = DatumGetBool(looked[BLOAT_COMPLETE]);
+	}
+	if (!looked_nulls[BLOAT_DAMAGED_PAGES])
+	{
+		facts.damaged = DatumGetInt32(looked[BLOAT_DAMAGED_PAGES]);
+		facts.damaged_block = DatumGetInt64(looked[BLOAT_DAMAGED_BLOCK]);
+	}
+	put_text(values, nulls, ESTIMATE_METHOD, bloat_method(state, complete, facts.lower_bound));
+	if (nulls[ESTIMATE_DETAIL])
+		put_text(values, nulls, ESTIMATE_DETAIL, bloat_detail(&facts));
 }
 
 /*
@@ -277,11 +288,9 @@ maintsched_bloat_estimate(PG_FUNCTION_ARGS)
 		values[looked_at[i][0]] = looked[looked_at[i][1]];
 		nulls[looked_at[i][0]] = looked_nulls[looked_at[i][1]];
 	}
-	if (strcmp(state, "judged") == 0 && DatumGetFloat8(looked[BLOAT_LOWER_BOUND]) < BLOAT_LOWER_BOUND_SAID &&
-		looked_nulls[BLOAT_DAMAGED_PAGES])
-		put_text(values, nulls, ESTIMATE_METHOD, DatumGetBool(looked[BLOAT_COMPLETE]) ? "all pages" : "sample");
-	else
-		put_words(state, rows, looked, looked_nulls, values, nulls);
+	if (strcmp(state, "per_row") == 0)
+		state = judge_by_row(rows, values, nulls);
+	put_words(state, looked, looked_nulls, values, nulls);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	return (Datum) 0;
 }

@@ -154,7 +154,7 @@ select * from maintsched.bloat_sample(null, array[0, 1], 10, null);
 -- whose it is
 grant usage on schema regress_maintsched_b to public;
 grant select on narrow to regress_maintsched_reader;
-grant execute on function maintsched.bloat_sample, maintsched.bloat_estimate, maintsched.bloat_words to regress_maintsched_reader;
+grant execute on function maintsched.bloat_sample, maintsched.bloat_estimate to regress_maintsched_reader;
 grant usage on schema maintsched to regress_maintsched_reader;
 alter table loose owner to regress_maintsched_owner;
 set role regress_maintsched_owner;

@@ -85,7 +85,7 @@ begin atomic
 		('table of archive', 'drop_partitions', 'boolean'),
 		('bloat', 'include', 'patterns'),
 		('bloat', 'exclude', 'patterns'),
-		('bloat', 'sample_pages', 'count'),
+		('bloat', 'sample_pages', 'pages'),
 		('bloat', 'min_bloat', 'ratio'),
 		('bloat', 'min_wasted', 'bytes'),
 		('bloat', 'overrides', 'overrides'),
@@ -131,7 +131,7 @@ begin atomic
 		('reindex', 'min_interval', 'time'),
 		('reindex', 'min_free', 'bytes'),
 		('reindex', 'lock_timeout', 'time'),
-		('reindex', 'sample_pages', 'count'),
+		('reindex', 'sample_pages', 'pages'),
 		('reindex', 'overrides', 'overrides'),
 		('overrides of reindex', 'min_bloat', 'ratio'),
 		('overrides of reindex', 'min_wasted', 'bytes'),
@@ -286,6 +286,9 @@ begin
 		when 'batch' then
 			return case when kind <> 'number' or value #>> '{}' !~ '^[1-9][0-9]{0,6}$'
 				then 'must be a whole number of rows from 1 to 9999999' end;
+		when 'pages' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[1-9][0-9]{0,5}$'
+				then 'must be a whole number from 1 to 999999' end;
 		when 'count' then
 			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,6}$'
 				then 'must be a whole number from 0 to 999999' end;

@@ -218,6 +218,7 @@ select relation, bloat_ratio is not null as judged, wanted, detail from maintsch
 delete from maintsched.bloat_measurement;
 truncate maintsched.bloat_measurement;
 select maintsched.measure_bloat(params => '{"min_bloat": 2}');
+select maintsched.measure_bloat(params => '{"sample_pages": 0}');
 set role regress_maintsched_nobody;
 select maintsched.measure_bloat(params => '{"include": ["regress_maintsched_b"], "min_wasted": 0}');
 reset role;

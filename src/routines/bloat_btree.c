@@ -301,8 +301,7 @@ is_plain(BtreeState *tree, Page page, int first, int items)
 static bool
 read_plain(BtreeState *tree, Page page, int first, int items, BloatPage *result)
 {
-	PageHeader	header = (PageHeader) page;
-	int			upper = header->pd_upper;
+	int			upper = ((PageHeader) page)->pd_upper;
 	int			stored = 0;
 	int			kept = 0;
 	int			dead = 0;
@@ -452,10 +451,7 @@ with_upper_levels(const BtreeState *tree, double leaves)
 			tids * MAXALIGN(sizeof(ItemPointerData));
 	}
 
-	/*
-	 * As in load(), where keys differ in length, and with a first key of no
-	 * length
-	 */
+	/* as in load(), where keys differ in length; the first has none */
 	fanout = Max((BTREE_ROOM - reserved - sizeof(IndexTupleData) - 2 * sizeof(ItemIdData)) / (key + sizeof(ItemIdData)) + 0.5, 2);
 
 	while (leaves > 1)

@@ -136,11 +136,11 @@ kind_text(char kind, bool of_toast)
 }
 
 static void
-put_text(Datum *values, bool *nulls, int column, const char *text)
+put_text(Datum *values, bool *nulls, int column, const char *words)
 {
-	nulls[column] = text == NULL;
-	if (text != NULL)
-		values[column] = CStringGetTextDatum(text);
+	nulls[column] = words == NULL;
+	if (words != NULL)
+		values[column] = CStringGetTextDatum(words);
 }
 
 /*

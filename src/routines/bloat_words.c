@@ -75,7 +75,7 @@ why_not(const BloatFacts *facts)
  * What there is to say about a relation: why it is not judged, or what its
  * figures leave out.  NULL: nothing.
  */
-char *
+char	   *
 bloat_detail(const BloatFacts *facts)
 {
 	char	   *bound = NULL;

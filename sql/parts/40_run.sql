@@ -71,6 +71,8 @@ create table maintsched.run (
 	clock_offset interval
 );
 
+create index run_simulated on maintsched.run (run_id) where simulated;
+
 create unique index run_active on maintsched.run (task_id)
 where state in ('queued', 'running') and task_id is not null;
 

@@ -123,8 +123,11 @@ as $$
 		join pg_attrdef a on a.oid = d.objid
 		where d.classid = 'pg_attrdef'::regclass and d.refclassid = 'pg_class'::regclass
 	), narrow as materialized (
-		select distinct on (u.oid) u.oid, t.limits, format('%I', a.attname) as column_name, y.oid::regtype::text as type
+		select distinct on (u.oid) u.oid, t.limits, format('%I', a.attname) as column_name, y.oid::regtype::text as type,
+			format('%I.%I', n.nspname, c.relname) as table_name
 		from used u
+		join pg_class c on c.oid = u.relation
+		join pg_namespace n on n.oid = c.relnamespace
 		join pg_attribute a on a.attrelid = u.relation and a.attnum = u.attnum
 		cross join lateral (
 			with recursive base as (
@@ -134,9 +137,9 @@ as $$
 			)
 			select b.oid from base b where b.typtype <> 'd') y
 		join (values ('smallint'::regtype::oid, 32767::numeric), ('integer'::regtype, 2147483647)) t(type, limits) on t.type = y.oid
-		order by u.oid, t.limits
+		order by u.oid, t.limits, c.relispartition, u.relation
 	), ranged as (
-		select s.*, w.limits, w.column_name, w.type,
+		select s.*, w.limits, w.column_name, w.table_name, w.type,
 			least(s.seqmax, coalesce(w.limits, s.seqmax))::numeric as top,
 			greatest(s.seqmin, coalesce(-w.limits - 1, s.seqmin))::numeric as bottom
 		from sequence s
@@ -151,6 +154,7 @@ as $$
 		from ranged r
 	), judged as (
 		select format('%I.%I', f.nspname, f.relname) as name, f.value, f.top, f.bottom, f.limits, f.column_name, f.type,
+			f.table_name, case when f.seqincrement > 0 then 'maxvalue' else 'minvalue' end as bound,
 			greatest(trunc(f.rest / abs(f.seqincrement)), 0) as left_over,
 			case when f.value is null then null else least(1, greatest(0, 1 - f.rest / nullif(f.whole, 0)))::double precision end as share
 		from filled f
@@ -171,12 +175,13 @@ as $$
 			else format('%s used to %s %%, %s left%s', w.name, trunc((w.share * 100)::numeric, 1),
 				case w.left_over when 0 then 'no value is' when 1 then '1 value is'
 					else case when w.left_over < 1e12 then maintsched.count_text(w.left_over) else 'more than 1,000 billion' end || ' values are' end,
-				case when w.limits is not null then format(' (column %s is %s)', w.column_name, w.type) else '' end)
+				case when w.limits is not null then format(' (column %s of %s is %s)', w.column_name, w.table_name, w.type) else '' end)
 				|| case when t.bad > 1 then format('; %s more near their end', t.bad - 1) else '' end
 				|| case when t.locked > 0 then format('; others have %s locked', t.locked) else '' end end,
 		case when t.bad > 0 then case
-			when w.limits is not null then format('Give column %s, and those that refer to it, the type bigint, and see that the sequence is: alter sequence %s as bigint;', w.column_name, w.name)
-			else format('alter sequence %s no maxvalue; (of type bigint), or begin anew where its values are free again.', w.name) end end
+			when w.limits is not null then format('alter table %s alter column %s type bigint; (which rewrites the table, and columns that refer to it need it, too), then: alter sequence %s as bigint no %s;',
+				w.table_name, w.column_name, w.name, w.bound)
+			else format('alter sequence %s as bigint no %s; or begin anew where its values are free again.', w.name, w.bound) end end
 	from total t
 	left join worst w on true
 $$;

@@ -81,7 +81,9 @@ begin
 		window w as (
 			partition by i.indrelid, c.relam, i.indnkeyatts, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
 				coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), coalesce(pg_get_expr(i.indpred, i.indrelid), ''),
-				i.indisexclusion, i.indimmediate, i.indisunique and i.indnullsnotdistinct
+				i.indisexclusion, i.indimmediate, i.indisunique and i.indnullsnotdistinct,
+				-- others than brin's are how it is stored, not what it can answer
+				case when c.relam = (select m.oid from pg_am m where m.amname = 'brin') then c.reloptions::text end
 			order by i.indisprimary desc, i.indisreplident desc, i.indisunique desc, c.relispartition desc, i.indisclustered desc, i.indexrelid)
 	), doubled as (
 		select format('%I.%I', n.nspname, k.relname) as name, format('%I.%I', n.nspname, s.relname) as as_good,

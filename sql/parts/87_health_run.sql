@@ -98,7 +98,7 @@ comment on function maintsched.health_groups() is
 
 create function maintsched.health_items() returns text[]
 language sql immutable parallel safe
-return array['planning', 'overdue tasks', 'launcher', 'library', 'runs', 'windows', 'corruption', 'rollups', 'pauses', 'instance', 'access', 'simulated records']
+return array['planning', 'overdue tasks', 'launcher', 'library', 'runs', 'windows', 'corruption', 'archives', 'rollups', 'pauses', 'instance', 'access', 'simulated records']
 	|| (select array_agg(i.name order by g.place, i.ordinality) from maintsched.health_groups() g cross join unnest(g.items) with ordinality i(name));
 
 comment on function maintsched.health_items() is

@@ -105,6 +105,7 @@ grant execute on function
 	maintsched.run_outlook(),
 	maintsched.run_health(),
 	maintsched.amcheck_health(),
+	maintsched.archive_health(),
 	maintsched.check_standing(),
 	maintsched.corrupt_relations(),
 	maintsched.server_health(),

@@ -213,6 +213,7 @@ declare
 	here constant pg_lsn := case when standby then coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_lsn() end;
 	received constant pg_lsn := case when standby then pg_last_wal_receive_lsn() end;
 	replayed constant pg_lsn := case when standby then pg_last_wal_replay_lsn() end;
+	committed constant timestamptz := case when standby then pg_last_xact_replay_timestamp() end;
 	segment constant bigint := pg_size_bytes(current_setting('wal_segment_size'));
 	held_up constant boolean := standby and exists (
 		select from pg_stat_activity a
@@ -253,18 +254,20 @@ begin
 		union all
 		-- The age of the last commit replayed says how far behind this is only where
 		-- there is more to replay: a primary that does nothing commits nothing.
-		select 5, least(array_position(array['OK', 'WARN', 'CRIT'], maintsched.grade(x.age, lag_warn, lag_crit)), case when x.sure then 3 else 2 end),
-			x.age,
-			format('this standby has replayed what its primary did until %s ago', maintsched.seconds_text(x.age))
+		select 5, case when x.age is null then 2
+				else least(array_position(array['OK', 'WARN', 'CRIT'], maintsched.grade(x.age, lag_warn, lag_crit)), case when x.sure then 3 else 2 end) end,
+			coalesce(x.age, 0),
+			coalesce(format('this standby has replayed what its primary did until %s ago', maintsched.seconds_text(x.age)),
+				'this standby has replayed no commit since it started')
 				|| case when received is null then '; it streams from nobody, so only the primary knows whether it has done anything since' else '' end,
 			case when received is null then 'Compare pg_last_wal_replay_lsn() with pg_current_wal_lsn() on the primary; the server log says what restore_command answers.'
 				else 'The view pg_stat_wal_receiver says what has come; a query that replay waits for is in pg_stat_activity.' end
 		from (
 			select received is not null and pg_wal_lsn_diff(received, replayed) >= segment as sure,
 				case when received is null or pg_wal_lsn_diff(received, replayed) >= segment or received > replayed and held_up
-					then greatest(0, extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()
-						- current_setting('recovery_min_apply_delay')::interval)) else 0 end::double precision as age) x
-		where standby and x.age is not null
+					then case when committed is not null then greatest(0, extract(epoch from clock_timestamp() - committed - current_setting('recovery_min_apply_delay')::interval)) end
+					else 0 end::double precision as age) x
+		where standby
 		union all
 		select 6, 2, 0, format('subscription "%s" of this database is enabled, and no process applies it', u.subname),
 			'The server log says why; max_logical_replication_workers limits how many there are.'

@@ -40,7 +40,9 @@ begin
 	return query
 	with invalid as (
 		select format('%I.%I', n.nspname, c.relname) as name, c.relkind, i.indisready, k.conname,
-			format('%I.%I', hn.nspname, h.relname) as heap, pg_relation_size(c.oid) as bytes
+			format('%I.%I', hn.nspname, h.relname) as heap,
+			-- NULL where somebody has it locked, who is not waited for
+			coalesce(maintsched.relation_bytes(c.oid), 0) as bytes
 		from pg_index i
 		join pg_class c on c.oid = i.indexrelid
 		join pg_namespace n on n.oid = c.relnamespace
@@ -80,14 +82,15 @@ begin
 		and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')
 		window w as (
 			partition by i.indrelid, c.relam, i.indnkeyatts, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
-				coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), coalesce(pg_get_expr(i.indpred, i.indrelid), ''),
+				-- as they are stored, but for their places in the command: pg_get_expr() waits for a lock of the table
+				regexp_replace(i.indexprs::text, ':location -?[0-9]+', '', 'g'), regexp_replace(i.indpred::text, ':location -?[0-9]+', '', 'g'),
 				i.indisexclusion, i.indimmediate, i.indisunique and i.indnullsnotdistinct,
 				-- others than brin's are how it is stored, not what it can answer
 				case when c.relam = (select m.oid from pg_am m where m.amname = 'brin') then c.reloptions::text end
 			order by i.indisprimary desc, i.indisreplident desc, i.indisunique desc, c.relispartition desc, i.indisclustered desc, i.indexrelid)
 	), doubled as (
 		select format('%I.%I', n.nspname, k.relname) as name, format('%I.%I', n.nspname, s.relname) as as_good,
-			k.bound, k.relkind, pg_relation_size(k.indexrelid) as bytes,
+			k.bound, k.relkind, coalesce(maintsched.relation_bytes(k.indexrelid), 0) as bytes,
 			format('%I.%I', hn.nspname, h.relname) as heap,
 			(select c.conname from pg_constraint c where c.conindid = k.indexrelid and c.contype in ('p', 'u', 'x') limit 1) as conname
 		from kept k
@@ -121,12 +124,15 @@ begin
 		join pg_class c on c.oid = i.indexrelid
 		join pg_namespace n on n.oid = c.relnamespace
 		cross join lateral (
-			-- a partitioned one is as large, and as much used, as its parts
-			select case when c.relkind = 'i' then pg_relation_size(c.oid)
-					else (select sum(pg_relation_size(l.relid)) from pg_partition_tree(c.oid) l where l.isleaf) end::bigint as bytes,
-				case when c.relkind = 'i' then 0
-					else (select sum(coalesce(pg_stat_get_numscans(l.relid), 0)) from pg_partition_tree(c.oid) l where l.isleaf) end as scans
-			offset 0) t
+			-- a partitioned one is as large, and as much used, as its parts (pg_partition_tree() would lock them)
+			with recursive part as (
+				select c.oid as relid, c.relkind
+				union all
+				select h.inhrelid, k.relkind from part r join pg_inherits h on h.inhparent = r.relid join pg_class k on k.oid = h.inhrelid
+			)
+			select sum(maintsched.relation_bytes(r.relid))::bigint as bytes, sum(coalesce(pg_stat_get_numscans(r.relid), 0)) as scans
+			from part r
+			where r.relkind = 'i') t
 		where i.indisvalid and not i.indisunique and not i.indisreplident and not i.indisexclusion and not i.indisclustered
 		and not c.relispartition and c.relpersistence <> 't'
 		and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')

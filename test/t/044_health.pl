@@ -267,6 +267,20 @@ is_item('sequences', 'OK', qr/.*; others have 1 locked/, 'a sequence that somebo
 $holder->query_safe('commit');
 measure();
 is_item('sequences', 'OK', qr/((?!locked).)*$/);
+# nor is a table, an index or a partition
+sql(q{create index t_next on t ((a + 1)) where a > 0; create index t_next_again on t ((a + 1)) where a > 0;
+	create table parts (a integer) partition by range (a); create table parts_1 partition of parts for values from (0) to (10);
+	create index parts_a on parts (a)});
+$holder->query_safe('begin; truncate t, parts; reindex table t');
+is($node->psql('app', q{set statement_timeout = '60s'; select maintsched.measure_health('{"unused_after": "1 microsecond", "unused_bytes": 0, "exclude_objects": ["maintsched"]}')},
+		stderr => \$err), 0, 'what somebody has locked is not waited for')
+  or diag($err);
+is_item('duplicate indexes', 'WARN', '1 index is the same as another one, 0 bytes in all: public.t_next_again as public.t_next');
+$holder->query_safe('rollback');
+measure('{"unused_after": "1 microsecond", "unused_bytes": 0, "exclude_objects": ["maintsched"]}');
+is_item('duplicate indexes', 'WARN', qr/1 index is the same as another one, \d\d+ kB in all: public.t_next_again as public.t_next/);
+is_item('unused indexes', 'WARN', qr/3 indexes were not used .*public.parts_a/);
+sql('drop index t_next, t_next_again; drop table parts');
 # an index in the making is not valid, and as it should be
 $holder->query_safe('begin; insert into t values (0)');
 my $builder = $node->background_psql('app');

@@ -31,13 +31,13 @@ return case when seconds < 60 then floor(greatest(seconds, 0)) || case when floo
 comment on function maintsched.seconds_text(double precision) is
 'Internal: A number of seconds for people.';
 
-create function maintsched.list_text(names text[]) returns text
+create function maintsched.list_text(names text[], shown integer default 3) returns text
 language sql immutable parallel safe
-return array_to_string(names[1:3], ', ')
-	|| case when cardinality(names) > 3 then format(' and %s more', cardinality(names) - 3) else '' end;
+return array_to_string(names[1:shown], ', ')
+	|| case when cardinality(names) > shown then format(' and %s more', cardinality(names) - shown) else '' end;
 
-comment on function maintsched.list_text(text[]) is
-'Internal: The first three names, and how many more there are.';
+comment on function maintsched.list_text(text[], integer) is
+'Internal: The first names, and how many more there are.';
 
 create function maintsched.health_connections(p jsonb)
 returns table (item text, status text, figure double precision, value text, detail text, hint text)
@@ -390,7 +390,7 @@ begin
 			then maintsched.grade(age, maintsched.seconds_of(p ->> 'archive_warn'), maintsched.seconds_of(p ->> 'archive_crit'))
 		when a.last_archived_time is null then 'UNKNOWN'
 		else 'OK' end;
-	return query select 'archiver', level, age, waiting.files::text,
+	return query select 'archiver', level, age, waiting.files || case when waiting.files = 1 then ' file' else ' files' end,
 		concat_ws('; ',
 			case when current_setting('archive_command') = '' and current_setting('archive_library') = ''
 				then 'archive_mode is on, and neither archive_command nor archive_library is set: WAL is kept for ever' end,

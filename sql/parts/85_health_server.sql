@@ -41,7 +41,7 @@ as $$
 		from aged a
 		order by a.rank, a.age desc, a.datname
 	)
-	select o.item, s.status, o.age / o.ends_at, maintsched.count_text(o.age::numeric),
+	select o.item, s.status, o.age / o.ends_at, maintsched.count_text(o.age::numeric) || ' ' || o.what,
 		format('database "%s" is %s %s old; autovacuum freezes from %s on, and commands that write are refused at %s',
 			o.datname, maintsched.count_text(o.age::numeric), o.what,
 			maintsched.count_text(o.frozen_at::numeric), maintsched.count_text(2144483648)),

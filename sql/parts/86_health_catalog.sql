@@ -67,7 +67,7 @@ begin
 			else format('%s older than autovacuum should let %s become, up to %s %s: %s',
 				case t.tables when 1 then '1 table is' else t.tables || ' tables are' end,
 				case t.tables when 1 then 'it' else 'them' end,
-				maintsched.count_text(t.age::numeric), t.what, maintsched.list_text(t.names)) end,
+				maintsched.count_text(t.age::numeric), t.what, maintsched.list_text(t.names, 10)) end,
 		case when t.temporary then format('It is a temporary one, which only its session can vacuum; where that is gone: drop table %s;', t.names[1])
 			when t.tables > 0 then format('vacuum (freeze, verbose) %s;', t.names[1]) end
 	from total t;
@@ -88,7 +88,7 @@ begin
 		count(*)::double precision, count(*)::text,
 		case when count(*) = 0 then 'autovacuum looks after every table'
 			else format('autovacuum is off for %s: %s', case count(*) when 1 then '1 table' else count(*) || ' tables' end,
-				maintsched.list_text(array_agg(o.name order by o.name))) end,
+				maintsched.list_text(array_agg(o.name order by o.name), 10)) end,
 		case when count(*) > 0 then format('alter table %s reset (autovacuum_enabled);', min(o.name)) end
 	from off o;
 end
@@ -226,7 +226,7 @@ begin
 		count(*)::double precision, count(*)::text,
 		case when count(*) = 0 then 'every trigger is enabled'
 			else format('%s disabled: %s', case count(*) when 1 then '1 is' else count(*) || ' are' end,
-				maintsched.list_text(array_agg(d.name order by d.name))) end,
+				maintsched.list_text(array_agg(d.name order by d.name), 10)) end,
 		(array_agg(d.mend order by d.name))[1]
 	from disabled d;
 
@@ -253,9 +253,9 @@ begin
 		case when count(*) = 0 then 'every constraint holds for every row'
 			else concat_ws('; ',
 				format('%s not validated: ', case count(*) filter (where l.enforced) when 1 then '1 is' else nullif(count(*) filter (where l.enforced), 0) || ' are' end)
-					|| maintsched.list_text(array_agg(l.name order by l.name) filter (where l.enforced)),
+					|| maintsched.list_text(array_agg(l.name order by l.name) filter (where l.enforced), 10),
 				format('%s not enforced: ', case count(*) filter (where not l.enforced) when 1 then '1 is' else nullif(count(*) filter (where not l.enforced), 0) || ' are' end)
-					|| maintsched.list_text(array_agg(l.name order by l.name) filter (where not l.enforced))) end,
+					|| maintsched.list_text(array_agg(l.name order by l.name) filter (where not l.enforced), 10)) end,
 		case when count(*) > 0 then coalesce(
 			'Rows from before may break it. To check them: ' || (array_agg(l.mend order by l.name) filter (where l.enforced))[1],
 			'Nobody checks them; those that are meant so are left out by exclude_objects.') end

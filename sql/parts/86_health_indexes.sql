@@ -61,7 +61,7 @@ begin
 		count(*)::double precision, count(*)::text,
 		case when count(*) = 0 then 'every index is valid'
 			else format('%s, %s in all: %s', case count(*) when 1 then '1 index is not valid' else count(*) || ' indexes are not valid' end,
-				pg_size_pretty(sum(i.bytes)), maintsched.list_text(array_agg(i.name order by i.bytes desc, i.name))) end,
+				pg_size_pretty(sum(i.bytes)), maintsched.list_text(array_agg(i.name order by i.bytes desc, i.name), 10)) end,
 		(array_agg(case
 			when i.relkind = 'I' then format('It lacks the index of a partition: create that and attach it (alter index %s attach partition ...).', i.name)
 			when i.conname is not null then format('reindex index concurrently %s;', i.name)
@@ -105,7 +105,7 @@ begin
 		count(*)::double precision, count(*)::text,
 		case when count(*) = 0 then 'no two indexes are the same'
 			else format('%s, %s in all: %s', case count(*) when 1 then '1 index is the same as another one' else count(*) || ' indexes are the same as others' end,
-				pg_size_pretty(sum(d.bytes)), maintsched.list_text(array_agg(format('%s as %s', d.name, d.as_good) order by d.bytes desc, d.name))) end,
+				pg_size_pretty(sum(d.bytes)), maintsched.list_text(array_agg(format('%s as %s', d.name, d.as_good) order by d.bytes desc, d.name), 10)) end,
 		(array_agg(case
 			when d.bound then format('A constraint has it, which foreign keys may refer to: alter table %s drop constraint %I;', d.heap, d.conname)
 			else format(case when d.relkind = 'I' then 'drop index %s;' else 'drop index concurrently %s;' end, d.name) end
@@ -160,7 +160,7 @@ begin
 		case when not j.old_enough then coalesce('not judged: the statistics are ' || j.age || ' old', 'not judged: nobody knows how old the statistics are')
 			when j.indexes = 0 then format('every index of %s and more was used within %s', pg_size_pretty(coalesce(j.floor, 0)), coalesce(j.age, 'the time that is known'))
 			else format('%s within %s, %s in all: %s', case j.indexes when 1 then '1 index was not used' else j.indexes || ' indexes were not used' end,
-				coalesce(j.age, 'the time that is known'), pg_size_pretty(j.bytes), maintsched.list_text(j.names)) end,
+				coalesce(j.age, 'the time that is known'), pg_size_pretty(j.bytes), maintsched.list_text(j.names, 10)) end,
 		case when not j.old_enough then format('It is judged when they are %s old.', p ->> 'unused_after')
 			when j.indexes > 0 then
 				case when j.standbys > 0 then 'What standbys use is counted there, and not here: look at pg_stat_user_indexes of each. ' else '' end

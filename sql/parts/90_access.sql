@@ -109,7 +109,7 @@ grant execute on function
 	maintsched.check_standing(),
 	maintsched.corrupt_relations(),
 	maintsched.server_health(),
-	maintsched.list_text(text[]),
+	maintsched.list_text(text[], integer),
 	maintsched.launcher_state(),
 	maintsched.library_version(),
 	maintsched.run_state_machine(),

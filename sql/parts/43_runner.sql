@@ -202,47 +202,10 @@ as $$
 #variable_conflict use_variable
 declare
 	continued boolean;
-	wrong integer;
 	total integer;
 begin
 	select r.continues is not null into continued from maintsched.run r where r.run_id = note_actions.run_id;
-	select a.ordinality into wrong
-	from unnest(actions) with ordinality a
-	where coalesce(btrim(a.command), '') = '' or coalesce(a.target, '') = ''
-	limit 1;
-	if found then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = format('the plan function returned action %s without a target or command', wrong);
-	end if;
-
-	perform maintsched.duration_ms(a.details ->> 'statement_timeout'), maintsched.duration_ms(a.details ->> 'lock_timeout'),
-		maintsched.check_word('change_class of an action', coalesce(a.details ->> 'change_class', 'none'),
-			array['none', 'minor', 'major', 'critical']),
-		maintsched.check_word('skip of an action', coalesce(a.details ->> 'skip', 'not_needed'),
-			array['not_needed', 'pointless', 'no_space'])
-	from unnest(actions) a;
-	select a.ordinality into wrong
-	from unnest(actions) with ordinality a
-	where jsonb_typeof(a.details -> 'settings') not in ('object', 'null')
-	limit 1;
-	if found then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = format('the plan function returned action %s with settings that are not a JSON object', wrong),
-			hint = 'They look like {"maintenance_work_mem": "256MB"}.';
-	end if;
-	select a.ordinality into wrong
-	from unnest(actions) with ordinality a
-	where a.estimated_seconds not between 0 and 1000000000
-	limit 1;
-	if found then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = format('the plan function returned action %s with an estimate out of range', wrong),
-			hint = 'estimated_seconds is between 0 and 1,000,000,000, or NULL where it is not known.';
-	end if;
-
+	perform maintsched.check_actions(actions);
 	insert into maintsched.run_action (
 		run_id, seq, target, command, reason, benefit_bytes, estimated_seconds, details)
 	select note_actions.run_id,
@@ -262,28 +225,6 @@ $$;
 
 comment on function maintsched.note_actions(bigint, maintsched.action[]) is
 'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did. What they found not needed or pointless is judged again.';
-
-create function maintsched.duration_ms(words text) returns double precision
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-	if words is null then
-		return null;
-	elsif words ~ '^[0-9]{1,12}$' then
-		return words::double precision;
-	end if;
-	return extract(epoch from words::interval) * 1000;
-exception when others then
-	raise exception using
-		errcode = 'invalid_parameter_value',
-		message = format('"%s" is not a duration', words),
-		hint = 'Write it as 30s, 5 min or 1 hour; a plain number is milliseconds.';
-end
-$$;
-
-comment on function maintsched.duration_ms(text) is
-'Internal: A duration in milliseconds, as in lock_timeout and statement_timeout of an action: a plain number is milliseconds, else an interval. Errors: invalid_parameter_value.';
 
 create function maintsched.next_action(run_id bigint)
 returns table (seq integer, command text, still_needed text, measure text,

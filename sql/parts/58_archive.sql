@@ -117,6 +117,7 @@ begin
 			for each row execute function maintsched.refuse_change()', fact);
 		execute format('create trigger append_only_truncate before truncate on maintsched.%I
 			for each statement execute function maintsched.refuse_change()', fact);
+		execute format('create index %I on maintsched.%I (recorded_at) where simulated', fact || '_simulated', fact);
 	end loop;
 end
 $$;

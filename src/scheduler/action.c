@@ -102,13 +102,14 @@ describe_error(const ErrorData *error)
 
 	if ((planning ? action_keep_plan_messages : action_keep_messages) ||
 		(error->funcname != NULL &&
-		 (strcmp(error->funcname, "check_statement") == 0 || strcmp(error->funcname, "ask_plan") == 0)) ||
+		 (strcmp(error->funcname, "check_statement") == 0 || strcmp(error->funcname, "ask_plan") == 0 ||
+		  strcmp(error->funcname, "check_answer") == 0)) ||
 		is_of_archive(error))
 		return error->message == NULL ? pstrdup("unknown error") :
 			pnstrdup(error->message, pg_mbcliplen(error->message, strlen(error->message), MAX_MESSAGE));
 
 	initStringInfo(&text);
-	appendStringInfoString(&text, condition_name(error->sqlerrcode));
+	appendStringInfo(&text, "%s%s", planning ? "the plan function failed: " : "", condition_name(error->sqlerrcode));
 	if (error->table_name != NULL)
 		appendStringInfo(&text, ", table %s",
 						 quote_qualified_identifier(error->schema_name, error->table_name));
@@ -274,6 +275,19 @@ evaluate(const char *query, char **arguments)
 }
 
 /*
+ * What still_needed said, as JSON text: a number or a text is neither yes nor
+ * no.
+ */
+static void
+check_answer(const char *answer)
+{
+	if (answer != NULL && strchr("tfn{", answer[0]) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("still_needed of the action is neither a boolean nor a JSON object")));
+}
+
+/*
  * Set names to values, given in turn, as the role may; returns what was there
  * before.  All of them, or none.
  */
@@ -359,6 +373,7 @@ run_action(Action *action, Outcome *outcome)
 		{
 			char	   *answer = evaluate(action->still_needed, NULL);
 
+			check_answer(answer);
 			if (answer == NULL || strcmp(answer, "true") != 0)
 				outcome->refusal = answer != NULL ? answer : pstrdup("false");
 		}

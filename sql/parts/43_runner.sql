@@ -250,17 +250,10 @@ begin
 	loop
 		select x.* into a
 		from maintsched.run_action x
-		where x.run_id = r.run_id and x.state = 'planned' and x.details -> 'cleanup' = 'true'
-		order by x.seq
+		where x.run_id = r.run_id and x.state = 'planned'
+		order by maintsched.is_cleanup(x) desc, x.seq
 		limit 1;
-		cleanup := found;
-		if not found then
-			select x.* into a
-			from maintsched.run_action x
-			where x.run_id = r.run_id and x.state = 'planned'
-			order by x.seq
-			limit 1;
-		end if;
+		cleanup := maintsched.is_cleanup(a);
 		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') and not cleanup then
 			return;
 		end if;

@@ -192,7 +192,7 @@ select relation, kind, bloat_ratio is not null as judged, method,
 	regexp_replace(wanted, '[0-9.]+ ([kM]B|bytes|%)', 'N', 'g') as wanted, regexp_replace(detail, '[0-9]+ ([kM]?B(ytes)?|%)', 'N') as detail
 from maintsched.bloat_report
 where schema = 'regress_maintsched_b' and measured_at is not null
-order by relation collate "C";
+order by relation collate "C", kind;
 -- what was not looked at is there, and not as 0 %
 select relation, kind, bloat_ratio, wanted, detail
 from maintsched.bloat_report

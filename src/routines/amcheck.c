@@ -415,7 +415,7 @@ maintsched_check_toast_index(PG_FUNCTION_ARGS)
 	name = psprintf("index of the toast of table %s", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	rel = open_table(PG_GETARG_TEXT_PP(0));
 	values[0] = ObjectIdGetDatum(toast_of(rel, text_to_cstring(PG_GETARG_TEXT_PP(0))));
-	if (exec_query("select indexrelid from pg_catalog.pg_index where indrelid = $1 and indisvalid",
+	if (exec_query("select indexrelid from pg_catalog.pg_index where indrelid operator(pg_catalog.=) $1 and indisvalid",
 				   1, types, values, NULL) > 0)
 		index = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	if (!OidIsValid(index))

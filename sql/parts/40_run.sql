@@ -168,6 +168,14 @@ create table maintsched.run_action (
 -- targets and commands may be of any length
 create index run_action_target on maintsched.run_action (md5(target), run_id) where state = 'done';
 
+-- estimate_seconds() goes by the speed of those of about the same size
+create index run_action_size on maintsched.run_action (run_id, coalesce(details ->> 'routine', ''), ((details ->> 'bytes')::numeric))
+where state = 'done' and details ->> 'bytes' ~ '^[0-9]{1,18}$';
+
+create index run_action_planned on maintsched.run_action (run_id, seq) where state = 'planned';
+
+create index run_action_cleanup on maintsched.run_action (run_id, seq) where state = 'planned' and details -> 'cleanup' = 'true';
+
 comment on table maintsched.run_action is 'The actions of runs.';
 comment on column maintsched.run_action.run_id is 'The run.';
 comment on column maintsched.run_action.seq is 'Order within the run, from 1.';

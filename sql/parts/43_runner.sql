@@ -262,49 +262,6 @@ $$;
 comment on function maintsched.note_actions(bigint, maintsched.action[]) is
 'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did.';
 
-create function maintsched.estimate_seconds(routine text, target text, command text, estimated_seconds numeric, bytes numeric) returns numeric
-language plpgsql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-begin
-	return (
-		select coalesce(
-			-- how long the same took, nine times of ten
-			(select percentile_disc(0.9) within group (order by h.seconds)
-			from (
-				select extract(epoch from a.finished_at - a.started_at) as seconds
-				from maintsched.run_action a
-				join maintsched.run r using (run_id)
-				where md5(a.target) = md5(estimate_seconds.target) and a.target = estimate_seconds.target and a.command = estimate_seconds.command
-				and a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
-				order by a.run_id desc
-				limit 20) h),
-			-- else how fast others went, nine times of ten
-			(select estimate_seconds.bytes / nullif(percentile_disc(0.1) within group (order by h.speed), 0)
-			from (
-				select (a.details ->> 'bytes')::numeric
-					/ nullif(extract(epoch from a.finished_at - a.started_at), 0) as speed
-				from (
-					select x.run_id, x.routine
-					from maintsched.run x
-					where estimate_seconds.bytes is not null and x.routine in (estimate_seconds.routine, 'optimize')
-					order by x.run_id desc
-					limit 50) r
-				join maintsched.run_action a using (run_id)
-				where a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
-				and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
-				-- small ones say little about large ones
-				and (a.details ->> 'bytes')::numeric >= estimate_seconds.bytes / 16
-				order by a.run_id desc, a.seq desc
-				limit 100) h),
-			estimated_seconds));
-end
-$$;
-
-comment on function maintsched.estimate_seconds(text, text, text, numeric, numeric) is
-'Internal: How many seconds an action will take: the 90th percentile of the last 20 times, else its bytes at the speed that 90 % of the last 100 actions of the routine reached that were not much smaller, else what its plan function says.';
-
 create function maintsched.duration_ms(words text) returns double precision
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -351,10 +308,17 @@ begin
 	loop
 		select x.* into a
 		from maintsched.run_action x
-		where x.run_id = r.run_id and x.state = 'planned'
-		order by maintsched.is_cleanup(x) desc, x.seq
+		where x.run_id = r.run_id and x.state = 'planned' and x.details -> 'cleanup' = 'true'
+		order by x.seq
 		limit 1;
-		cleanup := maintsched.is_cleanup(a);
+		cleanup := found;
+		if not found then
+			select x.* into a
+			from maintsched.run_action x
+			where x.run_id = r.run_id and x.state = 'planned'
+			order by x.seq
+			limit 1;
+		end if;
 		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') and not cleanup then
 			return;
 		end if;

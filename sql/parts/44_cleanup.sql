@@ -5,13 +5,6 @@
 -- ended; its cleanup are actions that come next, even if the run is to stop.
 --
 
-create function maintsched.part_of(routine text, details jsonb) returns text
-language sql immutable parallel safe
-return case when routine = 'optimize' then coalesce(details ->> 'routine', routine) else routine end;
-
-comment on function maintsched.part_of(text, jsonb) is
-'Internal: The routine whose action this is: optimize is made of others.';
-
 create function maintsched.is_cleanup(a maintsched.run_action) returns boolean
 language sql immutable parallel safe
 return coalesce(a.details -> 'cleanup' = 'true', false);

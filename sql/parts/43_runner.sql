@@ -338,6 +338,14 @@ begin
 				return;
 			end if;
 		end if;
+		-- so do the files of a table: what one failed of, the next would, too
+		if r.routine = 'archive' and exists (
+			select from maintsched.run_action x
+			where x.run_id = r.run_id and x.seq < a.seq and x.state = 'failed' and x.target = a.target and x.command = a.command)
+		then
+			perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'cancelled', null, 'the file before it failed', null, null);
+			continue;
+		end if;
 		-- decided by the plan function: its reason says why
 		if a.details ->> 'skip' is not null then
 			perform maintsched.end_action(r.run_id, a.seq, 'skipped', a.details ->> 'skip', null, null, null, null);

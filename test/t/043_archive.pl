@@ -689,9 +689,16 @@ sql(q{
 	insert into audit.referring values (5)});
 is(run_of_archive(q{{"tables": [{"table": "audit.referred", "column": "at"}, {"table": "public.heir", "column": "at"}], "batch": 10}}),
 	join("\n", 'failed', 'audit.referred failed foreign_key_violation, table audit.referring, constraint referring_id_fkey',
-		('audit.referred skipped cancelled the file before it failed') x 3, 'public.heir skipped not_needed'),
+		('audit.referred skipped cancelled the file before it was not written') x 3, 'public.heir skipped not_needed'),
 	'one failure of a table, and the next table');
 is(sql('select count(*) from audit.referred'), '40', 'nothing of it is gone');
+my $holder = background(q{begin; lock table audit.referred in exclusive mode; select pg_sleep(600)});
+wait_for($node, 'postgres', q{select exists (select from pg_locks where relation = 'audit.referred'::regclass and mode = 'ExclusiveLock' and granted)}) or die;
+is(run_of_archive(q{{"tables": [{"table": "audit.referred", "column": "at"}], "batch": 10}}) =~ s/lock_timeout lock_not_available.*/lock_timeout/r,
+	join("\n", 'partial', 'audit.referred skipped lock_timeout', ('audit.referred skipped lock_timeout the file before it was not written') x 3),
+	'a lock that is not to be had is waited for once');
+sql(q{select pg_terminate_backend(pid) from pg_stat_activity where query like '%lock table audit.referred%' and pid <> pg_backend_pid()});
+finish($holder);
 
 # a partition of a name of any letters comes back through what it was a part of
 sql(q{

@@ -364,6 +364,10 @@ is(corrupt(), "shop|long|table|XX001|t\nshop|torn|table|XX001|t", 'toast that is
 run_check('{"include": ["shop.torn", "shop.long"]}');
 is(corrupt(), '', 'and the table has had its own');
 is(verdict_of('shop.torn_pkey'), 'sound', 'with its index');
+is($node->safe_psql($db, q{
+	select string_agg(target, ' ' order by target)
+	from maintsched.plan('amcheck', '{"include": ["shop.torn", "shop.long"], "overrides": {"shop": {"recheck_after": "1 day"}, "shop.torn": {"recheck_after": "1 microsecond"}, "shop.torn_pkey": {"recheck_after": "2 days"}}}')}),
+	'shop.torn', 'what was checked lately is left out, as the nearest of its names has it');
 $node->safe_psql($db, q{drop table shop.long, shop.torn});
 
 # --- files that are gone ---

@@ -206,6 +206,14 @@ is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "a
 sql(q{select maintsched.archive_batch('audit.timed', 'at', '2021-01-01')});
 is(sql(q{select string_agg(id::text, ' ' order by id) from audit.timed}), '2 3 4', 'and stay');
 
+sql(q{
+	create table audit.numbered (id integer, at integer);
+	insert into audit.numbered values (1, 1000000000)});
+is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.numbered", "column": "at", "unit": "seconds"}]}')}),
+	'1 row older than 6 months, from 2001-09-09 01:46:40+00 to 2001-09-09 01:46:40+00', 'a number is shown as the time that it stands for');
+is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.numbered", "column": "at", "unit": "milliseconds"}]}')}),
+	'cannot be archived: column "at" of table audit.numbered is an integer, which holds no milliseconds since 1970', 'and a unit that cannot be is refused');
+
 # --- names, and paths ---
 
 my $schema = 'a/b..\\"c%' . "\x{e4}";

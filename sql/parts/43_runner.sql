@@ -273,6 +273,18 @@ begin
 				return;
 			end if;
 		end if;
+		-- so do the files of a table: what was in the way of one is in that of the next
+		if r.routine = 'archive' then
+			select x.* into gone
+			from maintsched.run_action x
+			where x.run_id = r.run_id and x.seq = a.seq - 1 and x.command = a.command
+			and (x.state = 'failed' or x.skip_reason in ('cancelled', 'lock_timeout', 'no_space'));
+			if found then
+				perform maintsched.end_action(r.run_id, a.seq, 'skipped', coalesce(gone.skip_reason, 'cancelled'), null,
+					'the file before it was not written', null, null);
+				continue;
+			end if;
+		end if;
 		-- decided by the plan function: its reason says why
 		if a.details ->> 'skip' is not null then
 			perform maintsched.end_action(r.run_id, a.seq, 'skipped', a.details ->> 'skip', null, null, null, null);

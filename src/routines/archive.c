@@ -72,6 +72,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "core/condition.h"
 #include "core/exec.h"
 #include "routines/archive.h"
 
@@ -384,13 +385,30 @@ maintsched_archive_survey(PG_FUNCTION_ARGS)
 	values[0] = archive_limit(&table, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	condition = archive_condition(&table);
 	SPI_connect();
-	if (SPI_execute_with_args(psprintf("select count(*) filter (where %s), count(*) filter (where (%s) is not true),"
-									   " (min(%s) filter (where %s))::text, (max(%s) filter (where %s))::text"
-									   " from only %s where %s operator(pg_catalog.<) $1 or %s is null",
-									   condition, condition, table.column, condition, table.column, condition,
-									   table.name, table.column, table.column),
-							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not count the rows of table %s", table.name);
+	PG_TRY();
+	{
+		if (SPI_execute_with_args(psprintf("select count(*) filter (where %s), count(*) filter (where (%s) is not true),"
+										   " (min(%s) filter (where %s))::text, (max(%s) filter (where %s))::text"
+										   " from only %s where %s operator(pg_catalog.<) $1 or %s is null",
+										   condition, condition, table.column, condition, table.column, condition,
+										   table.name, table.column, table.column),
+								  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not count the rows of table %s", table.name);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		/* the plan keeps what is said: not what code of the owner says, nor a value */
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(error->sqlerrcode),
+				 errmsg("the old rows of table %s could not be counted (%s)", table.name, condition_name(error->sqlerrcode)),
+				 errdetail_log("%s", error->message)));
+	}
+	PG_END_TRY();
 	for (int i = 0; i < 4; i++)
 	{
 		char	   *field = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1);
@@ -469,5 +487,6 @@ maintsched_archive_folder(PG_FUNCTION_ARGS)
 {
 	ArchivePlace place = archive_place(PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)), "s", "t");
 
+	archive_check_root(&place);
 	PG_RETURN_TEXT_P(cstring_to_text(place.root));
 }

@@ -33,6 +33,7 @@ typedef struct ArchivePlace
 extern void archive_define_settings(void);
 extern ArchivePlace archive_place(const char *directory, const char *schema, const char *relation);
 extern ArchivePlace archive_recorded_place(const char *root, const char *directory);
+extern void archive_check_root(const ArchivePlace * place);
 extern int	archive_open_place(const ArchivePlace * place, bool create);
 extern void archive_close(void);
 extern void archive_end_subtransaction(SubTransactionId subid, SubTransactionId parent, bool abort);

@@ -61,7 +61,7 @@ MemoryContext run_context;
 
 /*
  * whether its plan function, and its commands, come with the extension, so
- * that their errors' texts do
+ * that their errors' texts do, and what is asked by the former is ours
  */
 bool		action_keep_plan_messages = false;
 bool		action_keep_messages = false;
@@ -204,7 +204,7 @@ ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome)
 		bool		isnull;
 		Datum		value;
 
-		exec_begin_user(true);
+		exec_begin_user(true, action_keep_plan_messages);
 		exec_query(sql, 1, types, &params, NULL);
 
 		/*
@@ -261,7 +261,7 @@ evaluate(const char *query, char **arguments)
 	else
 		sql = psprintf("select pg_catalog.to_jsonb(m.value) from (select %s\n) m(value)", query);
 
-	exec_begin_user(true);
+	exec_begin_user(true, action_keep_plan_messages);
 	for (int i = 0; arguments != NULL && i < 2; i++)
 	{
 		values[i] = jsonb_datum(arguments[i]);

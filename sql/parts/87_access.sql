@@ -92,7 +92,7 @@ as $$
 			'run_routine', 'queue_routine', 'put_task', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact']),
-		('manager', 'insert (name, plan, description, defaults, change_class)', array['routine'])
+		('manager', 'select, insert (name, plan, description, defaults, change_class)', array['routine'])
 	), held as (
 		select a.*
 		from allowed a

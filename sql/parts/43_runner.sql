@@ -389,7 +389,7 @@ begin
 			else 'skipped'
 		end;
 		if state = 'skipped' and skip_reason = 'lock_timeout' then
-			message := left(concat_ws('; ', message, verdict ->> 'reason'), 1000);
+			message := left(concat_ws('; ', message, verdict ->> 'obstacle'), 1000);
 		end if;
 	elsif verdict is not null then
 		skip_reason := (
@@ -418,4 +418,4 @@ end
 $$;
 
 comment on function maintsched.judge_action(bigint, integer, text, text, text, jsonb, jsonb, jsonb, jsonb) is
-'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space, lock_timeout) and reason. verdict: what verify said afterwards: an object with done (true in spite of an error, false without one), reason, skip and cleanup, or NULL. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';
+'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space, lock_timeout) and reason. verdict: what verify said afterwards: an object with done (true in spite of an error, false without one), reason, obstacle (who had the lock that was not got), skip and cleanup, or NULL. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';

@@ -343,7 +343,7 @@ declare
 	advice record;
 begin
 	if after is null then
-		return jsonb_strip_nulls(jsonb_build_object('reason', maintsched.lock_obstacle(relation)));
+		return jsonb_strip_nulls(jsonb_build_object('obstacle', maintsched.lock_obstacle(relation)));
 	elsif relation is null or before is null or current_setting('track_counts') <> 'on' then
 		return 'true';
 	elsif (after -> 'last_vacuum', after #> '{toast,last_vacuum}')

@@ -216,6 +216,9 @@ as $$
 declare
 	filenode constant oid := pg_relation_filenode(index);
 	short constant text := maintsched.space_problem(index, new_bytes, min_free);
+	-- It waits for older transactions, too, in nobody's way: what took long is
+	-- not thrown away for a short wait.
+	stay constant interval := greatest(patience, make_interval(secs => seconds::double precision));
 begin
 	return (
 		target,
@@ -226,10 +229,8 @@ begin
 		jsonb_build_object(
 			'routine', 'reindex',
 			'bytes', bytes,
-			-- It waits for older transactions, too, in nobody's way: what took
-			-- long is not thrown away for a short wait.
-			'lock_timeout', (greatest(extract(epoch from patience), seconds) * 1000)::bigint,
-			'still_needed', format('maintsched.rebuild_needed(%L, %L, %L, %L, %L, %L)', schema_name, index_name, filenode, new_bytes, min_free, patience),
+			'lock_timeout', (extract(epoch from stay) * 1000)::bigint,
+			'still_needed', format('maintsched.rebuild_needed(%L, %L, %L, %L, %L, %L, %L)', schema_name, index_name, filenode, new_bytes, min_free, patience, stay),
 			'measure', format('maintsched.index_state(%L, %L)', schema_name, index_name),
 			'verify', format('maintsched.rebuild_verdict(%L, %L, %L, %L, %L)', schema_name, index_name, filenode, constraint_name, patience))
 	)::maintsched.action;

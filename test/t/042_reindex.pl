@@ -189,6 +189,21 @@ is(actions($run), 'public.t1_note REINDEX skipped lock_timeout', 'an old snapsho
 like(sql("select message from maintsched.run_actions where run_id = $run and skip_reason = 'lock_timeout'"),
 	qr/^process \d+, in a transaction, has been idle for .*: it would be waited for$/, 'is seen before anything is built');
 $session->query_safe('rollback');
+# one that is at work: a dump, a report
+my $report = IPC::Run::start([ 'psql', '-XqAtd', $node->connstr('postgres'), '-c', 'begin isolation level repeatable read', '-c', 'select pg_sleep(600) from public.other right join (values (1)) x on true' ],
+	'<', \undef, '>', \my $report_out, '2>', \my $report_err);
+my $at_work = q{select pid from pg_stat_activity where query like 'select pg_sleep(600)%' and state = 'active' and backend_xmin is not null};
+wait_for($node, 'postgres', "select exists ($at_work and xact_start < clock_timestamp() - interval '2 s')");
+my $reporter = sql($at_work);
+$run = run_reindex(qq{$all, "lock_timeout": "300 ms"});
+is(actions($run), 'public.t1_note REINDEX skipped lock_timeout', 'an old snapshot of one that is at work');
+like(sql("select message from maintsched.run_actions where run_id = $run and skip_reason = 'lock_timeout'"),
+	qr/^process $reporter, in a transaction for .*, is at work: it would be waited for$/, 'is seen, too');
+# one that has just begun may soon be through; it is not, and is named
+my $filenode = sql(q{select pg_relation_filenode('public.t1_note')});
+is(sql(qq{select maintsched.rebuild_verdict('public', 't1_note', $filenode, null, '1 s') ->> 'obstacle' like 'process $reporter, in a transaction for %'}), 't', 'who was in the way');
+sql("select pg_cancel_backend($reporter)");
+IPC::Run::finish($report);
 sql(q{begin; insert into public.t1 values (-1); prepare transaction 'left alone'});
 wait_for($node, 'postgres', q{select prepared < clock_timestamp() - interval '0.5 s' from pg_prepared_xacts});
 $run = run_reindex(qq{$all, "lock_timeout": "300 ms"});

@@ -16,10 +16,8 @@
  * sides in the index.
  *
  * An index does not know which rows are dead, unless somebody marked the
- * entry.  Where the table is not vacuumed, REINDEX gives back more; how much
- * of the table's entries that concerns is for the caller to say.
- *
- * The caller holds AccessShareLock.
+ * entry.  Where the table is not vacuumed, REINDEX gives back more; of how many
+ * entries, is for the caller to say, who holds AccessShareLock.
  *
  * Copyright (c) 2026, maintsched developers
  *
@@ -166,9 +164,7 @@ load_run(BtreeState *tree)
 static void
 put_off(BtreeState *tree, int size, int items)
 {
-	if (items == 0)
-		return;
-	if (size != tree->run_size)
+	if (items > 0 && size != tree->run_size)
 	{
 		load_run(tree);
 		tree->run_size = size;
@@ -420,9 +416,7 @@ btree_read(void *arg, Page page, BlockNumber block, BloatPage *result)
 	opaque = BTPageGetOpaque(page);
 	if (P_ISMETA(opaque))
 		result->damaged = true;
-	else if (P_ISDELETED(opaque) || P_ISHALFDEAD(opaque) || !P_ISLEAF(opaque))
-		return;
-	else
+	else if (P_ISLEAF(opaque) && !P_ISDELETED(opaque) && !P_ISHALFDEAD(opaque))
 	{
 		result->usable = BLCKSZ - BTREE_SPECIAL - SizeOfPageHeaderData;
 		result->unused = PageGetFreeSpace(page);

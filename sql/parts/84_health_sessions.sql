@@ -102,6 +102,9 @@ as $$
 		-- maintenance and replication are long, and looked at elsewhere
 		and a.backend_type not in ('autovacuum worker', 'autovacuum launcher', 'walsender', 'parallel worker')
 		and a.backend_type not like 'maintsched%' and a.backend_type not like 'logical replication%'
+	), unseen as (
+		-- (track_activities = off)
+		select count(*) as sessions from pg_stat_activity a where a.state = 'disabled'
 	), judged as (
 		select 1 as rank, 'longest transaction' as item, s.pid, s.age as figure,
 			format('process %s (%s) has been in one transaction for %s', s.pid, w.who, maintsched.seconds_text(s.age)) as detail,
@@ -121,16 +124,21 @@ as $$
 		cross join lateral (select concat_ws(', ', 'role "' || s.usename || '"', 'database "' || s.datname || '"') as who) w
 	)
 	select j.item, s.status, coalesce(j.figure, 0), maintsched.seconds_text(coalesce(j.figure, 0)),
-		case when j.pid is null then j.nothing else j.detail end,
-		case when s.status <> 'OK' then format('Nothing that was deleted since is given back by VACUUM while it lasts. Ask whoever it is; to end it: select pg_terminate_backend(%s);', j.pid)
+		concat_ws('; ', case when j.pid is null then j.nothing else j.detail end,
+			case when u.sessions > 0 then format('what %s may have open cannot be seen (track_activities is off)',
+				case u.sessions when 1 then '1 session' else u.sessions || ' sessions' end) end),
+		case when s.status = 'UNKNOWN' then 'Where the server has it off: alter system reset track_activities; select pg_reload_conf(); Else a role, a database or the session itself has it so.'
+			when s.status <> 'OK' then format('Nothing that was deleted since is given back by VACUUM while it lasts. Ask whoever it is; to end it: select pg_terminate_backend(%s);', j.pid)
 			|| case when j.rank = 2 then ' The setting idle_in_transaction_session_timeout does so by itself.' else '' end end
 	from judged j
-	cross join lateral (select maintsched.grade(j.figure, j.warn, j.crit) as status) s
+	cross join unseen u
+	cross join lateral (select case when u.sessions > 0 then coalesce(nullif(maintsched.grade(j.figure, j.warn, j.crit), 'OK'), 'UNKNOWN')
+		else maintsched.grade(j.figure, j.warn, j.crit) end as status) s
 	order by j.rank
 $$;
 
 comment on function maintsched.health_transactions(jsonb) is
-'Internal: Items longest transaction and idle in transaction; autovacuum, replication and the runs of maintsched are left out.';
+'Internal: Items longest transaction and idle in transaction; autovacuum, replication and the runs of maintsched are left out. UNKNOWN where sessions have track_activities off.';
 
 create function maintsched.health_locks(p jsonb)
 returns table (item text, status text, figure double precision, value text, detail text, hint text)

@@ -150,18 +150,20 @@ begin
 			(array_agg(u.relkind order by u.bytes desc, u.name))[1] as relkind
 		from unused u
 	), judged as (
-		select t.*, s.*, coalesce(s.since + s.wait <= clock_timestamp(), s.wait is null) as old_enough,
+		select t.*, s.*, current_setting('track_counts') = 'on' and coalesce(s.since + s.wait <= clock_timestamp(), s.wait is null) as old_enough,
 			case when s.since is not null then maintsched.seconds_text(extract(epoch from clock_timestamp() - s.since)::double precision) end as age
 		from total t, setting s
 	)
 	select 'unused indexes',
 		case when not j.old_enough then 'UNKNOWN' when j.indexes > 0 then 'WARN' else 'OK' end,
 		case when j.old_enough then j.indexes::double precision end, case when j.old_enough then j.indexes::text end,
-		case when not j.old_enough then coalesce('not judged: the statistics are ' || j.age || ' old', 'not judged: nobody knows how old the statistics are')
+		case when current_setting('track_counts') = 'off' then 'not judged: track_counts is off, so nobody counts what is used'
+			when not j.old_enough then coalesce('not judged: the statistics are ' || j.age || ' old', 'not judged: nobody knows how old the statistics are')
 			when j.indexes = 0 then format('every index of %s and more was used within %s', pg_size_pretty(coalesce(j.floor, 0)), coalesce(j.age, 'the time that is known'))
 			else format('%s within %s, %s in all: %s', case j.indexes when 1 then '1 index was not used' else j.indexes || ' indexes were not used' end,
 				coalesce(j.age, 'the time that is known'), pg_size_pretty(j.bytes), maintsched.list_text(j.names, 10)) end,
-		case when not j.old_enough then format('It is judged when they are %s old.', p ->> 'unused_after')
+		case when current_setting('track_counts') = 'off' then 'alter system reset track_counts; select pg_reload_conf();'
+			when not j.old_enough then format('It is judged when they are %s old.', p ->> 'unused_after')
 			when j.indexes > 0 then
 				case when j.standbys > 0 then 'What standbys use is counted there, and not here: look at pg_stat_user_indexes of each. ' else '' end
 				|| 'An index may be new, or for once a year. '

@@ -245,7 +245,7 @@ end
 $$;
 
 comment on function maintsched.judge_health() is
-'Raises an error where an item of view health is CRIT, or UNKNOWN, naming them; under maintsched.now apart from simulated records. Never for unused indexes and planning being UNKNOWN. For viewers. Errors: object_not_in_prerequisite_state (55000): CRIT, no_data_found (P0002): UNKNOWN, and none CRIT.';
+'Raises an error where an item of view health is CRIT, or UNKNOWN, naming them; under maintsched.now apart from simulated records. Never for planning, corruption and unused indexes being UNKNOWN. For viewers. Errors: object_not_in_prerequisite_state (55000): CRIT, no_data_found (P0002): UNKNOWN, and none CRIT.';
 
 create function maintsched.plan_health(params jsonb) returns setof maintsched.action
 language plpgsql stable

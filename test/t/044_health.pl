@@ -186,6 +186,15 @@ mend_by_hint('prepared transactions');
 is_item('prepared transactions', 'OK', 'none is prepared');
 measure();
 
+# what cannot be seen is not well
+my $hidden = session('set track_activities = off; begin');
+comes('longest transaction', 'UNKNOWN');
+is_item('longest transaction', 'UNKNOWN', 'no transaction is open; what 1 session may have open cannot be seen \(track_activities is off\)$');
+is_item('idle in transaction', 'UNKNOWN', 'no session is idle in a transaction; what 1 session may have open cannot be seen');
+$hidden->quit;
+comes('longest transaction', 'OK');
+is_item('idle in transaction', 'OK', 'no session is idle in a transaction$');
+
 # --- settings ---
 
 set('fsync = off');
@@ -243,6 +252,9 @@ mend_by_hint('autovacuum');
 is_item('autovacuum', 'OK', '');
 set('track_counts = off');
 is_item('autovacuum', 'CRIT', 'track_counts is off');
+measure('{"unused_after": "1 microsecond"}');
+is_item('unused indexes', 'UNKNOWN', 'not judged: track_counts is off', 'what nobody counts is not unused');
+measure();
 mend_by_hint('autovacuum');
 is_item('autovacuum', 'OK', '');
 is(sql(q{set track_counts = off; select status from maintsched.health where item = 'autovacuum'}), 'OK', 'a session counts for itself');

@@ -664,6 +664,15 @@ is(sql(q{select sum(maintsched.restore_archive(archive_id)) from maintsched.arch
 is(sql(q{select count(*), count(*) filter (where tableoid = 'audit.event_other'::regclass) from audit.event}), '33|26', 'those of the dropped partition through the partitioned table');
 is(sql(q{select distinct state from maintsched.archives where relation like 'event%'}), 'restored', 'and are shown as restored');
 
+# a row that came after the snapshot of the transaction is one all the same
+sql(q{create table audit.event_1999 partition of audit."Event 2020" for values in (77)});
+my $psql = 'psql -XAtq -d "' . $node->connstr('postgres') . '"';
+like_error(qq{begin isolation level repeatable read; select 1;
+\\! $psql -c "insert into audit.event values (77, '2020-06-06')"
+select maintsched.drop_archived_partition('audit.event_1999', 'at'); commit},
+	'partition audit.event_1999 still holds rows', 'a partition with a row that the transaction does not see');
+is(sql(q{delete from audit.event_1999 returning at::date}), '2020-06-06', 'which is still there');
+
 is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor done 1\npublic.heir done 1", 'tables that inherit');
 is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor skipped not_needed\npublic.heir skipped not_needed", 'nothing to do is a success');
 

@@ -399,7 +399,10 @@ maintsched_archive_survey(PG_FUNCTION_ARGS)
 	{
 		ErrorData  *error;
 
-		/* the plan keeps what is said: not what code of the owner says, nor a value */
+		/*
+		 * the plan keeps what is said: not what code of the owner says, nor a
+		 * value
+		 */
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();

@@ -256,6 +256,8 @@ begin
 						case n_old when 1 then 'row' else 'rows' end, older_than, since, until)
 					|| case when n_timeless > 0 then format('; %s without a time stay', maintsched.count_text(n_timeless)) else '' end
 					|| case when batches > 1 then format(' (file %s of %s)', n, batches) else '' end
+					|| case when (entry ->> 'retention')::interval < interval '6 years'
+						then format('; kept for %s alone', entry ->> 'retention') else '' end
 			end,
 			x.bytes,
 			round(0.2 + x.bytes / 10000000.0 + x.rows / 50000.0, 2),

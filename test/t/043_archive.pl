@@ -203,6 +203,8 @@ sql(q{drop table audit.timed; create table audit.timed (id integer, at timestamp
 	insert into audit.timed values (1, '2020-01-01'), (2, null), (3, '-infinity'), (4, 'infinity'), (5, '2020-01-02')});
 is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.timed", "column": "at"}]}')}),
 	'2 rows older than 6 months, from 2020-01-01 00:00:00+00 to 2020-01-02 00:00:00+00; 2 without a time stay', 'rows without a time are named');
+is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.timed", "column": "at"}], "retention": "30 days", "batch": 1}') limit 1}),
+	'2 rows older than 6 months, from 2020-01-01 00:00:00+00 to 2020-01-02 00:00:00+00; 2 without a time stay (file 1 of 2); kept for 30 days alone', 'a retention of less than six years is named');
 sql(q{select maintsched.archive_batch('audit.timed', 'at', '2021-01-01')});
 is(sql(q{select string_agg(id::text, ' ' order by id) from audit.timed}), '2 3 4', 'and stay');
 

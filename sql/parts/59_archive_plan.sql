@@ -73,14 +73,19 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
 	named oid[];
+	parts text[];
 begin
 	-- as the catalog has it, else as SQL does
 	named := array(
 		select c.oid
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
 		where n.nspname || '.' || c.relname = name and c.relkind in ('r', 'p', 'f', 'v', 'm'));
-	if cardinality(named) = 0 and array_length(parse_ident(name, false), 1) = 2 then
-		named := array_remove(array[to_regclass(name)::oid], null);
+	if cardinality(named) = 0 then
+		parts := parse_ident(name, false);
+		named := array(
+			select c.oid
+			from pg_class c join pg_namespace n on n.oid = c.relnamespace
+			where n.nspname = parts[1] and c.relname = parts[2] and cardinality(parts) = 2 and c.relkind in ('r', 'p', 'f', 'v', 'm'));
 	end if;
 	if cardinality(named) > 1 then
 		raise exception using
@@ -251,6 +256,8 @@ begin
 						case n_old when 1 then 'row' else 'rows' end, older_than, since, until)
 					|| case when n_timeless > 0 then format('; %s without a time stay', maintsched.count_text(n_timeless)) else '' end
 					|| case when batches > 1 then format(' (file %s of %s)', n, batches) else '' end
+					|| case when (entry ->> 'retention')::interval < interval '6 years'
+						then format('; kept for %s alone', entry ->> 'retention') else '' end
 			end,
 			x.bytes,
 			round(0.2 + x.bytes / 10000000.0 + x.rows / 50000.0, 2),

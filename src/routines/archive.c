@@ -399,7 +399,10 @@ maintsched_archive_survey(PG_FUNCTION_ARGS)
 	{
 		ErrorData  *error;
 
-		/* the plan keeps what is said: not what code of the owner says, nor a value */
+		/*
+		 * the plan keeps what is said: not what code of the owner says, nor a
+		 * value
+		 */
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
@@ -461,15 +464,15 @@ maintsched_drop_archived_partition(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("table %s is not a partition", table.name)));
-	exec_as(table.owner, true, &saved);
-	SPI_connect();
-	if (exec_query(psprintf("select from only %s limit 1", table.name), 0, NULL, NULL, NULL) > 0)
+	if (!archive_is_empty(table.rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("partition %s still holds rows", table.name),
 				 errdetail("It is dropped when all of them are archived.")));
 	sql = psprintf("drop table %s", table.name);
 	relation_close(table.rel, NoLock);
+	exec_as(table.owner, true, &saved);
+	SPI_connect();
 	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not drop partition %s", table.name);
 	SPI_finish();

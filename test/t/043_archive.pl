@@ -203,6 +203,8 @@ sql(q{drop table audit.timed; create table audit.timed (id integer, at timestamp
 	insert into audit.timed values (1, '2020-01-01'), (2, null), (3, '-infinity'), (4, 'infinity'), (5, '2020-01-02')});
 is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.timed", "column": "at"}]}')}),
 	'2 rows older than 6 months, from 2020-01-01 00:00:00+00 to 2020-01-02 00:00:00+00; 2 without a time stay', 'rows without a time are named');
+is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.timed", "column": "at"}], "retention": "30 days", "batch": 1}') limit 1}),
+	'2 rows older than 6 months, from 2020-01-01 00:00:00+00 to 2020-01-02 00:00:00+00; 2 without a time stay (file 1 of 2); kept for 30 days alone', 'a retention of less than six years is named');
 sql(q{select maintsched.archive_batch('audit.timed', 'at', '2021-01-01')});
 is(sql(q{select string_agg(id::text, ' ' order by id) from audit.timed}), '2 3 4', 'and stay');
 
@@ -512,7 +514,7 @@ SKIP:
 {
 	skip 'there is no prlimit', 4 if system('sh', '-c', 'command -v prlimit > /dev/null') != 0;
 	# files of this process may not be longer than 17 MB: more than a WAL segment, less than the archive
-	like(said(q{copy (select 1) to program 'prlimit --pid $PPID --fsize=17000000:17000000'; select maintsched.archive_batch('audit.big', 'at', '2021-01-01')}),
+	like(said(q{copy (select 1) to program 'cat > /dev/null; prlimit --pid $PPID --fsize=17000000:17000000'; select maintsched.archive_batch('audit.big', 'at', '2021-01-01')}),
 		qr/ERROR:  could not write file ".*tmp": File too large/, 'no room for the file');
 	is(sql('select count(*) from audit.big'), '80', 'nothing is deleted');
 	is_deeply([ files_of('audit.big') ], [], 'no file is left');
@@ -664,6 +666,15 @@ is(sql(q{select sum(maintsched.restore_archive(archive_id)) from maintsched.arch
 is(sql(q{select count(*), count(*) filter (where tableoid = 'audit.event_other'::regclass) from audit.event}), '33|26', 'those of the dropped partition through the partitioned table');
 is(sql(q{select distinct state from maintsched.archives where relation like 'event%'}), 'restored', 'and are shown as restored');
 
+# a row that came after the snapshot of the transaction is one all the same
+sql(q{create table audit.event_1999 partition of audit."Event 2020" for values in (77)});
+my $psql = 'psql -XAtq -d "' . $node->connstr('postgres') . '"';
+like_error(qq{begin isolation level repeatable read; select 1;
+\\! $psql -c "insert into audit.event values (77, '2020-06-06')"
+select maintsched.drop_archived_partition('audit.event_1999', 'at'); commit},
+	'partition audit.event_1999 still holds rows', 'a partition with a row that the transaction does not see');
+is(sql(q{delete from audit.event_1999 returning at::date}), '2020-06-06', 'which is still there');
+
 is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor done 1\npublic.heir done 1", 'tables that inherit');
 is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor skipped not_needed\npublic.heir skipped not_needed", 'nothing to do is a success');
 
@@ -674,6 +685,9 @@ like($said, qr/^partial/, 'a member of the owner: what it may, and nothing else'
 like($said, qr/^audit.event_now done 1$/m, 'tables of the owner');
 like($said, qr/^audit.big failed role "regress_maintsched_manager" may not archive rows of table audit.big$/m, 'not those of others');
 like($said, qr/^audit.gone failed /m, 'a table that is not there is an error');
+sql('create schema closed');
+is(said(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "closed.gone", "column": "at"}, {"table": "audit.event_now", "column": "at"}]}')}, 'regress_maintsched_manager') =~ s/^no row.*/no row/mr,
+	qq{cannot be archived: table "closed.gone" does not exist\nno row}, 'one that is not there, in a schema that the role may not use, is not in the way of the others');
 like($said, qr/^audit.leaking failed raise_exception$/m, 'the text of an error in the code of the owner is not stored');
 sql(q{
 	create function audit.tells() returns boolean language plpgsql immutable as $$ begin

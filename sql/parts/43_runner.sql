@@ -304,8 +304,11 @@ begin
 		exit when ends >= at + make_interval(secs => least(coalesce(seconds, 0), 1000000000)::double precision) and ends > at;
 		perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'no_time', null,
 			case when ends <= at then 'the window is at its end'
-				when seconds is not null then format('expected to take %s s, and %s s are left',
-					round(seconds, 1), round(extract(epoch from ends - at), 1)) end,
+				when seconds is not null then (
+					select format('expected to take %s s, and %s s are left', round(seconds, x.digits), round(x.rest, x.digits))
+					from (
+						select z.rest, case when least(seconds, z.rest) < 0.1 then 3 else 1 end as digits
+						from (select extract(epoch from ends - at) as rest) z) x) end,
 			null, null);
 	end loop;
 

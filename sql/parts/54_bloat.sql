@@ -184,7 +184,7 @@ comment on function maintsched.bloat_estimate(regclass, integer) is
 create function maintsched.bloat_relations()
 returns table (
 	oid oid, table_oid oid, schema text, table_name text, relation text, kind text, access_method text,
-	relpages integer, relfilenode oid, row_versions real, table_rows real, exclusion boolean, rank integer)
+	relpages integer, relfilenode oid, row_versions real, table_rows real, exclusion boolean, rank integer, partitions oid[])
 language sql stable
 begin atomic
 	with heap as (
@@ -206,7 +206,8 @@ begin atomic
 		case when c.relkind = 'i' and not x.of_toast then c.relname else t.relname end::text as relation,
 		maintsched.relation_kind(c.relkind, x.of_toast) as kind,
 		a.amname::text as access_method, c.relpages, c.relfilenode, c.reltuples as row_versions, t.reltuples as table_rows,
-		o.exclusion, o.rank + case when x.of_toast then 2 else 0 end as rank
+		o.exclusion, o.rank + case when x.of_toast then 2 else 0 end as rank,
+		case when t.relispartition then case when c.relkind = 'i' and c.relispartition then array[t.oid, c.oid] else array[t.oid] end else '{}' end as partitions
 	from object o
 	join pg_catalog.pg_class c on c.oid = o.oid
 	join pg_catalog.pg_class t on t.oid = o.table_oid
@@ -218,16 +219,6 @@ end;
 
 comment on function maintsched.bloat_relations() is
 'Internal: The relations of this database that routine bloat looks at: tables, materialized views, their toast, and the indexes of all these; neither system nor temporary ones. A function, so that it reads the catalogs with the rights of its caller.';
-
-create function maintsched.bloat_meant(schema text, table_name text, name text, include jsonb, exclude jsonb) returns boolean
-language sql immutable parallel safe
-return (include is null or maintsched.name_matches(schema, table_name, include)
-		or name <> table_name and maintsched.name_matches(schema, name, include))
-	and (exclude is null or not (maintsched.name_matches(schema, table_name, exclude)
-		or name <> table_name and maintsched.name_matches(schema, name, exclude)));
-
-comment on function maintsched.bloat_meant(text, text, text, jsonb, jsonb) is
-'Internal: Whether include and exclude of params mean a relation, by its own name or by that of its table.';
 
 create function maintsched.bloat_wanted(params jsonb)
 returns table (
@@ -249,7 +240,8 @@ begin
 			r.relpages::bigint, r.table_rows, least(all_wasted, 1048576), all_bloat, all_wasted,
 			row_number() over (order by r.schema collate "C", r.table_name collate "C", r.rank, r.relation collate "C")
 		from maintsched.bloat_relations() r
-		where maintsched.bloat_meant(r.schema, r.table_name, r.relation, include, exclude)
+		where (include is null or maintsched.index_matches(r.schema, r.relation, r.schema, r.table_name, r.partitions, include))
+		and (exclude is null or not maintsched.index_matches(r.schema, r.relation, r.schema, r.table_name, r.partitions, exclude))
 		and not (r.kind in ('toast', 'toast index') and r.row_versions = 0);
 		return;
 	end if;
@@ -264,13 +256,14 @@ begin
 	cross join lateral (
 		select coalesce((maintsched.threshold(params, 'min_bloat', n.names) #>> '{}')::double precision, all_bloat) as share,
 			coalesce(pg_size_bytes(maintsched.threshold(params, 'min_wasted', n.names) #>> '{}'), all_wasted) as bytes) w
-	where maintsched.bloat_meant(r.schema, r.table_name, r.relation, include, exclude)
+	where (include is null or maintsched.index_matches(r.schema, r.relation, r.schema, r.table_name, r.partitions, include))
+	and (exclude is null or not maintsched.index_matches(r.schema, r.relation, r.schema, r.table_name, r.partitions, exclude))
 	and not (r.kind in ('toast', 'toast index') and r.row_versions = 0);
 end
 $$;
 
 comment on function maintsched.bloat_wanted(jsonb) is
-'Internal: The relations that params of routine bloat mean, with what is too small to look at (1 MB, or min_wasted where that is less) and the thresholds, in the order of their tables, each before its toast and indexes. A pattern for a table is one for its toast and indexes, too. Toast that VACUUM found empty is left out: most tables have such.';
+'Internal: The relations that params of routine bloat mean, with what is too small to look at (1 MB, or min_wasted where that is less) and the thresholds, in the order of their tables, each before its toast and indexes. A pattern for a table is one for its toast and indexes, too, and for its partitions; one for an index of a partitioned table for those of the partitions. Toast that VACUUM found empty is left out: most tables have such.';
 
 create function maintsched.may_measure(role oid, relation oid) returns boolean
 language sql stable

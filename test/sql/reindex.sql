@@ -216,6 +216,12 @@ set search_path = pg_catalog;
 drop index regress_maintsched_r.big_note_ccnew, regress_maintsched_r.big_note_ccold;
 select seq, target, regexp_replace(command, ' ONLY|[(].*', '') as command, skip from pg_temp.plan('{"include": ["regress_maintsched_r"], "exclude": ["*.fine"], "min_wasted": "300 kB", "analyze": {"include": ["*.big"]},
 	"bloat": {"include": ["*.big"]}, "reindex": {"include": ["*.big", "*.parted"], "min_free": 0}}'::jsonb - 'min_free', 'optimize') where target !~ 'DATABASE' and skip is null;
+-- thresholds are those of bloat and reindex; a partitioned table stands for its partitions in all
+select target, regexp_replace(command, ' ONLY|[(].*', '') as command, skip
+from pg_temp.plan('{"include": ["*.parted"], "overrides": {"regress_maintsched_r.parted": {"min_bloat": 0.1, "min_wasted": 0}}, "analyze": {"all": true}}', 'optimize')
+where skip is null and not (command ~ '^ANALYZE' and target ~ '_1$') order by seq;
+select count(*) filter (where command ~ 'measure_bloat') as measured from pg_temp.plan('{"include": ["*.parted", "*.fine"], "exclude": ["*.parted"]}', 'optimize');
+select target from maintsched.plan('bloat', '{"include": ["*.parted_pkey"]}');
 -- the task of the shipped calendar has no parameters
 select count(*) > 3 as some from maintsched.plan('optimize');
 select maintsched.install_calendar('smartmed');

@@ -164,12 +164,12 @@ vacuum (freeze) clean;
 alter table clean reset (autovacuum_freeze_max_age);
 
 -- multixacts likewise
-update pg_class set relminmxid = (4294967296 - 9600)::text::xid where oid = 'clean'::regclass;
+update pg_class set relminmxid = ((mxid_age('1'::xid)::bigint + 1 - 9600 + 4294967296) % 4294967296)::text::xid where oid = 'clean'::regclass;
 select target from pg_temp.plan('{"include": ["*.clean"], "multixact_age": 100000}') where target <> 'database';
 alter table clean set (autovacuum_multixact_freeze_max_age = 10000);
 select regexp_replace(reason, '[0-9]+,[0-9]+ old', 'N old', 'g') as reason from pg_temp.plan('{"include": ["*.clean"]}');
 select details -> 'settings' as settings from maintsched.plan_vacuum('{"include": ["*.clean"]}');
-update pg_class set relminmxid = (4294967296 - 10600)::text::xid where oid = 'clean'::regclass;
+update pg_class set relminmxid = ((mxid_age('1'::xid)::bigint + 1 - 10600 + 4294967296) % 4294967296)::text::xid where oid = 'clean'::regclass;
 set vacuum_multixact_failsafe_age = 0;
 select regexp_replace(reason, '[0-9]+,[0-9]+ old', 'N old', 'g') as reason from pg_temp.plan('{"include": ["*.clean"]}');
 reset vacuum_multixact_failsafe_age;

@@ -5,6 +5,7 @@
 -- piece of memory; else they lie as look-ups of an application leave them.
 --
 \set ON_ERROR_STOP on
+set client_min_messages = warning;
 create or replace function bench.warm(relation regclass, in_order boolean) returns void
 language plpgsql as $$
 begin

@@ -124,6 +124,18 @@ extern const char *bloat_method(const char *state, bool complete, double lower_b
 /* bloat.c */
 extern const char *bloat_look(Oid relid, int32 pages, Datum *values, bool *nulls);
 
+/*
+ * Of the items of a page about every seventh is looked at, to tell whether the
+ * rest is as plain as it seems; rows come and go in patterns, so these do not.
+ */
+static inline int
+bloat_step(int n)
+{
+	static const int steps[] = {6, 7, 9};
+
+	return steps[n % lengthof(steps)];
+}
+
 /* bloat_sample.c */
 extern bool bloat_take(BloatSample *sample, BloatReader *reader);
 extern double bloat_half(const BloatSample *sample, double squares, double scale, double mean, double model);

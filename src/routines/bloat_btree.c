@@ -269,15 +269,15 @@ read_high_key(BtreeState *tree, Page page, bool *cut)
 
 /*
  * Does a leaf page look as if it had neither posting lists nor, where that
- * matters, equal keys?  Every eighth pair of neighbours is looked at: the
- * rest of such a page need not be fetched into the processor.
+ * matters, equal keys?  Some pairs of neighbours are looked at: the rest of
+ * such a page need not be fetched into the processor.
  */
 static bool
 is_plain(BtreeState *tree, Page page, int first, int items)
 {
-	for (int i = first; i <= items; i += 8)
+	for (int i = first, n = 0; i <= items; i += bloat_step(n++))
 		stream_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)));
-	for (int i = first; i <= items; i += 8)
+	for (int i = first, n = 0; i <= items; i += bloat_step(n++))
 	{
 		IndexTuple	one = tuple_at(page, PageGetItemId(page, i));
 		IndexTuple	other = i < items ? tuple_at(page, PageGetItemId(page, i + 1)) : one;

@@ -215,20 +215,20 @@ read_tuple(HeapState *heap, HeapTupleHeader tuple, int length, bool all_visible,
 }
 
 /*
- * Does a page look as if a rewrite kept all its tuples as they are?  Every
- * eighth is looked at: the rest of such a page need not be fetched into the
- * processor.
+ * Does a page look as if a rewrite kept all its tuples as they are?  Some
+ * are looked at: the rest of such a page need not be fetched into the processor.
  */
 static bool
 is_plain(HeapState *heap, Page page, int items)
 {
 	int			natts = heap->tuples.desc->natts;
+	int			looked = 0;
 
 	if (heap->toast || heap->tuples.dropped || !PageIsAllVisible(page))
 		return false;
-	for (int i = FirstOffsetNumber; i <= items; i += 8)
+	for (int i = FirstOffsetNumber, n = 0; i <= items; i += bloat_step(n++))
 		stream_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)));
-	for (int i = FirstOffsetNumber; i <= items; i += 8)
+	for (int i = FirstOffsetNumber, n = 0; i <= items; i += bloat_step(n++))
 	{
 		ItemId		item = PageGetItemId(page, i);
 		HeapTupleHeader tuple;
@@ -238,8 +238,9 @@ is_plain(HeapState *heap, Page page, int items)
 		tuple = tuple_at(page, item);
 		if (tuple == NULL || HeapTupleHeaderGetNatts(tuple) != natts)
 			return false;
+		looked++;
 	}
-	return true;
+	return looked > 0;
 }
 
 /*

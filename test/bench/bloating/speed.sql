@@ -5,6 +5,7 @@
 -- piece of memory; else they lie as look-ups of an application leave them.
 --
 \set ON_ERROR_STOP on
+set client_min_messages = warning;
 create or replace function bench.warm(relation regclass, in_order boolean) returns void
 language plpgsql as $$
 begin
@@ -36,11 +37,12 @@ begin
 	insert into bench.speed
 	select what, name, pg_relation_size(relation) / 1048576, substring(other from 'public.([a-z_]+)'),
 		(select percentile_cont(0.5) within group (order by x) from unnest(theirs) x),
-		(select percentile_cont(0.5) within group (order by x) from unnest(ours) x);
+		(select percentile_cont(0.5) within group (order by x) from unnest(ours) x),
+		(select min(x) from unnest(theirs) x) / (select min(x) from unnest(ours) x);
 end
 $$;
 create table if not exists bench.tiny (a integer primary key);
-create table if not exists bench.speed (what text, name text, mb bigint, other text, theirs double precision, ours double precision);
+create table if not exists bench.speed (what text, name text, mb bigint, other text, theirs double precision, ours double precision, at_best double precision);
 
 select bench.warm('d.big', :'in_order'), bench.warm('d.big_k', :'in_order') \g /dev/null
 select bench.speed(:'what', 'big', 'd.big', 'public.pgstattuple($1)');

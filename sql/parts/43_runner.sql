@@ -202,47 +202,10 @@ as $$
 #variable_conflict use_variable
 declare
 	continued boolean;
-	wrong integer;
 	total integer;
 begin
 	select r.continues is not null into continued from maintsched.run r where r.run_id = note_actions.run_id;
-	select a.ordinality into wrong
-	from unnest(actions) with ordinality a
-	where coalesce(btrim(a.command), '') = '' or coalesce(a.target, '') = ''
-	limit 1;
-	if found then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = format('the plan function returned action %s without a target or command', wrong);
-	end if;
-
-	perform maintsched.duration_ms(a.details ->> 'statement_timeout'), maintsched.duration_ms(a.details ->> 'lock_timeout'),
-		maintsched.check_word('change_class of an action', coalesce(a.details ->> 'change_class', 'none'),
-			array['none', 'minor', 'major', 'critical']),
-		maintsched.check_word('skip of an action', coalesce(a.details ->> 'skip', 'not_needed'),
-			array['not_needed', 'pointless', 'no_space'])
-	from unnest(actions) a;
-	select a.ordinality into wrong
-	from unnest(actions) with ordinality a
-	where jsonb_typeof(a.details -> 'settings') not in ('object', 'null')
-	limit 1;
-	if found then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = format('the plan function returned action %s with settings that are not a JSON object', wrong),
-			hint = 'They look like {"maintenance_work_mem": "256MB"}.';
-	end if;
-	select a.ordinality into wrong
-	from unnest(actions) with ordinality a
-	where a.estimated_seconds not between 0 and 1000000000
-	limit 1;
-	if found then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = format('the plan function returned action %s with an estimate out of range', wrong),
-			hint = 'estimated_seconds is between 0 and 1,000,000,000, or NULL where it is not known.';
-	end if;
-
+	perform maintsched.check_actions(actions);
 	insert into maintsched.run_action (
 		run_id, seq, target, command, reason, benefit_bytes, estimated_seconds, details)
 	select note_actions.run_id,
@@ -262,71 +225,6 @@ $$;
 
 comment on function maintsched.note_actions(bigint, maintsched.action[]) is
 'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did. What they found not needed or pointless is judged again.';
-
-create function maintsched.estimate_seconds(routine text, target text, command text, estimated_seconds numeric, bytes numeric) returns numeric
-language plpgsql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
-begin
-	return (
-		select coalesce(
-			-- how long the same took, nine times of ten
-			(select percentile_disc(0.9) within group (order by h.seconds)
-			from (
-				select extract(epoch from a.finished_at - a.started_at) as seconds
-				from maintsched.run_action a
-				join maintsched.run r using (run_id)
-				where md5(a.target) = md5(estimate_seconds.target) and a.target = estimate_seconds.target and a.command = estimate_seconds.command
-				and a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
-				order by a.run_id desc
-				limit 20) h),
-			-- else how fast others went, nine times of ten
-			(select estimate_seconds.bytes / nullif(percentile_disc(0.1) within group (order by h.speed), 0)
-			from (
-				select (a.details ->> 'bytes')::numeric
-					/ nullif(extract(epoch from a.finished_at - a.started_at), 0) as speed
-				from (
-					select x.run_id, x.routine
-					from maintsched.run x
-					where estimate_seconds.bytes is not null and x.routine in (estimate_seconds.routine, 'optimize')
-					order by x.run_id desc
-					limit 50) r
-				join maintsched.run_action a using (run_id)
-				where a.state = 'done' and maintsched.part_of(r.routine, a.details) = estimate_seconds.routine
-				and a.details ->> 'bytes' ~ '^[0-9]{1,18}$'
-				-- small ones say little about large ones
-				and (a.details ->> 'bytes')::numeric >= estimate_seconds.bytes / 16
-				order by a.run_id desc, a.seq desc
-				limit 100) h),
-			estimated_seconds));
-end
-$$;
-
-comment on function maintsched.estimate_seconds(text, text, text, numeric, numeric) is
-'Internal: How many seconds an action will take: the 90th percentile of the last 20 times, else its bytes at the speed that 90 % of the last 100 actions of the routine reached that were not much smaller, else what its plan function says.';
-
-create function maintsched.duration_ms(words text) returns double precision
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-	if words is null then
-		return null;
-	elsif words ~ '^[0-9]{1,12}$' then
-		return words::double precision;
-	end if;
-	return extract(epoch from words::interval) * 1000;
-exception when others then
-	raise exception using
-		errcode = 'invalid_parameter_value',
-		message = format('"%s" is not a duration', words),
-		hint = 'Write it as 30s, 5 min or 1 hour; a plain number is milliseconds.';
-end
-$$;
-
-comment on function maintsched.duration_ms(text) is
-'Internal: A duration in milliseconds, as in lock_timeout and statement_timeout of an action: a plain number is milliseconds, else an interval. Errors: invalid_parameter_value.';
 
 create function maintsched.next_action(run_id bigint)
 returns table (seq integer, command text, still_needed text, measure text,
@@ -373,6 +271,18 @@ begin
 					message = format('%s was not done', gone.target)
 				where x.run_id = r.run_id and x.state = 'planned';
 				return;
+			end if;
+		end if;
+		-- so do the files of a table: what was in the way of one is in that of the next
+		if r.routine = 'archive' then
+			select x.* into gone
+			from maintsched.run_action x
+			where x.run_id = r.run_id and x.seq = a.seq - 1 and x.command = a.command
+			and (x.state = 'failed' or x.skip_reason in ('cancelled', 'lock_timeout', 'no_space'));
+			if found then
+				perform maintsched.end_action(r.run_id, a.seq, 'skipped', coalesce(gone.skip_reason, 'cancelled'), null,
+					'the file before it was not written', null, null);
+				continue;
 			end if;
 		end if;
 		-- decided by the plan function: its reason says why

@@ -5,19 +5,16 @@
 -- ended; its cleanup are actions that come next, even if the run is to stop.
 --
 
-create function maintsched.part_of(routine text, details jsonb) returns text
-language sql immutable parallel safe
-return case when routine = 'optimize' then coalesce(details ->> 'routine', routine) else routine end;
-
-comment on function maintsched.part_of(text, jsonb) is
-'Internal: The routine whose action this is: optimize is made of others.';
-
 create function maintsched.is_cleanup(a maintsched.run_action) returns boolean
 language sql immutable parallel safe
 return coalesce(a.details -> 'cleanup' = 'true', false);
 
 comment on function maintsched.is_cleanup(maintsched.run_action) is
 'Internal: Whether an action cleans up after another one of its run: note_cleanup().';
+
+-- what next_action() looks for, however many there are
+create index run_action_planned on maintsched.run_action (run_id, (coalesce(details -> 'cleanup' = 'true', false)) desc, seq)
+where state = 'planned';
 
 create function maintsched.cleanup_grace() returns interval
 language sql immutable parallel safe

@@ -241,7 +241,7 @@ begin
 			'lock_timeout', '5s',
 			'bytes', j.reads * current_setting('block_size')::bigint,
 			'still_needed', format('(select maintsched.analyze_still_needed(%L, %L))', j.name, coalesce(criteria, '{}')),
-			'measure', format('(select pg_catalog.jsonb_build_object(''reltuples'', c.reltuples, ''relpages'', c.relpages, ''n_mod_since_analyze'', pg_catalog.pg_stat_get_mod_since_analyze(c.oid), ''last_analyze'', greatest(pg_catalog.pg_stat_get_last_analyze_time(c.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid))%s) from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass(%L))',
+			'measure', format('(select pg_catalog.jsonb_build_object(''reltuples'', c.reltuples, ''relpages'', c.relpages, ''n_mod_since_analyze'', pg_catalog.pg_stat_get_mod_since_analyze(c.oid), ''last_analyze'', greatest(pg_catalog.pg_stat_get_last_analyze_time(c.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid))%s) from pg_catalog.pg_class c where c.oid operator(pg_catalog.=) pg_catalog.to_regclass(%L))',
 				case when j.with_children then ', ''changes'', maintsched.tree_changes(c.oid)' else '' end, j.name),
 			'verify', format('case when $2 is null then pg_catalog.jsonb_build_object(''obstacle'', maintsched.lock_obstacle(pg_catalog.to_regclass(%L)))', j.name)
 				|| case when current_setting('track_counts') = 'on' then ' when $2 ->> ''last_analyze'' is not distinct from $1 ->> ''last_analyze'' then jsonb ''{"done": false, "reason": "ANALYZE left it out: the role may not analyze it any more"}''' else '' end || ' end'))

@@ -59,6 +59,7 @@ as $$
 			'run_state_machine', 'launcher_state', 'library_version', 'plan',
 			-- plan() and a run call the plan function with the rights of who plans, and these
 			'plan_of', 'estimate_seconds', 'window_reserve',
+			'check_actions', 'is_duration', 'duration_ms',
 			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
 			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
 			'table_matches', 'pattern_is_known', 'warn_of_unknown_names', 'tables_meant', 'names_of', 'summary_action', 'at_work', 'horizon_holders', 'held_by',
@@ -67,10 +68,10 @@ as $$
 			'plan_vacuum', 'vacuum_judged', 'vacuum_advice', 'vacuum_still_needed', 'vacuum_measure', 'vacuum_shortfall', 'index_only',
 			'plan_amcheck', 'class_span', 'amcheck_functions', 'amcheck_function', 'checkable_items', 'wanted_items', 'parent_matches', 'need_items',
 			'check_command', 'check_part_pages', 'check_speed', 'check_storage', 'last_checks', 'relation_pages',
-			'corrupt_relations', 'check_standing', 'amcheck_health',
-			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition',
-			'threshold', 'threshold_names', 'bloat_estimate', 'estimate_bloat', 'bloat_sample', 'bloat_best', 'bloat_detail', 'bloat_method',
-			'named_relation', 'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_relations', 'may_measure', 'plan_bloat',
+			'corrupt_relations', 'check_standing', 'amcheck_health', 'archive_health',
+			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_time', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition',
+			'threshold', 'threshold_names', 'bloat_estimate', 'bloat_by_row', 'bloat_sample', 'bloat_best', 'bloat_detail', 'bloat_method',
+			'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_relations', 'may_measure', 'plan_bloat',
 			'part_of', 'corrupt_relations',
 			'plan_reindex', 'reindex_scope', 'check_reindex_scope', 'judge_indexes', 'index_bloat', 'index_matches',
 			'relation_bytes', 'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'may_reindex', 'volume', 'space_problem',
@@ -88,9 +89,10 @@ as $$
 			'measure_health',
 			'measure_bloat',
 			'lock_obstacle', 'rebuild_obstacle', 'await_table', 'rebuild_needed', 'drop_needed', 'drop_verdict', 'rebuild_verdict',
-			'run_routine', 'queue_routine', 'put_task', 'put_routine', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
+			'run_routine', 'queue_routine', 'put_task', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
-		('manager', 'select, update', array['task', 'contact'])
+		('manager', 'select, update', array['task', 'contact']),
+		('manager', 'select, insert (name, plan, description, defaults, change_class)', array['routine'])
 	), held as (
 		select a.*
 		from allowed a

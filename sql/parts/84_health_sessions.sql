@@ -262,19 +262,24 @@ begin
 		union all
 		-- The age of the last commit replayed says how far behind this is only where
 		-- there is more to replay: a primary that does nothing commits nothing.
-		select 5, case when x.age is null then 2
-				else least(array_position(array['OK', 'WARN', 'CRIT'], maintsched.grade(x.age, lag_warn, lag_crit)), case when x.sure then 3 else 2 end) end,
-			coalesce(x.age, 0),
-			coalesce(format('this standby has replayed what its primary did until %s ago', maintsched.seconds_text(x.age)),
-				'this standby has replayed no commit since it started')
+		select 5, least(array_position(array['OK', 'WARN', 'CRIT'], maintsched.grade(x.age, lag_warn, lag_crit)), case when x.sure then 3 else 2 end),
+			x.age,
+			case when x.behind and committed is null
+				then format('this standby has replayed no commit since it started %s ago',
+					maintsched.seconds_text(extract(epoch from clock_timestamp() - pg_postmaster_start_time())::double precision))
+				else format('this standby has replayed what its primary did until %s ago', maintsched.seconds_text(x.age)) end
 				|| case when received is null then '; it streams from nobody, so only the primary knows whether it has done anything since' else '' end,
 			case when received is null then 'Compare pg_last_wal_replay_lsn() with pg_current_wal_lsn() on the primary; the server log says what restore_command answers.'
 				else 'The view pg_stat_wal_receiver says what has come; a query that replay waits for is in pg_stat_activity.' end
 		from (
-			select received is not null and pg_wal_lsn_diff(received, replayed) >= segment as sure,
-				case when received is null or pg_wal_lsn_diff(received, replayed) >= segment or received > replayed and held_up
-					then case when committed is not null then greatest(0, extract(epoch from clock_timestamp() - committed - current_setting('recovery_min_apply_delay')::interval)) end
-					else 0 end::double precision as age) x
+			select y.*,
+				case when y.behind
+					then greatest(0, extract(epoch from clock_timestamp() - coalesce(committed, pg_postmaster_start_time())
+						- current_setting('recovery_min_apply_delay')::interval))
+					else 0 end::double precision as age
+			from (
+				select received is not null and pg_wal_lsn_diff(received, replayed) >= segment as sure,
+					received is null or pg_wal_lsn_diff(received, replayed) >= segment or received > replayed and held_up as behind) y) x
 		where standby
 		union all
 		select 6, 2, 0, format('subscription "%s" of this database is enabled, and no process applies it', u.subname),

@@ -148,14 +148,11 @@ comment on function maintsched.pattern_like(text) is
 'Internal: A pattern of params, in which * is any text and ? one character, as LIKE ... ESCAPE ''!'' takes it.';
 
 create function maintsched.name_matches(schema_name text, relation_name text, patterns jsonb) returns boolean
-language sql immutable parallel safe
-return exists (
-	select from jsonb_array_elements_text(patterns) p
-	where schema_name like maintsched.pattern_like(p.value) escape '!'
-	or schema_name || '.' || relation_name like maintsched.pattern_like(p.value) escape '!');
+language c immutable parallel safe
+as 'MODULE_PATHNAME', 'maintsched_name_matches';
 
 comment on function maintsched.name_matches(text, text, jsonb) is
-'Internal: Whether one of the patterns is that of a schema or of schema.relation.';
+'Internal: Whether one of the patterns, in which * is any text and ? one character, is that of a schema or of schema.relation; without patterns or a name: no.';
 
 create function maintsched.log_file_kind(name text) returns text
 language c stable strict

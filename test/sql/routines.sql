@@ -266,6 +266,50 @@ from (values
 	('of a later version', '{"phase": "new"}')) x(report, p);
 
 --
+-- What a pattern means: * any text, ? one character, nothing else.
+--
+select schema_name, relation_name, pattern, matches,
+	maintsched.name_matches(schema_name, relation_name, jsonb_build_array(pattern)) = matches as as_it_should
+from (values
+	('sales', 'orders', 'sales', true),
+	('sales', 'orders', 'sales.orders', true),
+	('sales', 'orders', 'orders', false),
+	('sales', 'orders', 'Sales', false),
+	('sales', 'orders', 'sale', false),
+	('sales', 'orders', 'sales.', false),
+	('sales', 'orders', '', false),
+	('sales', 'orders', '*', true),
+	('sales', 'orders', '***', true),
+	('sales', 'orders', '*.orders', true),
+	('sales', 'orders', '*.*', true),
+	('sales', 'orders', 's*s', true),
+	('sales', 'orders', 's*x', false),
+	('sales', 'orders', '*.o*r*s', true),
+	('sales', 'orders', '*rd*rd*', false),
+	('sales', 'orders', 'sale?', true),
+	('sales', 'orders', 'sales?', false),
+	('sales', 'orders', 'sales?orders', true),
+	('sales', 'orders', '?????', true),
+	('sales', 'orders', '??????', false),
+	('sales', 'aaab', 'sales.*aab', true),
+	('sales', 'aaab', 'sales.*ab*b', false),
+	('sa%es', 'or_ers', 'sales.orders', false),
+	('sales', 'orders', 'sa%.or_ers', false),
+	('sa%es', 'or_ers', 'sa%es.or_ers', true),
+	('sales', 'a!b', 'sales.a!b', true),
+	('a.b', 'c', 'a.b', true),
+	('a.b', 'c', 'a.*', true),
+	(U&'\00fcber', U&'t\00e4glich', U&'?ber.t?glich', true),
+	(U&'\00fcber', U&'t\00e4glich', U&'??ber', false),
+	(U&'\00fcber', U&'t\00e4glich', U&'*.t\00e4*', true)) v(schema_name, relation_name, pattern, matches)
+where maintsched.name_matches(schema_name, relation_name, jsonb_build_array(pattern)) is distinct from matches;
+select maintsched.name_matches('a', 'b', '[]') as no_pattern, maintsched.name_matches('a', 'b', '["x", "a", "y"]') as one_of_three,
+	maintsched.name_matches('a', 'b', null) as without_patterns, maintsched.name_matches(null, 'b', '["*"]') as without_name,
+	maintsched.name_matches('a', 'b', '[null, 1, true, ["a"], {"a": "a"}]') as no_texts;
+select maintsched.name_matches('a', 'b', '{"a": "a"}');
+select maintsched.name_matches('a', 'b', '"a"');
+
+--
 -- pg_cron is not loaded here.
 --
 select maintsched.enable_pg_cron();

@@ -6,6 +6,7 @@ use lib $FindBin::RealBin;
 use Maintsched;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('outcomes');
 $node->init;
@@ -244,7 +245,13 @@ is(witnessed() =~ s/ ?\bx\b ?/ /gr =~ s/^ | $//gr, 'a b c', 'nothing was done tw
 is(tick(at(2, '10:00')), 1, 'the other one goes on');
 idle();
 is(outcomes('never'), '', 'as long as it is open');
-tick(at(7, '10:00'));
+# tick() leaves what the scheduler, which may not have ended yet, holds to a later one
+foreach my $try (1 .. 600)
+{
+	tick(at(7, '10:00'));
+	last if outcomes('never') ne '';
+	usleep(100_000);
+}
 is(outcomes('never'), 'Mon 10:00 partial', 'partial is recorded when it closes');
 idle();
 

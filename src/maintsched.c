@@ -13,6 +13,7 @@
  *		nearest.c		"perhaps you meant": the nearest known name
  *		json.c			strict JSON reading, errors with the JSON path
  *		exec.c			the only two ways in which C runs SQL
+ *		process*.c		child processes: programs, and servers of a drill
  *		wake.c			telling the background, at commit, of something new
  *		stream.c		blocks of a relation in an order of one's own, read ahead
  *		compat.h		the only #if PG_VERSION_NUM
@@ -29,6 +30,8 @@
  *		log_cleanup.c	removing log files of the server
  *		archive*.c		old rows to compressed files, and back
  *		volume.c		how much room there is for the copy of an index
+ *	 src/backup/	what backups are, and what they are worth
+ *		tool.c			asking pgBackRest and Barman
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
  *		scheduler.c		does what is due in one database
@@ -85,13 +88,14 @@
  *		58_archive		facts about archives; restoring, removing
  *		59_archive_plan	the routine archive
  *		58_optimize		analyze, bloat and reindex in a row
+ *		60_tool			what backup tools say of their backups
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health
  *		90_access		who may do what: nothing is granted to PUBLIC
  *		95_dump			what pg_dump takes along
  *
- * Calls go one way: door -> scheduler -> routines -> calendar -> core.  In
+ * Calls go one way: door -> scheduler -> routines, backup -> calendar -> core.  In
  * the postmaster only _PG_init() runs, which asks for a little shared memory
  * and registers the launcher.  Without shared_preload_libraries there is
  * neither, and tick() starts the same schedulers and runners.
@@ -110,6 +114,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "backup/tool.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/wake.h"
@@ -255,6 +260,7 @@ _PG_init(void)
 	clock_define_settings();
 	define_worker_settings();
 	archive_define_settings();
+	tool_define_settings();
 
 	DefineCustomIntVariable("maintsched.horizon",
 							"How far ahead occurrences are planned.",

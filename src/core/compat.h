@@ -129,6 +129,13 @@
 #define COMPAT_BGWORKER_INTERRUPTIBLE 0
 #endif
 
+/* a set of events that is freed by hand; takes a resource owner since 17 */
+#if PG_VERSION_NUM >= 170000
+#define compat_create_wait_event_set(count) CreateWaitEventSet(NULL, (count))
+#else
+#define compat_create_wait_event_set(count) CreateWaitEventSet(TopMemoryContext, (count))
+#endif
+
 /* the file of a relation: renamed in 16 */
 #if PG_VERSION_NUM >= 160000
 #define compat_filenode(rel) ((rel)->rd_locator.relNumber)

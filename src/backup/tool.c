@@ -50,7 +50,7 @@ typedef struct ToolKind
 	const char *setting;
 	const char *start;			/* where it is installed as a rule */
 	char	   *command;
-}			ToolKind;
+} ToolKind;
 
 static ToolKind tools[] = {
 	[TOOL_PGBACKREST] = {"pgBackRest", "maintsched.pgbackrest_command", "/usr/bin/pgbackrest", NULL},
@@ -124,7 +124,8 @@ shown(const char *said, size_t length)
 	char	   *text = pnstrdup(said, Min(length, MAX_SHOWN));
 	bool		valid;
 
-	text[pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), MAX_SHOWN)] = '\0';
+	text[		pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), MAX_SHOWN)] = '\0';
+
 	valid = GetDatabaseEncoding() == PG_UTF8 && pg_verify_mbstr(PG_UTF8, text, strlen(text), true);
 	for (char *at = text; *at != '\0'; at++)
 		if ((unsigned char) *at < ' ' && *at != '\n')
@@ -132,7 +133,7 @@ shown(const char *said, size_t length)
 		else if (IS_HIGHBIT_SET(*at) && !valid)
 			*at = '?';
 	for (size_t end = strlen(text); end > 0 && (text[end - 1] == '\n' || text[end - 1] == ' '); end--)
-		text[end - 1] = '\0';
+		text[		end - 1] = '\0';
 	return text;
 }
 
@@ -149,7 +150,7 @@ detail_said(const char *error, const char *output)
  * not end by itself, or in time, or printed too much or no text, is an error.
  */
 void
-tool_run(BackupTool tool, List *arguments, ToolAnswer * answer)
+tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 {
 	const ToolKind *kind = &tools[tool];
 	ProcessSpec spec = {0};
@@ -189,7 +190,7 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer * answer)
  * An answer as jsonb, after looking whether it is JSON at all.
  */
 static Jsonb *
-parse_answer(BackupTool tool, const ToolAnswer * answer)
+parse_answer(BackupTool tool, const ToolAnswer *answer)
 {
 	const char *text = answer->output;
 	JsonLexContext *lex;
@@ -208,7 +209,7 @@ parse_answer(BackupTool tool, const ToolAnswer * answer)
 }
 
 static void
-report_exit(BackupTool tool, const ToolAnswer * answer)
+report_exit(BackupTool tool, const ToolAnswer *answer)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),

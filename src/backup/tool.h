@@ -24,10 +24,10 @@ typedef struct ToolAnswer
 	char	   *output;			/* in the server's encoding */
 	char	   *error;			/* of the standard error, fit for a message */
 	double		seconds;
-}			ToolAnswer;
+} ToolAnswer;
 
 extern void tool_define_settings(void);
 extern const char *tool_command(BackupTool tool);
-extern void tool_run(BackupTool tool, List *arguments, ToolAnswer * answer);
+extern void tool_run(BackupTool tool, List *arguments, ToolAnswer *answer);
 
 #endif							/* MAINTSCHED_TOOL_H */

@@ -59,7 +59,7 @@
 const ProcessStop process_stop_program[] = {{SIGTERM, 5000}, {0, 0}};
 const ProcessStop process_stop_server[] = {{SIGINT, 15000}, {SIGQUIT, 5000}, {0, 0}};
 
-static Process * processes = NULL;
+static Process *processes = NULL;
 
 /*
  * Milliseconds of a clock that only goes on.
@@ -78,7 +78,7 @@ process_clock(void)
  * read what is still in its pipes.
  */
 static void
-look(Process * process, bool keep)
+look(Process *process, bool keep)
 {
 	siginfo_t	info = {0};
 
@@ -117,7 +117,7 @@ look(Process * process, bool keep)
  * allocated.
  */
 static void
-attend(Process * process, bool keep)
+attend(Process *process, bool keep)
 {
 	if (process->input >= 0)
 		stream_write(&process->input, &process->unwritten, &process->nunwritten);
@@ -136,12 +136,12 @@ wait_interruptibly(int64 timeout)
 	WaitEvent	event;
 	int			count = 2;
 
-	for (Process * process = processes; process != NULL; process = process->next)
+	for (Process *process = processes; process != NULL; process = process->next)
 		count += 4;
 	set = compat_create_wait_event_set(count);
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	for (Process * process = processes; process != NULL; process = process->next)
+	for (Process *process = processes; process != NULL; process = process->next)
 	{
 		if (process->ended)
 			continue;
@@ -166,7 +166,7 @@ wait_interruptibly(int64 timeout)
  * The same where no interrupt may be taken and no error raised, for one child.
  */
 static void
-wait_quietly(Process * process, int64 timeout)
+wait_quietly(Process *process, int64 timeout)
 {
 	struct pollfd fds[] = {
 		{.fd = process->output.fd,.events = POLLIN},
@@ -183,7 +183,7 @@ wait_quietly(Process * process, int64 timeout)
  * Wait for a child to end until some time; false: it goes on.
  */
 static bool
-wait_until(Process * process, int64 until, bool quiet)
+wait_until(Process *process, int64 until, bool quiet)
 {
 	for (;;)
 	{
@@ -192,7 +192,7 @@ wait_until(Process * process, int64 until, bool quiet)
 		if (quiet)
 			attend(process, false);
 		else
-			for (Process * each = processes; each != NULL; each = each->next)
+			for (Process *each = processes; each != NULL; each = each->next)
 				attend(each, true);
 		if (process->ended)
 			return true;
@@ -211,7 +211,7 @@ wait_until(Process * process, int64 until, bool quiet)
  * begun again.
  */
 static void
-end_process(Process * process, bool quiet)
+end_process(Process *process, bool quiet)
 {
 	attend(process, !quiet);
 	while (!process->ended && process->next_stop->signal != 0)
@@ -242,13 +242,13 @@ end_process(Process * process, bool quiet)
  * End a child that still runs, and forget it.  Raises no error.
  */
 void
-process_close(Process * process)
+process_close(Process *process)
 {
 	int			saved = errno;
 
 	if (process->started && !process->ended)
 		end_process(process, true);
-	for (Process * *link = &processes; *link != NULL; link = &(*link)->next)
+	for (Process **link = &processes; *link != NULL; link = &(*link)->next)
 		if (*link == process)
 		{
 			*link = process->next;
@@ -313,8 +313,8 @@ process_prepare(void)
 /*
  * A child that is not started yet; in the list.
  */
-Process *
-process_make(const ProcessSpec * spec)
+Process    *
+process_make(const ProcessSpec *spec)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "maintsched process", ALLOCSET_SMALL_SIZES);
 	Process    *process = MemoryContextAllocZero(context, sizeof(Process));
@@ -342,7 +342,7 @@ process_make(const ProcessSpec * spec)
  * is up, it is ended.
  */
 bool
-process_poll(Process * process, int timeout_ms)
+process_poll(Process *process, int timeout_ms)
 {
 	int64		until = timeout_ms < 0 ? PROCESS_FOREVER : process_clock() + timeout_ms;
 
@@ -361,13 +361,13 @@ process_poll(Process * process, int timeout_ms)
  * was.
  */
 void
-process_stop(Process * process)
+process_stop(Process *process)
 {
 	end_process(process, false);
 }
 
 pid_t
-process_pid(const Process * process)
+process_pid(const Process *process)
 {
 	return process->pid;
 }
@@ -377,7 +377,7 @@ process_pid(const Process * process)
  * context.
  */
 void
-process_result(const Process * process, ProcessResult * result)
+process_result(const Process *process, ProcessResult *result)
 {
 	memset(result, 0, sizeof(*result));
 	result->running = !process->ended;
@@ -399,8 +399,8 @@ process_result(const Process * process, ProcessResult * result)
 /*
  * How a program ended, in words that follow its name.
  */
-char *
-process_end_text(const ProcessResult * result)
+char	   *
+process_end_text(const ProcessResult *result)
 {
 	if (result->running)
 		return pstrdup("is running");
@@ -417,7 +417,7 @@ process_end_text(const ProcessResult * result)
  * Run a program to its end.  On an error (an interrupt) it has been ended.
  */
 void
-process_run(const ProcessSpec * spec, ProcessResult * result)
+process_run(const ProcessSpec *spec, ProcessResult *result)
 {
 	Process    *process = process_start(spec);
 

@@ -31,7 +31,7 @@ typedef struct ProcessStop
 {
 	int			signal;
 	int			wait_ms;
-}			ProcessStop;
+} ProcessStop;
 
 /* at the most so many; SIGKILL comes last by itself */
 #define PROCESS_MAX_STOPS	4
@@ -59,7 +59,7 @@ typedef struct ProcessSpec
 	int			death_signal;	/* what it gets when this process dies; 0:
 								 * SIGKILL */
 	bool		for_session;	/* it may go on after the transaction */
-}			ProcessSpec;
+} ProcessSpec;
 
 typedef struct ProcessOutput
 {
@@ -67,7 +67,7 @@ typedef struct ProcessOutput
 	size_t		length;
 	uint64		total;			/* bytes that it wrote */
 	bool		truncated;		/* more than was kept */
-}			ProcessOutput;
+} ProcessOutput;
 
 typedef struct ProcessResult
 {
@@ -79,20 +79,20 @@ typedef struct ProcessResult
 	double		seconds;
 	ProcessOutput output;
 	ProcessOutput error;
-}			ProcessResult;
+} ProcessResult;
 
 typedef struct Process Process;
 
-extern void process_run(const ProcessSpec * spec, ProcessResult * result);
+extern void process_run(const ProcessSpec *spec, ProcessResult *result);
 
-extern Process * process_start(const ProcessSpec * spec);
-extern bool process_poll(Process * process, int timeout_ms);
-extern void process_stop(Process * process);
-extern void process_result(const Process * process, ProcessResult * result);
-extern void process_close(Process * process);
-extern pid_t process_pid(const Process * process);
+extern Process *process_start(const ProcessSpec *spec);
+extern bool process_poll(Process *process, int timeout_ms);
+extern void process_stop(Process *process);
+extern void process_result(const Process *process, ProcessResult *result);
+extern void process_close(Process *process);
+extern pid_t process_pid(const Process *process);
 
-extern char *process_end_text(const ProcessResult * result);
+extern char *process_end_text(const ProcessResult *result);
 
 /* process_program.c */
 extern void process_check_program(const char *path, const char *setting);

@@ -70,7 +70,7 @@ give_up_protection(void)
  * Standard input, output and error, and the status pipe; nothing else.
  */
 static int
-keep_descriptors(const ProcessChild * child)
+keep_descriptors(const ProcessChild *child)
 {
 	if (dup2(child->input, STDIN_FILENO) < 0 ||
 		dup2(child->output, STDOUT_FILENO) < 0 ||
@@ -84,7 +84,7 @@ keep_descriptors(const ProcessChild * child)
 }
 
 void
-process_child(const ProcessChild * child)
+process_child(const ProcessChild *child)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t	none;

@@ -64,7 +64,7 @@ typedef struct Leftover
 	uint64		start;
 	char		token[LEFTOVER_TOKEN_TEXT];
 	ProcessStop stops[PROCESS_MAX_STOPS + 1];
-}			Leftover;
+} Leftover;
 
 /*
  * Read a small file; its length, or -1.  There is a zero byte after it.
@@ -168,7 +168,7 @@ has_token(int pid, const char *token)
  * Send a signal to what is left; returns to how many processes.  0: only count.
  */
 static int
-signal_left(const Leftover * left, int signal)
+signal_left(const Leftover *left, int signal)
 {
 	DIR		   *folder;
 	struct dirent *entry;
@@ -211,7 +211,7 @@ milliseconds(void)
  * Send a signal, and wait; true: nothing is left.
  */
 static bool
-end_step(const Leftover * left, int signal, int wait_ms)
+end_step(const Leftover *left, int signal, int wait_ms)
 {
 	double		until = milliseconds() + wait_ms;
 
@@ -233,13 +233,13 @@ end_step(const Leftover * left, int signal, int wait_ms)
  * End what is left; true: nothing is any more.
  */
 static bool
-end_leftover(const Leftover * left)
+end_leftover(const Leftover *left)
 {
 	if (signal_left(left, 0) == 0)
 		return true;
 	ereport(LOG,
 			(errmsg("ending process %d, which maintsched started and which outlived its backend", left->pid)));
-	for (const ProcessStop * stop = left->stops; stop->signal != 0; stop++)
+	for (const ProcessStop *stop = left->stops; stop->signal != 0; stop++)
 		if (end_step(left, stop->signal, stop->wait_ms))
 			return true;
 	return end_step(left, SIGKILL, KILL_MS);
@@ -249,9 +249,9 @@ end_leftover(const Leftover * left)
  * What a file says; false: it is not whole, or not of this boot and folder.
  */
 static bool
-read_leftover(const char *path, Leftover * left)
+read_leftover(const char *path, Leftover *left)
 {
-	char		text[MAX_FILE];
+	char text[	MAX_FILE];
 	char		boot[64];
 	struct stat here;
 	char	   *at;
@@ -263,7 +263,7 @@ read_leftover(const char *path, Leftover * left)
 		sscanf(text, "boot %63s\ndata " UINT64_FORMAT " " UINT64_FORMAT "\nchild %d " UINT64_FORMAT "\ntoken %32s\n%n",
 			   boot, &left->device, &left->inode, &left->pid, &left->start, left->token, &used) != 6)
 		return false;
-	for (at = text + used; count < PROCESS_MAX_STOPS; count++, at += used)
+	for (at = text +used; count < PROCESS_MAX_STOPS; count++, at += used)
 		if (sscanf(at, "stop %d %d\n%n", &left->stops[count].signal, &left->stops[count].wait_ms, &used) != 2)
 			break;
 	left->stops[count].signal = 0;
@@ -342,7 +342,7 @@ file_of(pid_t pid, char *path)
  * Write down that a child exists, before its program begins.
  */
 void
-leftover_record(pid_t pid, const char *token, const ProcessStop * stops, const char *program)
+leftover_record(pid_t pid, const char *token, const ProcessStop *stops, const char *program)
 {
 	char		path[MAXPGPATH];
 	char		boot[64];
@@ -367,7 +367,7 @@ leftover_record(pid_t pid, const char *token, const ProcessStop * stops, const c
 	initStringInfo(&text);
 	appendStringInfo(&text, "boot %s\ndata " UINT64_FORMAT " " UINT64_FORMAT "\nchild %d " UINT64_FORMAT "\ntoken %s\n",
 					 boot, (uint64) here.st_dev, (uint64) here.st_ino, (int) pid, start_of(pid), token);
-	for (const ProcessStop * stop = stops; stop->signal != 0; stop++)
+	for (const ProcessStop *stop = stops; stop->signal != 0; stop++)
 		appendStringInfo(&text, "stop %d %d\n", stop->signal, stop->wait_ms);
 	appendStringInfo(&text, "program %.256s\nend\n", program);
 
@@ -375,6 +375,7 @@ leftover_record(pid_t pid, const char *token, const ProcessStop * stops, const c
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, pg_file_create_mode);
 	errno = fd < 0 ? errno : ENOSPC;
 	written = fd >= 0 && write(fd, text.data, text.len) == text.len;
+
 	if (fd >= 0)
 	{
 		int			saved = errno;

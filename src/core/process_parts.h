@@ -33,7 +33,7 @@ typedef struct ProcessChild
 	int			highest;		/* descriptor that this process has open */
 	int			death_signal;
 	pid_t		parent;
-}			ProcessChild;
+} ProcessChild;
 
 typedef enum ProcessStep
 {
@@ -48,9 +48,9 @@ typedef struct ProcessFailure
 {
 	ProcessStep step;
 	int			error;
-}			ProcessFailure;
+} ProcessFailure;
 
-compat_noreturn extern void process_child(const ProcessChild * child);
+compat_noreturn extern void process_child(const ProcessChild *child);
 
 /* ---- process_stream.c: what a child writes and reads ---- */
 
@@ -64,11 +64,11 @@ typedef struct ProcessStream
 	size_t		start;			/* of a ring */
 	char	   *data;
 	uint64		total;
-}			ProcessStream;
+} ProcessStream;
 
-extern void stream_read(ProcessStream * stream, MemoryContext context, bool keep);
+extern void stream_read(ProcessStream *stream, MemoryContext context, bool keep);
 extern void stream_write(int *fd, const char **data, size_t *length);
-extern void stream_output(const ProcessStream * stream, ProcessOutput * output);
+extern void stream_output(const ProcessStream *stream, ProcessOutput *output);
 extern int	stream_pipe(int *other, bool writes);
 extern void stream_close(int *fd);
 extern int	stream_null(void);
@@ -103,7 +103,7 @@ struct Process
 
 extern int64 process_clock(void);
 extern void process_prepare(void);
-extern Process * process_make(const ProcessSpec * spec);
+extern Process *process_make(const ProcessSpec *spec);
 
 /* ---- process_start.c ---- */
 
@@ -115,7 +115,7 @@ extern bool process_use_pidfd;
 #define LEFTOVER_TOKEN_TEXT		(2 * 16 + 1)
 
 extern void leftover_make_token(char *token);
-extern void leftover_record(pid_t pid, const char *token, const ProcessStop * stops, const char *program);
+extern void leftover_record(pid_t pid, const char *token, const ProcessStop *stops, const char *program);
 extern void leftover_forget(pid_t pid);
 
 #endif							/* MAINTSCHED_PROCESS_PARTS_H */

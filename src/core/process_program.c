@@ -38,10 +38,10 @@ typedef struct ProgramCheck
 {
 	const char *program;
 	const char *setting;
-}			ProgramCheck;
+} ProgramCheck;
 
 static int
-hint(const ProgramCheck * check)
+hint(const ProgramCheck *check)
 {
 	if (check->setting == NULL)
 		return 0;
@@ -55,7 +55,7 @@ is_trusted(const struct stat *file)
 }
 
 compat_noreturn static void
-report_untrusted(const ProgramCheck * check, const char *what, const char *path, const struct stat *file)
+report_untrusted(const ProgramCheck *check, const char *what, const char *path, const struct stat *file)
 {
 	if (!is_trusted(file))
 		ereport(ERROR,
@@ -72,7 +72,7 @@ report_untrusted(const ProgramCheck * check, const char *what, const char *path,
 }
 
 compat_noreturn static void
-report_missing(const ProgramCheck * check, const char *path)
+report_missing(const ProgramCheck *check, const char *path)
 {
 	if (errno == ENOENT)
 		ereport(ERROR,
@@ -87,7 +87,7 @@ report_missing(const ProgramCheck * check, const char *path)
 }
 
 static void
-check_folder(const ProgramCheck * check, const char *path)
+check_folder(const ProgramCheck *check, const char *path)
 {
 	struct stat folder;
 
@@ -105,7 +105,7 @@ check_folder(const ProgramCheck * check, const char *path)
 }
 
 static void
-check_file(const ProgramCheck * check, const char *path, const struct stat *file)
+check_file(const ProgramCheck *check, const char *path, const struct stat *file)
 {
 	if (!S_ISREG(file->st_mode))
 		ereport(ERROR,
@@ -126,7 +126,7 @@ check_file(const ProgramCheck * check, const char *path, const struct stat *file
  * What a symbolic link leads to, before what is left of the path.
  */
 static char *
-follow(const ProgramCheck * check, const char *path, const struct stat *link, const char *rest)
+follow(const ProgramCheck *check, const char *path, const struct stat *link, const char *rest)
 {
 	char		target[MAXPGPATH];
 	ssize_t		length;

@@ -37,7 +37,7 @@ typedef struct Launch
 {
 	int			go;
 	int			status;
-}			Launch;
+} Launch;
 
 /*
  * The strings of a list, after the first ones, as exec() wants them.
@@ -125,7 +125,7 @@ open_pidfd(pid_t pid)
 }
 
 compat_noreturn static void
-report_failure(const ProcessSpec * spec, const ProcessFailure * failure)
+report_failure(const ProcessSpec *spec, const ProcessFailure *failure)
 {
 	errno = failure->error;
 	if (failure->step == STEP_DIRECTORY)
@@ -148,7 +148,7 @@ report_failure(const ProcessSpec * spec, const ProcessFailure * failure)
  * Fork; all signals are blocked, so that no handler of ours runs in the child.
  */
 static pid_t
-fork_child(ProcessChild * child)
+fork_child(ProcessChild *child)
 {
 	struct sigaction action;
 	sigset_t	all;
@@ -198,7 +198,7 @@ pipe_from_child(int *childs)
  * All the pipes, and what the child reads.
  */
 static void
-open_pipes(Process * process, const ProcessSpec * spec, ProcessChild * child, Launch * launch)
+open_pipes(Process *process, const ProcessSpec *spec, ProcessChild *child, Launch *launch)
 {
 	launch->go = pipe_to_child(&child->go);
 	child->go_other = launch->go;
@@ -227,7 +227,7 @@ open_pipes(Process * process, const ProcessSpec * spec, ProcessChild * child, La
  * Fork, write the child down, let its program begin.
  */
 static void
-launch_child(Process * process, const ProcessSpec * spec, ProcessChild * child, Launch * launch, const char *token)
+launch_child(Process *process, const ProcessSpec *spec, ProcessChild *child, Launch *launch, const char *token)
 {
 	ProcessFailure failure;
 	ssize_t		length;
@@ -263,7 +263,7 @@ launch_child(Process * process, const ProcessSpec * spec, ProcessChild * child, 
  * End a child that has not come as far as its program.
  */
 static void
-abandon(Process * process)
+abandon(Process *process)
 {
 	if (process->pid != 0 && !process->started)
 	{
@@ -276,7 +276,7 @@ abandon(Process * process)
 }
 
 static void
-close_ends(ProcessChild * child, Launch * launch)
+close_ends(ProcessChild *child, Launch *launch)
 {
 	stream_close(&launch->go);
 	stream_close(&launch->status);
@@ -290,8 +290,8 @@ close_ends(ProcessChild * child, Launch * launch)
 /*
  * Start a program.  The caller closes it; a failed transaction does it too.
  */
-Process *
-process_start(const ProcessSpec * spec)
+Process    *
+process_start(const ProcessSpec *spec)
 {
 	ProcessChild child = {.input = -1,.output = -1,.error = -1,.go = -1,.status = -1};
 	Launch		launch = {-1, -1};

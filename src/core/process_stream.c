@@ -135,7 +135,7 @@ stream_close(int *fd)
  * Keep the first bytes.
  */
 static void
-keep_first(ProcessStream * stream, MemoryContext context, const char *data, size_t length)
+keep_first(ProcessStream *stream, MemoryContext context, const char *data, size_t length)
 {
 	size_t		wanted = Min(stream->limit - stream->used, length);
 
@@ -155,7 +155,7 @@ keep_first(ProcessStream * stream, MemoryContext context, const char *data, size
  * Keep the last bytes, in a ring.
  */
 static void
-keep_last(ProcessStream * stream, MemoryContext context, const char *data, size_t length)
+keep_last(ProcessStream *stream, MemoryContext context, const char *data, size_t length)
 {
 	if (stream->limit == 0)
 		return;
@@ -190,7 +190,7 @@ keep_last(ProcessStream * stream, MemoryContext context, const char *data, size_
  * Read what is there.  keep: else it is only counted, and nothing is allocated.
  */
 void
-stream_read(ProcessStream * stream, MemoryContext context, bool keep)
+stream_read(ProcessStream *stream, MemoryContext context, bool keep)
 {
 	static char chunk[CHUNK];
 
@@ -244,7 +244,7 @@ stream_write(int *fd, const char **data, size_t *length)
  * What was kept, in the current memory context.
  */
 void
-stream_output(const ProcessStream * stream, ProcessOutput * output)
+stream_output(const ProcessStream *stream, ProcessOutput *output)
 {
 	size_t		part = Min(stream->used, stream->size - stream->start);
 

@@ -8,6 +8,7 @@
  * process group of its own, and no descriptor but the three that it expects
  * (process_child.c).  What it writes is always read, also while another is
  * waited for, so that it never waits for us (process_stream.c).
+ * (While nothing is waited for here, the kernel keeps about 1 MB.)
  *
  * Waiting is driven by the latch, so that a cancel request, a termination and
  * the death of the postmaster are seen at once.  The end of a child shows in a
@@ -17,7 +18,8 @@
  * A child is ended by signals to its whole group, step by step, with SIGKILL in
  * the end.  When it has ended, by itself or not, what is left of the group is
  * killed, and only then is it waited for: until then the kernel gives its
- * number to nobody else.  What left the group and the session is out of reach.
+ * number to nobody else.  What left the group and the session is out of reach,
+ * and so is what became another user's.
  *
  * Every child is in a list.  It is ended at the latest with the resource owner
  * under which it was started (a failed transaction, or one that forgot it), or
@@ -207,30 +209,45 @@ wait_until(Process *process, int64 until, bool quiet)
 }
 
 /*
+ * Send a signal to a child and its group; false: it is another user's.  One
+ * that is stopped would not see it.
+ */
+static bool
+send_signal(Process *process, int signal)
+{
+	if (kill(-process->pid, signal) < 0 && errno == EPERM)
+		return false;
+	(void) kill(-process->pid, SIGCONT);
+	return true;
+}
+
+/*
  * End a child, with what is left of the steps: an interrupted wait is not
  * begun again.
  */
 static void
 end_process(Process *process, bool quiet)
 {
+	bool		ours = true;
+
 	attend(process, !quiet);
-	while (!process->ended && process->next_stop->signal != 0)
+	while (!process->ended && ours && process->next_stop->signal != 0)
 	{
 		const ProcessStop *stop = process->next_stop++;
 
-		(void) kill(-process->pid, stop->signal);
-		/* one that is stopped would not see it */
-		(void) kill(-process->pid, SIGCONT);
-		if (wait_until(process, process_clock() + stop->wait_ms, quiet))
+		ours = send_signal(process, stop->signal);
+		if (ours && wait_until(process, process_clock() + stop->wait_ms, quiet))
 			return;
 	}
 	if (process->ended)
 		return;
-	(void) kill(-process->pid, SIGKILL);
-	if (wait_until(process, process_clock() + KILL_MS, quiet))
+	if (send_signal(process, SIGKILL) && wait_until(process, process_clock() + KILL_MS, quiet))
 		return;
 
-	/* it hangs in the kernel; its file stays, so that it is found later */
+	/*
+	 * It has become another user's, or hangs in the kernel.  Its file stays,
+	 * so that it is found later.
+	 */
 	ereport(WARNING,
 			(errcode(ERRCODE_SYSTEM_ERROR),
 			 errmsg("could not end process %d", (int) process->pid)));

@@ -165,36 +165,37 @@ has_token(int pid, const char *token)
 }
 
 /*
- * Send a signal to what is left; returns to how many processes.  0: only count.
+ * Send a signal to what is left; returns to how many processes.  0: only count
+ * those that can be sent one.  *others, unless NULL: of how many that is not so.
  */
 static int
-signal_left(const Leftover *left, int signal)
+signal_left(const Leftover *left, int signal, int *others)
 {
 	DIR		   *folder;
 	struct dirent *entry;
 	int			count = 0;
+	int			refused = 0;
 
 	folder = AllocateDir("/proc");
 	while ((entry = ReadDirExtended(folder, "/proc", LOG)) != NULL)
 	{
 		int			pid = atoi(entry->d_name);
 
-		if (pid <= 1 || pid == MyProcPid)
+		if (pid <= 1 || pid == MyProcPid ||
+			!((pid == left->pid && start_of(pid) == left->start) || has_token(pid, left->token)))
 			continue;
-		if ((pid == left->pid && start_of(pid) == left->start) ||
-			(left->token[0] != '\0' && has_token(pid, left->token)))
-		{
+		if (kill(pid, signal) < 0 && errno == EPERM)
+			refused++;
+		else
 			count++;
-			if (signal != 0)
-			{
-				(void) kill(pid, signal);
-				/* one that is stopped would not see it */
-				(void) kill(pid, SIGCONT);
-			}
-		}
+		/* one that is stopped would not see it */
+		if (signal != 0)
+			(void) kill(pid, SIGCONT);
 	}
 	if (folder != NULL)
 		FreeDir(folder);
+	if (others != NULL)
+		*others = refused;
 	return count;
 }
 
@@ -215,9 +216,9 @@ end_step(const Leftover *left, int signal, int wait_ms)
 {
 	double		until = milliseconds() + wait_ms;
 
-	if (signal_left(left, signal) == 0)
+	if (signal_left(left, signal, NULL) == 0)
 		return true;
-	while (signal_left(left, 0) > 0)
+	while (signal_left(left, 0, NULL) > 0)
 	{
 		if (milliseconds() >= until)
 			return false;
@@ -230,19 +231,24 @@ end_step(const Leftover *left, int signal, int wait_ms)
 }
 
 /*
- * End what is left; true: nothing is any more.
+ * End what is left; returns how many processes there were, or -1: some are
+ * still there.
  */
-static bool
+static int
 end_leftover(const Leftover *left)
 {
-	if (signal_left(left, 0) == 0)
-		return true;
-	ereport(LOG,
-			(errmsg("ending process %d, which maintsched started and which outlived its backend", left->pid)));
-	for (const ProcessStop *stop = left->stops; stop->signal != 0; stop++)
-		if (end_step(left, stop->signal, stop->wait_ms))
-			return true;
-	return end_step(left, SIGKILL, KILL_MS);
+	int			others;
+	int			count = signal_left(left, 0, &others);
+	bool		gone = count == 0;
+
+	if (count > 0)
+		ereport(LOG,
+				(errmsg("ending process %d, which maintsched started and which outlived its backend", left->pid)));
+	for (const ProcessStop *stop = left->stops; !gone && stop->signal != 0; stop++)
+		gone = end_step(left, stop->signal, stop->wait_ms);
+	if (!gone)
+		gone = end_step(left, SIGKILL, KILL_MS);
+	return gone && others == 0 ? count : -1;
 }
 
 /*
@@ -292,25 +298,21 @@ process_end_leftovers(void)
 		Leftover	left;
 		int			owner;
 		uint64		start;
-		bool		gone = true;
+		int			count = 0;
 
 		if (sscanf(entry->d_name, "%d." UINT64_FORMAT ".", &owner, &start) != 2 ||
 			start_of(owner) == start)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", FOLDER, entry->d_name);
 		if (read_leftover(path, &left))
-		{
-			bool		there = signal_left(&left, 0) > 0;
-
-			gone = end_leftover(&left);
-			ended += gone && there;
-			if (!gone)
-				ereport(WARNING,
-						(errcode(ERRCODE_SYSTEM_ERROR),
-						 errmsg("could not end process %d, which outlived its backend", left.pid)));
-		}
-		if (gone)
+			count = end_leftover(&left);
+		if (count < 0)
+			ereport(WARNING,
+					(errcode(ERRCODE_SYSTEM_ERROR),
+					 errmsg("could not end process %d, which outlived its backend", left.pid)));
+		else
 			(void) unlink(path);
+		ended += count > 0;
 	}
 	FreeDir(folder);
 	return ended;

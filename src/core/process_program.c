@@ -134,6 +134,11 @@ follow(const ProgramCheck *check, const char *path, const struct stat *link, con
 	if (!is_trusted(link))
 		report_untrusted(check, "Symbolic link", path, link);
 	length = readlink(path, target, sizeof(target) - 1);
+	if (length == sizeof(target) - 1)
+	{
+		length = -1;
+		errno = ENAMETOOLONG;
+	}
 	if (length < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),

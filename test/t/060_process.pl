@@ -86,6 +86,11 @@ like(error_of("select t.run('$temp/bin/lost')"), qr/^ERROR:  58P01: could not ex
 like(error_of("select t.run('/bin/true', directory => '/nowhere')"), qr{^ERROR:  58P01: could not change to folder "/nowhere" for program "/bin/true": No such file or directory$}, 'its folder is missing');
 like(error_of(q{select t.run('/bin/true', array(select repeat('x', 100000) from generate_series(1, 100)))}), qr{^ERROR:  \S+: could not execute program "/bin/true": Argument list too long$}, 'more arguments than the kernel takes');
 is(scalar(files()), 0, 'what was not started left no file');
+my $folder = $node->data_dir . '/pg_stat_tmp/maintsched_processes';
+chmod 0500, $folder or die $!;
+like(error_of("select t.run('/bin/sh', array['-c', 'touch $temp/ran'])"), qr{^ERROR:  42501: could not write file "pg_stat_tmp/maintsched_processes/.*": Permission denied$}, 'it cannot be written down');
+chmod 0700, $folder or die $!;
+ok(!-e "$temp/ran", 'its program did not begin');
 my $bindir = `pg_config --bindir`;
 chomp $bindir;
 is(sql(q{select t.server_program('pg_verifybackup')}), "$bindir/pg_verifybackup", 'a program of the server');

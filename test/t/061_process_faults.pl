@@ -144,22 +144,25 @@ $node->start;
 
 # --- never a stranger ---
 
-my $pid = stranger();
-my $start = start_of($pid);
 mkdir $folder, 0700;
 foreach my $case (
-	[ 'another start', { start => $start + 1 } ],
-	[ 'another boot', { start => $start, boot => '11111111-2222-3333-4444-555555555555' } ],
-	[ 'another data directory', { start => $start, inode => $here{inode} + 1 } ],
-	[ 'half a file', { start => $start, end => '' } ],
-	[ 'garbage', { start => 'x' } ],
-	[ 'no token', { start => $start, token => '' } ])
+	[ 'another start', sub { start => $_[0] + 1 } ],
+	[ 'another boot', sub { start => $_[0], boot => '11111111-2222-3333-4444-555555555555' } ],
+	[ 'another data directory', sub { start => $_[0], inode => $here{inode} + 1 } ],
+	[ 'half a file', sub { start => $_[0], end => '' } ],
+	[ 'no start', sub { start => 'x' } ],
+	[ 'no token', sub { start => $_[0], token => '' } ])
 {
 	my ($name, $what) = @$case;
-	my $path = leftover_file(child => $pid, %$what);
+	my $pid = stranger();
+	my $path = leftover_file(child => $pid, $what->(start_of($pid)));
 	is(sql('select t.leftovers()'), '0', "$name: nothing is ended");
+	ok(is_alive($pid), "$name: the stranger lives");
 	ok(!-e $path, "$name: the file is removed");
+	end_stranger($pid);
 }
+my $pid = stranger();
+my $start = start_of($pid);
 my $path = leftover_file(child => 1, start => start_of(1));
 is(sql('select t.leftovers()'), '0', 'process 1 is nobody\'s child');
 foreach my $name ('nonsense', '1.x.2', '....')

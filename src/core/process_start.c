@@ -151,6 +151,7 @@ static pid_t
 fork_child(ProcessChild *child)
 {
 	struct sigaction action;
+	struct sigaction standard = {.sa_handler = SIG_DFL};
 	sigset_t	all;
 	sigset_t	saved;
 	pid_t		pid;
@@ -158,7 +159,7 @@ fork_child(ProcessChild *child)
 	/* code in the session may have asked for what makes waiting impossible */
 	if (sigaction(SIGCHLD, NULL, &action) == 0 &&
 		(action.sa_handler == SIG_IGN || (action.sa_flags & SA_NOCLDWAIT) != 0))
-		pqsignal(SIGCHLD, SIG_DFL);
+		(void) sigaction(SIGCHLD, &standard, NULL);
 
 	sigfillset(&all);
 	(void) sigprocmask(SIG_SETMASK, &all, &saved);

@@ -228,6 +228,8 @@ test_pidfd(PG_FUNCTION_ARGS)
 Datum
 test_ignore_children(PG_FUNCTION_ARGS)
 {
-	pqsignal(SIGCHLD, SIG_IGN);
+	struct sigaction action = {.sa_handler = SIG_IGN};
+
+	(void) sigaction(SIGCHLD, &action, NULL);
 	PG_RETURN_VOID();
 }

@@ -28,6 +28,7 @@
  *		amcheck.c		checking tables and indexes; a finding is an error
  *		amcheck_error.c	what is a finding, and what may be repeated of it
  *		log_cleanup.c	removing log files of the server
+ *		name.c			patterns of names in parameters
  *		archive*.c		old rows to compressed files, and back
  *		volume.c		how much room there is for the copy of an index
  *	 src/backup/	what backups are, and what they are worth

@@ -28,11 +28,11 @@ create table maintsched.routine (
 	plan text not null,
 	description text not null,
 	defaults jsonb not null default '{}' check (jsonb_typeof(defaults) = 'object'),
-	change_class text not null check (change_class in ('none', 'minor', 'major', 'critical')),
+	change_class text not null default 'minor' check (change_class in ('none', 'minor', 'major', 'critical')),
 	built_in boolean not null default false
 );
 
-comment on table maintsched.routine is 'What the database can do: add_routine(), drop_routine().';
+comment on table maintsched.routine is 'What the database can do: INSERT or add_routine(), drop_routine().';
 comment on column maintsched.routine.name is 'Its name, in snake_case.';
 comment on column maintsched.routine.plan is 'Its plan function, f(params jsonb) returns setof maintsched.action, by its qualified name.';
 comment on column maintsched.routine.description is 'What it does.';
@@ -70,6 +70,8 @@ create table maintsched.run (
 	simulated boolean not null default false,
 	clock_offset interval
 );
+
+create index run_simulated on maintsched.run (run_id) where simulated;
 
 create unique index run_active on maintsched.run (task_id)
 where state in ('queued', 'running') and task_id is not null;
@@ -171,10 +173,6 @@ create index run_action_target on maintsched.run_action (md5(target), run_id) wh
 -- estimate_seconds() goes by the speed of those of about the same size
 create index run_action_size on maintsched.run_action (run_id, coalesce(details ->> 'routine', ''), ((details ->> 'bytes')::numeric))
 where state = 'done' and details ->> 'bytes' ~ '^[0-9]{1,18}$';
-
-create index run_action_planned on maintsched.run_action (run_id, seq) where state = 'planned';
-
-create index run_action_cleanup on maintsched.run_action (run_id, seq) where state = 'planned' and details -> 'cleanup' = 'true';
 
 comment on table maintsched.run_action is 'The actions of runs.';
 comment on column maintsched.run_action.run_id is 'The run.';

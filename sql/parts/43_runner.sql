@@ -168,7 +168,7 @@ comment on function maintsched.drop_run(bigint, text, text, timestamptz) is
 'Internal: Ends a queued run that does not start; at retry_at its occurrences are looked at again.';
 
 create function maintsched.chain_actions(run_id bigint)
-returns table (target text, command text, ordinality bigint, done boolean)
+returns table (target text, command text, ordinality bigint, done boolean, needless boolean)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -182,11 +182,11 @@ begin
 	), past as (
 		select a.run_id, a.target, a.command,
 			row_number() over (partition by a.run_id, a.target, a.command order by a.seq) as ordinality,
-			a.state = 'done' or a.skip_reason in ('not_needed', 'pointless') as done
+			a.state = 'done' as done, coalesce(a.skip_reason in ('not_needed', 'pointless'), false) as needless
 		from maintsched.run_action a
 		join chain c on c.id = a.run_id
 	)
-	select distinct on (p.target, p.command, p.ordinality) p.target, p.command, p.ordinality, p.done
+	select distinct on (p.target, p.command, p.ordinality) p.target, p.command, p.ordinality, p.done, p.needless
 	from past p
 	order by p.target, p.command, p.ordinality, p.done desc, p.run_id desc;
 end
@@ -202,87 +202,29 @@ as $$
 #variable_conflict use_variable
 declare
 	continued boolean;
-	wrong integer;
 	total integer;
 begin
 	select r.continues is not null into continued from maintsched.run r where r.run_id = note_actions.run_id;
-	select a.ordinality into wrong
-	from unnest(actions) with ordinality a
-	where coalesce(btrim(a.command), '') = '' or coalesce(a.target, '') = ''
-	limit 1;
-	if found then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = format('the plan function returned action %s without a target or command', wrong);
-	end if;
-
-	perform maintsched.duration_ms(a.details ->> 'statement_timeout'), maintsched.duration_ms(a.details ->> 'lock_timeout'),
-		maintsched.check_word('change_class of an action', coalesce(a.details ->> 'change_class', 'none'),
-			array['none', 'minor', 'major', 'critical']),
-		maintsched.check_word('skip of an action', coalesce(a.details ->> 'skip', 'not_needed'),
-			array['not_needed', 'pointless', 'no_space'])
-	from unnest(actions) a;
-	select a.ordinality into wrong
-	from unnest(actions) with ordinality a
-	where jsonb_typeof(a.details -> 'settings') not in ('object', 'null')
-	limit 1;
-	if found then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = format('the plan function returned action %s with settings that are not a JSON object', wrong),
-			hint = 'They look like {"maintenance_work_mem": "256MB"}.';
-	end if;
-	select a.ordinality into wrong
-	from unnest(actions) with ordinality a
-	where a.estimated_seconds not between 0 and 1000000000
-	limit 1;
-	if found then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = format('the plan function returned action %s with an estimate out of range', wrong),
-			hint = 'estimated_seconds is between 0 and 1,000,000,000, or NULL where it is not known.';
-	end if;
-
+	perform maintsched.check_actions(actions);
 	insert into maintsched.run_action (
 		run_id, seq, target, command, reason, benefit_bytes, estimated_seconds, details)
 	select note_actions.run_id,
-		row_number() over (order by (case when c.done = false then 0 else 1 end), a.seq),
+		row_number() over (order by (case when not c.done and not c.needless then 0 else 1 end), a.seq),
 		a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details - 'cleanup'
 	from (
 		select x.*, row_number() over (partition by x.target, x.command order by x.seq) as ordinality
 		from unnest(actions) with ordinality as x(target, command, reason, benefit_bytes, estimated_seconds, details, seq)) a
 	left join maintsched.chain_actions(note_actions.run_id) c on continued
 		and (c.target, c.command, c.ordinality) = (a.target, a.command, a.ordinality)
-	where c.done is not true;
+	-- what was not needed, or of no use, may be by now
+	where c.done is not true and not (coalesce(c.needless, false) and a.details ->> 'skip' is not null);
 	get diagnostics total = row_count;
 	return total;
 end
 $$;
 
 comment on function maintsched.note_actions(bigint, maintsched.action[]) is
-'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did.';
-
-create function maintsched.duration_ms(words text) returns double precision
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-	if words is null then
-		return null;
-	elsif words ~ '^[0-9]{1,12}$' then
-		return words::double precision;
-	end if;
-	return extract(epoch from words::interval) * 1000;
-exception when others then
-	raise exception using
-		errcode = 'invalid_parameter_value',
-		message = format('"%s" is not a duration', words),
-		hint = 'Write it as 30s, 5 min or 1 hour; a plain number is milliseconds.';
-end
-$$;
-
-comment on function maintsched.duration_ms(text) is
-'Internal: A duration in milliseconds, as in lock_timeout and statement_timeout of an action: a plain number is milliseconds, else an interval. Errors: invalid_parameter_value.';
+'Internal: Records what a run is to do: in a run that goes on from others what they left over first, and nothing that they did. What they found not needed or pointless is judged again.';
 
 create function maintsched.next_action(run_id bigint)
 returns table (seq integer, command text, still_needed text, measure text,
@@ -308,17 +250,10 @@ begin
 	loop
 		select x.* into a
 		from maintsched.run_action x
-		where x.run_id = r.run_id and x.state = 'planned' and x.details -> 'cleanup' = 'true'
-		order by x.seq
+		where x.run_id = r.run_id and x.state = 'planned'
+		order by maintsched.is_cleanup(x) desc, x.seq
 		limit 1;
-		cleanup := found;
-		if not found then
-			select x.* into a
-			from maintsched.run_action x
-			where x.run_id = r.run_id and x.state = 'planned'
-			order by x.seq
-			limit 1;
-		end if;
+		cleanup := maintsched.is_cleanup(a);
 		if not found or r.stop_requested in ('cancelled', 'window_closed', 'time_limit') and not cleanup then
 			return;
 		end if;
@@ -336,6 +271,18 @@ begin
 					message = format('%s was not done', gone.target)
 				where x.run_id = r.run_id and x.state = 'planned';
 				return;
+			end if;
+		end if;
+		-- so do the files of a table: what was in the way of one is in that of the next
+		if r.routine = 'archive' then
+			select x.* into gone
+			from maintsched.run_action x
+			where x.run_id = r.run_id and x.seq = a.seq - 1 and x.command = a.command
+			and (x.state = 'failed' or x.skip_reason in ('cancelled', 'lock_timeout', 'no_space'));
+			if found then
+				perform maintsched.end_action(r.run_id, a.seq, 'skipped', coalesce(gone.skip_reason, 'cancelled'), null,
+					'the file before it was not written', null, null);
+				continue;
 			end if;
 		end if;
 		-- decided by the plan function: its reason says why
@@ -357,8 +304,11 @@ begin
 		exit when ends >= at + make_interval(secs => least(coalesce(seconds, 0), 1000000000)::double precision) and ends > at;
 		perform maintsched.end_action(r.run_id, a.seq, 'skipped', 'no_time', null,
 			case when ends <= at then 'the window is at its end'
-				when seconds is not null then format('expected to take %s s, and %s s are left',
-					round(seconds, 1), round(extract(epoch from ends - at), 1)) end,
+				when seconds is not null then (
+					select format('expected to take %s s, and %s s are left', round(seconds, x.digits), round(x.rest, x.digits))
+					from (
+						select z.rest, case when least(seconds, z.rest) < 0.1 then 3 else 1 end as digits
+						from (select extract(epoch from ends - at) as rest) z) x) end,
 			null, null);
 	end loop;
 
@@ -441,6 +391,9 @@ begin
 			when skip_reason is null then 'failed'
 			else 'skipped'
 		end;
+		if state = 'skipped' and skip_reason = 'lock_timeout' then
+			message := left(concat_ws('; ', message, verdict ->> 'obstacle'), 1000);
+		end if;
 	elsif verdict is not null then
 		skip_reason := (
 			select verdict ->> 'skip'
@@ -468,4 +421,4 @@ end
 $$;
 
 comment on function maintsched.judge_action(bigint, integer, text, text, text, jsonb, jsonb, jsonb, jsonb) is
-'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space, lock_timeout) and reason. verdict: what verify said afterwards: an object with done (true in spite of an error, false without one), reason, skip and cleanup, or NULL. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';
+'Internal: Records what became of an action: done, or skipped or failed by its error and by what was asked of the run. refusal: what still_needed said, where that was not true; an object may hold skip (not_needed, pointless, no_space, lock_timeout) and reason. verdict: what verify said afterwards: an object with done (true in spite of an error, false without one), reason, obstacle (who had the lock that was not got), skip and cleanup, or NULL. timeout: what stopped it, window (its end, or that of the run''s time limit) or own (its own limit).';

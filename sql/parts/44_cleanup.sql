@@ -12,6 +12,10 @@ return coalesce(a.details -> 'cleanup' = 'true', false);
 comment on function maintsched.is_cleanup(maintsched.run_action) is
 'Internal: Whether an action cleans up after another one of its run: note_cleanup().';
 
+-- what next_action() looks for, however many there are
+create index run_action_planned on maintsched.run_action (run_id, (coalesce(details -> 'cleanup' = 'true', false)) desc, seq)
+where state = 'planned';
+
 create function maintsched.cleanup_grace() returns interval
 language sql immutable parallel safe
 return interval '15 seconds';

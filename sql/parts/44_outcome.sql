@@ -292,9 +292,11 @@ begin
 			skip_reason = case when r.stop_requested in ('cancelled', 'yielded') then r.stop_requested else 'no_time' end,
 			message = case when a.state = 'running' then 'it went on when it was to stop, and its process was ended' end
 		where a.run_id = r.run_id and a.state in ('planned', 'running');
-		if how = 'crashed' then
-			message := r.message;
-		end if;
+		message := case
+			when how = 'crashed' then r.message
+			when r.stop_requested = 'time_limit' then 'its time limit was over while it planned'
+			when r.stop_requested = 'window_closed' then 'its window closed while it planned'
+			else coalesce(r.message, message) end;
 		how := 'done';
 	end if;
 	-- what was begun and not ended, and what was not begun

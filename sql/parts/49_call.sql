@@ -25,63 +25,86 @@ $$;
 comment on function maintsched.find_routine(text) is
 'Internal: The routine of this name. Errors: undefined_object (42704).';
 
-create function maintsched.put_routine(
-	caller oid, name text, plan text, description text, change_class text, defaults jsonb)
-returns void
+create function maintsched.routine_before_insert() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-#variable_conflict use_variable
 declare
 	acting constant oid := maintsched.role_oid(maintsched.caller_role());
+	-- people write it as regprocedure shows it, too
+	plan constant text := regexp_replace(new.plan, '[ ]*[(][ ]*(params)?[ ]*jsonb[ ]*[)][ ]*$', '');
+	plan_oid oid;
 	f record;
 begin
-	perform maintsched.need_primary();
-	if name is null or name !~ '^[a-z][a-z0-9]*(_[a-z0-9]+)*$' or octet_length(name) > 63 then
+	-- a dump that is restored brings what was looked at when it was added
+	if current_setting('check_function_bodies') = 'off' and (select r.rolsuper from pg_roles r where r.oid = acting) then
+		return new;
+	end if;
+	if new.name is null or new.name !~ '^[a-z][a-z0-9]*(_[a-z0-9]+)*$' or octet_length(new.name) > 63 then
 		raise exception using
 			errcode = 'invalid_name',
-			message = format('routine name %s is not in snake_case', coalesce('"' || name || '"', 'NULL')),
+			message = format('routine name %s is not in snake_case', coalesce('"' || new.name || '"', 'NULL')),
 			hint = 'Small letters, digits and single underscores, at most 63.';
-	elsif name = any (maintsched.routine_names()) then
+	elsif new.name = any (maintsched.known_routines()) then
 		raise exception using
 			errcode = 'duplicate_object',
-			message = format('routine "%s" exists', name),
-			hint = 'Choose another name, or drop it first: select maintsched.drop_routine(name);';
+			message = format('routine "%s" exists', new.name),
+			hint = case when new.name = any (maintsched.routine_names()) then 'Choose another name.'
+				else format('Choose another name, or drop it first: select maintsched.drop_routine(%L);', new.name) end;
 	end if;
-	perform maintsched.check_word('change_class', change_class, array['none', 'minor', 'major', 'critical']);
-	perform maintsched.need_words('a description is needed for a routine', description);
-	if jsonb_typeof(coalesce(defaults, 'null')) <> 'object' then
+	perform maintsched.check_word('change_class', new.change_class, array['none', 'minor', 'major', 'critical']);
+	if jsonb_typeof(coalesce(new.defaults, 'null')) <> 'object' then
 		raise exception using
 			errcode = 'invalid_parameter_value',
 			message = 'defaults of a routine are not a JSON object',
 			hint = 'They look like {"max_age": "30 days"}.';
 	end if;
+	perform maintsched.check_params(new.name, new.defaults);
+	begin
+		plan_oid := to_regprocedure(plan || '(jsonb)');
+	exception
+		-- what is no name at all
+		when syntax_error or invalid_name or invalid_text_representation or undefined_object
+			or invalid_parameter_value or feature_not_supported or undefined_function or name_too_long then
+			null;
+	end;
 	select p.oid, n.nspname, p.proname, p.proowner, p.proretset, p.prorettype, p.prokind into f
 	from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-	where p.oid = to_regprocedure(plan || '(jsonb)');
+	where p.oid = plan_oid;
 	if not found or plan !~ '[.]' then
 		raise exception using
 			errcode = 'undefined_function',
 			message = format('plan function %s(jsonb) does not exist', coalesce(plan, 'NULL')),
-			hint = 'Give its name with its schema, without arguments.';
+			hint = 'Give its name with its schema; it takes one argument, of type jsonb.';
 	elsif not f.proretset or f.prorettype <> 'maintsched.action'::regtype or f.prokind <> 'f' then
 		raise exception using
 			errcode = 'invalid_function_definition',
-			message = format('function %s(jsonb) does not return setof maintsched.action', plan);
+			message = format('function %s(jsonb) does not return setof maintsched.action', plan),
+			hint = format('It begins with: create function %s(params jsonb) returns setof maintsched.action', plan);
 	elsif not pg_has_role(acting, f.proowner, 'usage') then
 		raise exception using
 			errcode = 'insufficient_privilege',
 			message = format('must be owner of function %s(jsonb)', plan),
 			hint = 'Routines are added by superusers or by the owner of their plan function.';
 	end if;
-	insert into maintsched.routine (name, plan, description, defaults, change_class)
-	values (name, format('%I.%I', f.nspname, f.proname), description, defaults, change_class);
+	new.plan := format('%I.%I', f.nspname, f.proname);
+	new.description := coalesce(new.description, obj_description(f.oid, 'pg_proc'));
+	perform maintsched.need_words('a description is needed for a routine', new.description);
 	perform maintsched.start_work();
+	return new;
 end
 $$;
 
-comment on function maintsched.put_routine(oid, text, text, text, text, jsonb) is
-'Internal: add_routine(), as the owner.';
+comment on function maintsched.routine_before_insert() is
+'Internal: Trigger: looks at a routine that is added. Not at one that a superuser adds while check_function_bodies is off, as pg_dump has it. Errors: those of add_routine().';
+
+create trigger routine_a_caller before insert on maintsched.routine
+for each row when (not new.built_in)
+execute function maintsched.note_caller_of_row();
+
+create trigger routine_before_insert before insert on maintsched.routine
+for each row when (not new.built_in)
+execute function maintsched.routine_before_insert();
 
 create function maintsched.add_routine(
 	name text, plan text, description text, change_class text default 'minor', defaults jsonb default '{}')
@@ -89,11 +112,12 @@ returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-	select maintsched.put_routine(maintsched.note_caller(), name, plan, description, change_class, defaults)
+	insert into maintsched.routine (name, plan, description, change_class, defaults)
+	values (add_routine.name, add_routine.plan, add_routine.description, add_routine.change_class, add_routine.defaults)
 $$;
 
 comment on function maintsched.add_routine(text, text, text, text, jsonb) is
-'Adds a routine: plan is the qualified name of a function f(params jsonb) returns setof maintsched.action, of which one must be the owner. It and its commands run with the rights of whose task it is; a role runs only what belongs to a superuser or to somebody with its own rights. Errors: undefined_function, invalid_function_definition, insufficient_privilege, duplicate_object, invalid_name, invalid_parameter_value.';
+'Adds a routine, as an INSERT into maintsched.routine does: plan is the qualified name of a function f(params jsonb) returns setof maintsched.action, of which one must be the owner; description NULL: the comment of that function. It and its commands run with the rights of whose task it is; a role runs only what belongs to a superuser or to somebody with its own rights. Errors: undefined_function (42883), invalid_function_definition (42P13), insufficient_privilege (42501), duplicate_object (42710), invalid_name (42602), invalid_parameter_value (22023).';
 
 create function maintsched.drop_routine(name text) returns void
 language plpgsql security definer
@@ -178,11 +202,16 @@ as $$
 declare
 	at constant timestamptz := maintsched.clock();
 	p record;
+	actions maintsched.action[];
 begin
 	select * into p from maintsched.plan_of(routine, params);
-	return query execute format($query$
+	-- as in a run: until the end of this block's subtransaction nothing can be written
+	perform set_config('transaction_read_only', 'on', true);
+	execute format('select array_agg(a) from %s($1) a', p.plan) into actions using p.params_used;
+	perform maintsched.check_actions(actions);
+	return query
 		with action as materialized (
-			select * from %s($1) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
+			select * from unnest(actions) with ordinality as a(target, command, reason, benefit_bytes, estimated_seconds, details, ordinality)
 		), class as materialized (
 			-- an action's own class, else the routine's
 			select c.name, maintsched.class_span(c.name) as span
@@ -191,30 +220,33 @@ begin
 				from action a
 				where a.details ->> 'change_class' is not null) c
 		)
-		select a.ordinality::integer, a.target, a.command, a.reason, a.benefit_bytes,
+		select a.ordinality::integer, a.target,
+			-- whoever takes the commands from here is not to carry out what the run would not
+			case when a.details ->> 'skip' is null then a.command else regexp_replace(a.command, '^(?!--)', '-- ', 'gn') end,
+			a.reason, a.benefit_bytes,
 			e.seconds, a.details,
 			case
 				when a.details ->> 'skip' is not null then null
 				when w.span is null then false
 				when upper(w.span) is null then true
-				else greatest(lower(w.span), $3) + make_interval(secs => e.seconds::double precision)
+				else greatest(lower(w.span), at) + make_interval(secs => e.seconds::double precision)
 					<= upper(w.span) - maintsched.window_reserve(lower(w.span), upper(w.span))
 			end
 		from action a
 		cross join lateral (
-			select maintsched.estimate_seconds(maintsched.part_of($4, a.details), a.target, a.command, a.estimated_seconds,
+			select maintsched.estimate_seconds(maintsched.part_of(p.name, a.details), a.target, a.command, a.estimated_seconds,
 				case when a.details ->> 'bytes' ~ '^[0-9]{1,18}$' then (a.details ->> 'bytes')::numeric end) as seconds) e
 		cross join lateral (
-			select case when a.details ->> 'change_class' is null then $2
+			select case when a.details ->> 'change_class' is null then p.span
 				else (select c.span from class c where c.name = a.details ->> 'change_class') end as span) w
-		order by a.ordinality
-		$query$, p.plan)
-	using p.params_used, p.span, at, p.name;
+		order by a.ordinality;
+exception when others then
+	raise;
 end
 $$;
 
 comment on function maintsched.plan(text, jsonb) is
-'What a routine would do now, ranked, as the acting role; changes nothing. fits_window: whether the action fits into the window that is open for its class, else into the next one; NULL: it is not known how long it takes, or it is not to be done (skip in details). Errors: undefined_object, insufficient_privilege, invalid_parameter_value, and those of the plan function.';
+'What a routine would do now, ranked, as the acting role; changes nothing. command: as a comment where it is not to be carried out (skip in details, reason says why). fits_window: whether the action fits into the window that is open for its class, else into the next one; NULL: it is not known how long it takes, or it is not to be done (skip in details). Errors: undefined_object, insufficient_privilege, invalid_parameter_value, and those of the plan function.';
 
 create function maintsched.need_window(change_class text, force boolean, reason text) returns void
 language plpgsql stable
@@ -230,7 +262,7 @@ begin
 		raise exception using
 			errcode = 'object_not_in_prerequisite_state',
 			message = format('no window is open for work of class %s', change_class),
-			detail = coalesce(format('The next one opens at %s.', maintsched.start_text(lower(span), 'UTC')),
+			detail = coalesce('The next one opens at ' || maintsched.start_text(lower(span), 'UTC') || '.',
 				'None is planned.'),
 			hint = 'Wait for it, or say force => true with a reason.';
 	end if;

@@ -67,6 +67,9 @@ begin atomic
 		('amcheck', 'rootdescend', 'boolean'),
 		('amcheck', 'checkunique', 'boolean'),
 		('amcheck', 'recheck_after', 'time'),
+		('amcheck', 'overrides', 'overrides'),
+		('overrides of amcheck', 'heapallindexed', 'boolean'),
+		('overrides of amcheck', 'recheck_after', 'time'),
 		('archive', 'tables', 'tables'),
 		('archive', 'older_than', 'time'),
 		('archive', 'retention', 'time'),
@@ -85,7 +88,7 @@ begin atomic
 		('table of archive', 'drop_partitions', 'boolean'),
 		('bloat', 'include', 'patterns'),
 		('bloat', 'exclude', 'patterns'),
-		('bloat', 'sample_pages', 'count'),
+		('bloat', 'sample_pages', 'pages'),
 		('bloat', 'min_bloat', 'ratio'),
 		('bloat', 'min_wasted', 'bytes'),
 		('bloat', 'overrides', 'overrides'),
@@ -131,7 +134,7 @@ begin atomic
 		('reindex', 'min_interval', 'time'),
 		('reindex', 'min_free', 'bytes'),
 		('reindex', 'lock_timeout', 'time'),
-		('reindex', 'sample_pages', 'count'),
+		('reindex', 'sample_pages', 'pages'),
 		('reindex', 'overrides', 'overrides'),
 		('overrides of reindex', 'min_bloat', 'ratio'),
 		('overrides of reindex', 'min_wasted', 'bytes'),
@@ -249,9 +252,9 @@ begin
 			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,5}$' or (value #>> '{}')::numeric not between 1 and 10000
 				then 'must be a whole number from 1 to 10000' end;
 		when 'cost_delay' then
-			return case when kind <> 'string' or value #>> '{}' !~ '^[0-9]{1,3}([.][0-9]{1,6})? ?(us|ms)?$'
+			return case when kind not in ('string', 'number') or value #>> '{}' !~ '^[0-9]{1,3}([.][0-9]{1,6})? ?(us|ms)?$'
 				or regexp_replace(value #>> '{}', '[ a-z]', '', 'g')::numeric / case when value #>> '{}' ~ 'us$' then 1000 else 1 end > 100
-				then 'must be a pause of at most 100 ms, such as "2ms"' end;
+				then 'must be a pause of at most 100 ms, such as "2ms" or "500us"' end;
 		when 'index_cleanup' then
 			return case when kind <> 'string' or value #>> '{}' not in ('auto', 'on', 'off')
 				then 'must be "auto", "on" or "off"' end;
@@ -286,6 +289,9 @@ begin
 		when 'batch' then
 			return case when kind <> 'number' or value #>> '{}' !~ '^[1-9][0-9]{0,6}$'
 				then 'must be a whole number of rows from 1 to 9999999' end;
+		when 'pages' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[1-9][0-9]{0,5}$'
+				then 'must be a whole number of pages from 1 to 999999' end;
 		when 'count' then
 			return case when kind <> 'number' or value #>> '{}' !~ '^[0-9]{1,6}$'
 				then 'must be a whole number from 0 to 999999' end;

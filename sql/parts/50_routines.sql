@@ -31,6 +31,84 @@ return (
 
 comment on function maintsched.age_text(interval) is 'Internal: A length of time in whole minutes, hours or days, for people.';
 
+create function maintsched.duration_ms(words text) returns double precision
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if words is null then
+		return null;
+	elsif words ~ '^[0-9]{1,12}$' then
+		return words::double precision;
+	end if;
+	return extract(epoch from words::interval) * 1000;
+exception when others then
+	raise exception using
+		errcode = 'invalid_parameter_value',
+		message = format('"%s" is not a duration', words),
+		hint = 'Write it as 30s, 5 min or 1 hour; a plain number is milliseconds.';
+end
+$$;
+
+comment on function maintsched.duration_ms(text) is
+'Internal: A duration in milliseconds, as in lock_timeout and statement_timeout of an action: a plain number is milliseconds, else an interval. Errors: invalid_parameter_value.';
+
+create function maintsched.is_duration(words text) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	return coalesce(maintsched.duration_ms(words) >= 0, true);
+exception when invalid_parameter_value then
+	return false;
+end
+$$;
+
+comment on function maintsched.is_duration(text) is
+'Internal: Whether duration_ms() takes this, as a length of time that is not negative; NULL is one.';
+
+create function maintsched.check_actions(actions maintsched.action[]) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	wrong integer;
+	problem text;
+begin
+	-- (which is stored: no value of the plan function's is in it)
+	select a.ordinality, x.problem into wrong, problem
+	from unnest(actions) with ordinality a
+	cross join lateral (
+		select case
+			when coalesce(btrim(a.target), '') = '' then 'has no target'
+			when coalesce(btrim(a.command), '') = '' then 'has no command'
+			when a.estimated_seconds not between 0 and 1000000000 then 'has estimated_seconds out of range: 0 to 1,000,000,000, or NULL where it is not known'
+			when jsonb_typeof(a.details) not in ('object', 'null') then 'has details that are not a JSON object'
+			when a.details ->> 'skip' not in ('not_needed', 'pointless', 'no_space')
+				then 'has a skip that is none of not_needed, pointless and no_space'
+			when a.details ->> 'change_class' not in ('none', 'minor', 'major', 'critical')
+				then 'has a change_class that is none of none, minor, major and critical'
+			when jsonb_typeof(a.details -> 'settings') not in ('object', 'null')
+				then 'has settings that are not a JSON object, such as {"maintenance_work_mem": "256MB"}'
+			when not maintsched.is_duration(a.details ->> 'statement_timeout')
+				then 'has a statement_timeout that is no duration, such as "30s", "5 min", or a number of milliseconds'
+			when not maintsched.is_duration(a.details ->> 'lock_timeout')
+				then 'has a lock_timeout that is no duration, such as "30s", "5 min", or a number of milliseconds'
+		end as problem) x
+	where x.problem is not null
+	order by a.ordinality
+	limit 1;
+	if found then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = format('action %s of the plan function %s', wrong, problem);
+	end if;
+end
+$$;
+
+comment on function maintsched.check_actions(maintsched.action[]) is
+'Internal: Refuses actions that cannot be carried out, naming the first. Error: invalid_parameter_value (22023).';
+
 create function maintsched.plan_sql(params jsonb) returns setof maintsched.action
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -70,14 +148,11 @@ comment on function maintsched.pattern_like(text) is
 'Internal: A pattern of params, in which * is any text and ? one character, as LIKE ... ESCAPE ''!'' takes it.';
 
 create function maintsched.name_matches(schema_name text, relation_name text, patterns jsonb) returns boolean
-language sql immutable parallel safe
-return exists (
-	select from jsonb_array_elements_text(patterns) p
-	where schema_name like maintsched.pattern_like(p.value) escape '!'
-	or schema_name || '.' || relation_name like maintsched.pattern_like(p.value) escape '!');
+language c immutable parallel safe
+as 'MODULE_PATHNAME', 'maintsched_name_matches';
 
 comment on function maintsched.name_matches(text, text, jsonb) is
-'Internal: Whether one of the patterns is that of a schema or of schema.relation.';
+'Internal: Whether one of the patterns, in which * is any text and ? one character, is that of a schema or of schema.relation; without patterns or a name: no.';
 
 create function maintsched.log_file_kind(name text) returns text
 language c stable strict

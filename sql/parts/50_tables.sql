@@ -44,6 +44,60 @@ $$;
 comment on function maintsched.table_matches(oid, boolean, text, text, jsonb) is
 'Internal: Whether one of the patterns is that of a table, of a partitioned table above it, or of one of their schemas.';
 
+create function maintsched.pattern_is_known(pattern text, kinds text[]) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select exists (
+		select from pg_class c
+		join pg_namespace n on n.oid = c.relnamespace
+		where c.relkind = any (kinds::"char"[]) and c.relpersistence <> 't'
+		and (n.nspname = 'pg_toast' or not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema')
+		and maintsched.name_matches(n.nspname, c.relname, jsonb_build_array(pattern)))
+$$;
+
+comment on function maintsched.pattern_is_known(text, text[]) is
+'Internal: Whether a pattern of include or exclude means a relation of one of these kinds (pg_class.relkind), or a schema in which there is one, that is not the system''s.';
+
+create function maintsched.warn_of_unknown_names(params jsonb, what text, kinds text[]) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	hint constant text := format('It is a schema, or a %s as schema.name, with * for any text and ? for a character, in the letters of the catalog.', what);
+	unknown text;
+begin
+	for unknown in
+		select p.value from jsonb_array_elements_text(coalesce(nullif(params -> 'include', 'null'), '[]')) p
+		where not maintsched.pattern_is_known(p.value, kinds)
+	loop
+		raise warning 'no % is meant by "%"', what, unknown using hint = hint;
+	end loop;
+	-- a slip of the pen there would have something done that is not to be done
+	for unknown in
+		select p.value from jsonb_array_elements_text(coalesce(nullif(params -> 'exclude', 'null'), '[]')) p
+		where not maintsched.pattern_is_known(p.value, array['r', 'p', 'm', 'i', 'I'])
+		and not exists (select from pg_namespace n where n.nspname like maintsched.pattern_like(p.value) escape '!')
+	loop
+		raise warning 'exclude: no % is meant by "%"', what, unknown using hint = hint;
+	end loop;
+	for unknown in
+		select o.key from jsonb_each(coalesce(nullif(params -> 'overrides', 'null'), '{}')) o
+		where not exists (select from pg_namespace n where n.nspname = o.key)
+		and not exists (
+			select from pg_class c
+			join pg_namespace n on n.oid = c.relnamespace
+			where n.nspname || '.' || c.relname = o.key and c.relkind in ('r', 'p', 'm', 'i', 'I'))
+	loop
+		raise warning 'overrides: no % is called "%"', what, unknown
+			using hint = format('It is a schema, or a %s as schema.name, in the letters of the catalog, without patterns.', what);
+	end loop;
+end
+$$;
+
+comment on function maintsched.warn_of_unknown_names(jsonb, text, text[]) is
+'Internal: A WARNING for each entry of include, exclude and overrides that means nothing in this database.';
+
 create function maintsched.tables_meant(verb text, params jsonb)
 returns table (relations oid[], refused oid[])
 language plpgsql stable
@@ -52,7 +106,6 @@ as $$
 declare
 	include constant jsonb := nullif(params -> 'include', 'null');
 	exclude constant jsonb := nullif(params -> 'exclude', 'null');
-	unmatched text;
 begin
 	-- what looked at nothing proves nothing
 	if current_setting('track_counts') <> 'on' and (params -> 'all') is distinct from 'true' then
@@ -83,21 +136,10 @@ begin
 	elsif relations is null and include is not null then
 		raise exception using
 			errcode = 'undefined_table',
-			message = format('no table is meant by include %s', include),
-			hint = 'include takes schemas and tables as schema.table, with * for any text and ? for a character, in the letters of the catalog.';
+			message = format('no table is meant by include %s%s', include, ' without exclude ' || (exclude #>> '{}')),
+			hint = 'include takes schemas and tables as schema.table, with * for any text and ? for a character, in the letters of the catalog; the system''s are left alone.';
 	end if;
-	for unmatched in
-		select p.value
-		from jsonb_array_elements_text(coalesce(include, '[]')) p
-		where not exists (
-			select from pg_class c
-			join pg_namespace n on n.oid = c.relnamespace
-			where c.relkind in ('r', 'p', 'm')
-			and maintsched.name_matches(n.nspname, c.relname, jsonb_build_array(p.value)))
-	loop
-		raise warning 'no table is meant by "%"', unmatched
-			using hint = 'include takes schemas and tables as schema.table, with * for any text and ? for a character, in the letters of the catalog.';
-	end loop;
+	perform maintsched.warn_of_unknown_names(params, 'table', array['r', 'p', 'm']);
 	return next;
 end
 $$;
@@ -123,19 +165,19 @@ comment on function maintsched.names_of(oid[]) is
 'Internal: The first five of some relations by name, for a sentence.';
 
 create function maintsched.summary_action(
-	command text, verb text, meant integer, needed integer, refused oid[])
+	verb text, meant integer, needed integer, refused oid[])
 returns setof maintsched.action
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select format('%I', current_database()), command,
+	select format('%I', current_database()), '-- not allowed',
 		format('%s left out: role "%s" may not %s %s (%s)',
 			case cardinality(refused) when 1 then '1 table is' else maintsched.count_text(cardinality(refused)) || ' tables are' end,
 			current_user, verb, case cardinality(refused) when 1 then 'it' else 'them' end, maintsched.names_of(refused)),
 		null::bigint, null::numeric, jsonb '{"skip": "pointless"}'
 	where cardinality(refused) > 0
 	union all
-	select format('%I', current_database()), command,
+	select format('%I', current_database()), '-- nothing to do',
 		case meant
 			when 0 then 'there is no table'
 			when 1 then 'the one table does not need it'
@@ -144,7 +186,7 @@ as $$
 	where needed = 0
 $$;
 
-comment on function maintsched.summary_action(text, text, integer, integer, oid[]) is
+comment on function maintsched.summary_action(text, integer, integer, oid[]) is
 'Internal: What a plan says besides its actions: tables that the role may not touch, and that none needs anything.';
 
 create function maintsched.at_work()
@@ -169,6 +211,30 @@ $$;
 
 comment on function maintsched.at_work() is
 'Internal: The relations of this database, TOAST tables by themselves, which somebody vacuums or analyzes now, and who, in words.';
+
+-- as the owner, who sees what all sessions do
+create function maintsched.lock_obstacle(relation oid) returns text
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+	select case
+			when l.pid is null then 'a prepared transaction has locked the table'
+			when s.backend_type = 'autovacuum worker' then format('autovacuum is on the table (process %s)', l.pid)
+			when l.granted then format('process %s has locked the table (%s)', l.pid, l.mode)
+			else format('process %s waits for a lock of the table (%s)', l.pid, l.mode)
+		end
+	from pg_locks l
+	left join pg_stat_activity s on s.pid = l.pid
+	where l.locktype = 'relation' and l.relation = lock_obstacle.relation
+	and l.database = (select d.oid from pg_database d where d.datname = current_database())
+	and l.pid is distinct from pg_backend_pid()
+	and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+	order by l.granted desc, l.pid
+	limit 1
+$$;
+
+comment on function maintsched.lock_obstacle(oid) is
+'Internal: Who holds or awaits a lock of a table that VACUUM, ANALYZE and a rebuild of its indexes would wait for; NULL: nobody.';
 
 create function maintsched.horizon_holders()
 returns table (holder text, xmin xid, catalog_only boolean)

@@ -107,10 +107,14 @@ begin
 			greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::numeric as rows,
 			greatest(c.reltuples, 0)::numeric as rows_then,
 			coalesce(pg_stat_get_mod_since_analyze(c.oid), 0) as changed,
-			greatest(c.relpages, pg_stat_get_live_tuples(c.oid) / 50, 0)::bigint as pages,
-			c.reltuples < 0 or c.relpages = 0 as unseen
+			greatest(c.relpages, pg_stat_get_live_tuples(c.oid) / 50, o.pages, 0)::bigint as pages,
+			coalesce(o.pages > 0, true) as filled
 		from member m
 		join pg_class c on c.oid = m.member
+		left join lateral (
+			-- unlike pg_relation_size(), this waits for nobody
+			select coalesce((maintsched.vacuum_outlook(c.oid, 0)).pages, 1) as pages
+			where c.reltuples < 0 or c.relpages = 0) o on true
 		where c.relkind in ('r', 'm')
 	), measured as (
 		select r.oid,
@@ -123,11 +127,10 @@ begin
 			sum(s.rows_then) filter (where s.member = r.oid) as own_rows_then,
 			sum(s.pages) filter (where s.member = r.oid) as own_pages,
 			sum(s.changed) filter (where s.member = r.oid) as own_changed,
-			-- unlike pg_relation_size(), this waits for nobody
-			case when r.analyzed_at is null then bool_or(case when s.unseen then coalesce((maintsched.vacuum_outlook(s.member, 0)).pages, 1) > 0 else true end) end as filled
+			bool_or(s.filled) as filled
 		from relation r
 		join counted s on s.root = r.oid
-		group by r.oid, r.analyzed_at
+		group by r.oid
 	), weighed as (
 		select r.*, coalesce(m.rows, 0) as rows, coalesce(m.parts, 0) as parts, m.filled,
 			greatest(coalesce(m.changed, 0),
@@ -165,7 +168,10 @@ begin
 			select t.member from tree t
 			join judged p on p.oid = t.root
 			where p.relkind = 'p' and p.needed),
-		maintsched.count_text(j.rows) || case when j.rows = 1 then ' row' else ' rows' end
+		case
+				when j.rows > 0 or j.changed > 0 or not coalesce(j.filled, false) then
+					maintsched.count_text(j.rows) || case when j.rows = 1 then ' row' else ' rows' end
+				else 'an unknown number of rows' end
 			|| case when j.relkind = 'p' then format(' in %s %s', j.parts,
 				case when j.parts = 1 then 'partition' else 'partitions' end)
 				when j.parts > 1 then format(' with those of %s', case when j.parts = 2 then '1 child' else j.parts - 1 || ' children' end)
@@ -235,16 +241,16 @@ begin
 			'lock_timeout', '5s',
 			'bytes', j.reads * current_setting('block_size')::bigint,
 			'still_needed', format('(select maintsched.analyze_still_needed(%L, %L))', j.name, coalesce(criteria, '{}')),
-			'measure', format('(select pg_catalog.jsonb_build_object(''reltuples'', c.reltuples, ''relpages'', c.relpages, ''n_mod_since_analyze'', pg_catalog.pg_stat_get_mod_since_analyze(c.oid), ''last_analyze'', greatest(pg_catalog.pg_stat_get_last_analyze_time(c.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid))%s) from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass(%L))',
+			'measure', format('(select pg_catalog.jsonb_build_object(''reltuples'', c.reltuples, ''relpages'', c.relpages, ''n_mod_since_analyze'', pg_catalog.pg_stat_get_mod_since_analyze(c.oid), ''last_analyze'', greatest(pg_catalog.pg_stat_get_last_analyze_time(c.oid), pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid))%s) from pg_catalog.pg_class c where c.oid operator(pg_catalog.=) pg_catalog.to_regclass(%L))',
 				case when j.with_children then ', ''changes'', maintsched.tree_changes(c.oid)' else '' end, j.name),
-			'verify', case when current_setting('track_counts') = 'on' then
-				'case when $2 ->> ''last_analyze'' is not distinct from $1 ->> ''last_analyze'' then jsonb ''{"failed": true, "reason": "ANALYZE left it out: the role may not analyze it any more"}'' end' end))
+			'verify', format('case when $2 is null then pg_catalog.jsonb_build_object(''obstacle'', maintsched.lock_obstacle(pg_catalog.to_regclass(%L)))', j.name)
+				|| case when current_setting('track_counts') = 'on' then ' when $2 ->> ''last_analyze'' is not distinct from $1 ->> ''last_analyze'' then jsonb ''{"done": false, "reason": "ANALYZE left it out: the role may not analyze it any more"}''' else '' end || ' end'))
 	from maintsched.analyze_judged(meant.relations, coalesce(criteria, '{}')) j
 	where j.needed and not j.covered
 	order by j.changed desc, j.analyzed_at nulls first, j.name collate "C";
 	get diagnostics needed = row_count;
 	return query
-	select * from maintsched.summary_action('ANALYZE', 'analyze', coalesce(cardinality(meant.relations), 0), needed::integer, meant.refused);
+	select * from maintsched.summary_action('analyze', coalesce(cardinality(meant.relations), 0), needed::integer, meant.refused);
 end
 $$;
 

@@ -134,11 +134,11 @@ begin
 		select b.oid, b.part, n.*
 		from flagged b
 		cross join lateral (values
-			(0, 'failsafe', b.of_failsafe, b.age / failsafe,
-				format('its oldest transaction is %s old: close to the end of the numbers, autovacuum is overdue since %s',
+			(0, 'failsafe', b.of_failsafe, b.age / greatest(failsafe, b.own_max_age * 1.05),
+				format('its oldest transaction is %s old: wraparound is near, autovacuum was due at %s',
 					maintsched.count_text(b.age), maintsched.count_text(b.own_max_age))),
-			(0, 'multixact', b.of_multi_failsafe, b.multi / failsafe_multi,
-				format('its oldest multixact is %s old: close to the end of the numbers, autovacuum is overdue since %s',
+			(0, 'multixact', b.of_multi_failsafe, b.multi / greatest(failsafe_multi, b.own_max_multi * 1.05),
+				format('its oldest multixact is %s old: wraparound is near, autovacuum was due at %s',
 					maintsched.count_text(b.multi), maintsched.count_text(b.own_max_multi))),
 			(1, 'freeze', b.of_age and not b.of_failsafe, b.age / b.own_max_age,
 				format('its oldest transaction is %s old (limit %s, autovacuum at %s)',
@@ -207,9 +207,9 @@ end
 $$;
 
 comment on function maintsched.vacuum_judged(oid[], jsonb) is
-'Internal: Which of some tables need VACUUM, by the thresholds of params and their own. urgency: 0 the end of transaction numbers, 1 age, 2 dead rows, 3 inserted rows, 4 visibility, 5 nothing known or due by autovacuum''s score, 9 asked for; weight: how much so; parts: the table and its TOAST table, each with its needs; busy: who is at work on it.';
+'Internal: Which of some tables need VACUUM, by the thresholds of params and their own. urgency: 0 wraparound is near, 1 age, 2 dead rows, 3 inserted rows, 4 visibility, 5 nothing known or due by autovacuum''s score, 9 asked for; weight: how much so; parts: the table and its TOAST table, each with its needs; busy: who is at work on it.';
 
-create function maintsched.vacuum_advice(parts jsonb, of_catalog boolean, out skip text, out words text)
+create function maintsched.vacuum_advice(parts jsonb, of_catalog boolean, out skip text, out words text, out removable double precision)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -221,6 +221,8 @@ declare
 	useful boolean;
 	share double precision;
 	any_useful boolean := false;
+	dead double precision := 0;
+	gone double precision := 0;
 	said text[] := '{}';
 	-- who holds back, and what cannot be said
 	holders text[] := '{}';
@@ -245,6 +247,8 @@ begin
 				end if;
 			elsif need = 'dead' and look.removable + look.recent > 0 then
 				share := look.removable / (look.removable + look.recent);
+				dead := dead + (part ->> 'dead')::double precision;
+				gone := gone + share * (part ->> 'dead')::double precision;
 				useful := share >= 0.1 or share * (part ->> 'dead')::numeric > (part ->> 'dead_limit')::numeric;
 				if not useful or share < 0.9 then
 					said := said || format('%s of its dead rows can be removed', case
@@ -271,11 +275,12 @@ begin
 		|| ': held back by ' || nullif(array_to_string(array(
 			select h.h from unnest(holders) with ordinality h(h, n) group by h.h order by min(h.n)), ' and '), ''));
 	words := nullif(words, '');
+	removable := gone / nullif(dead, 0);
 end
 $$;
 
 comment on function maintsched.vacuum_advice(jsonb, boolean) is
-'Internal: From a sample of its pages, whether VACUUM would help a table: skip is pointless where none of its needs (parts of vacuum_judged()) would go; words say who holds back what.';
+'Internal: From a sample of its pages, whether VACUUM would help a table: skip is pointless where none of its needs (parts of vacuum_judged()) would go; words say who holds back what; removable is the share of the dead rows that would go, NULL where it is not known.';
 
 create function maintsched.vacuum_still_needed(name text, params jsonb) returns jsonb
 language plpgsql volatile
@@ -337,7 +342,9 @@ declare
 	j record;
 	advice record;
 begin
-	if relation is null or before is null or after is null or current_setting('track_counts') <> 'on' then
+	if after is null then
+		return jsonb_strip_nulls(jsonb_build_object('obstacle', maintsched.lock_obstacle(relation)));
+	elsif relation is null or before is null or current_setting('track_counts') <> 'on' then
 		return 'true';
 	elsif (after -> 'last_vacuum', after #> '{toast,last_vacuum}')
 		is not distinct from (before -> 'last_vacuum', before #> '{toast,last_vacuum}')
@@ -359,7 +366,7 @@ end
 $$;
 
 comment on function maintsched.vacuum_shortfall(text, jsonb, jsonb, jsonb) is
-'Internal: What VACUUM did not do, by what vacuum_measure() said before and after and by the need that is left; true: it did all.';
+'Internal: What VACUUM did not do, by what vacuum_measure() said before and after and by the need that is left; true: it did all. Where it ended in an error (after is NULL): who is in its way.';
 
 create function maintsched.plan_vacuum(params jsonb) returns setof maintsched.action
 language plpgsql volatile
@@ -378,6 +385,7 @@ declare
 	j record;
 	skip text;
 	words text;
+	removable double precision;
 	only_toast boolean;
 	needed integer := 0;
 begin
@@ -403,8 +411,9 @@ begin
 		needed := needed + 1;
 		skip := case when j.busy is not null then 'not_needed' end;
 		words := null;
+		removable := null;
 		if skip is null then
-			select a.skip, a.words into skip, words from maintsched.vacuum_advice(j.parts, j.of_catalog) a;
+			select a.skip, a.words, a.removable into skip, words, removable from maintsched.vacuum_advice(j.parts, j.of_catalog) a;
 		end if;
 		only_toast := version >= 160000 and (params ->> 'analyze') is distinct from 'true'
 			and not exists (select from jsonb_array_elements(j.parts) p where p.value -> 'toast' = 'false');
@@ -433,7 +442,7 @@ begin
 				case when only_toast then 'PROCESS_MAIN FALSE' end), '') || ') ', '')
 				|| case when version >= 180000 and j.inherited then 'ONLY ' else '' end || j.name,
 			concat_ws('; ', j.busy, j.reason, words),
-			j.benefit,
+			(j.benefit * coalesce(removable, 1))::bigint,
 			round(0.05 + j.reads * (0.0002 + throttle), 2),
 			jsonb_strip_nulls(jsonb_build_object(
 				'skip', skip,
@@ -445,7 +454,7 @@ begin
 				'verify', format('(select maintsched.vacuum_shortfall(%L, %L, $1, $2))', j.name, criteria)));
 	end loop;
 	return query
-	select * from maintsched.summary_action('VACUUM', 'vacuum', coalesce(cardinality(meant.relations), 0), needed, meant.refused);
+	select * from maintsched.summary_action('vacuum', coalesce(cardinality(meant.relations), 0), needed, meant.refused);
 end
 $$;
 

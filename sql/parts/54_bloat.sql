@@ -101,39 +101,15 @@ create function maintsched.bloat_detail(
 	state text, kind text, access_method text, size_bytes bigint, lower_bound double precision,
 	sampled_pages integer, damaged_pages integer, damaged_block bigint)
 returns text
-language sql immutable parallel safe
-return case state
-	when 'gone' then 'not judged: it was dropped'
-	when 'locked' then 'not judged: somebody holds a lock on it, as a rewrite or another change does'
-	when 'no_permission' then 'not judged: permission denied; its owner, who may read it, and pg_stat_scan_tables may judge it'
-	when 'no_storage' then format('not judged: a %s has no pages that could be rewritten', kind)
-		|| case when kind like 'partitioned %' then '; its partitions are judged one by one' else '' end
-	when 'other_temporary' then 'not judged: it is temporary and belongs to another session'
-	when 'unlogged' then 'not judged: it is unlogged, and has no pages on a standby'
-	when 'not_valid' then 'not judged: the index is not valid; it is being built, or was left behind by a failure'
-	when 'access_method' then format('not judged: the table access method %s is not known', access_method)
-	when 'empty' then 'not judged: it is empty'
-	when 'too_small' then format('not judged: too small (%s)', pg_size_pretty(size_bytes))
-	when 'damaged' then format('not judged: too many pages make no sense, the first one is block %s; amcheck tells more', damaged_block)
-	when 'no_rows' then 'not judged: how many rows its table has is not known; VACUUM or ANALYZE counts them'
-	when 'no_baseline' then 'not judged yet: there is no earlier measurement to compare its size per row with'
-	else nullif(concat_ws('; ',
-		case when lower_bound < 0.01 then null
-			when kind like '%index' then format('a lower bound: about %s %% of its entries are of dead rows that VACUUM has not removed', ceil(lower_bound * 100))
-			else format('a lower bound: about %s %% of it are dead rows that some transaction may still see', ceil(lower_bound * 100)) end,
-		case when damaged_pages > 0 then format('%s of %s pages make no sense, the first one is block %s; amcheck tells more',
-			damaged_pages, sampled_pages, damaged_block) end), '')
-	end;
+language c immutable parallel safe
+as 'MODULE_PATHNAME', 'maintsched_bloat_detail';
 
 comment on function maintsched.bloat_detail(text, text, text, bigint, double precision, integer, integer, bigint) is
 'Internal: What there is to say about a relation that was looked at: why it was not judged, or what its figures leave out.';
 
 create function maintsched.bloat_method(state text, complete boolean, lower_bound double precision) returns text
-language sql immutable parallel safe
-return case state
-	when 'judged' then case when complete then 'all pages' else 'sample' end
-		|| case when lower_bound >= 0.01 then ', lower bound' else '' end
-	when 'per_row' then 'size per row' end;
+language c immutable parallel safe
+as 'MODULE_PATHNAME', 'maintsched_bloat_method';
 
 comment on function maintsched.bloat_method(text, boolean, double precision) is
 'Internal: How a relation was judged; NULL: not at all.';
@@ -155,92 +131,33 @@ $$;
 comment on function maintsched.bloat_best(text, text, text, text) is
 'Internal: The smallest size per row at which an index was seen, and when that was.';
 
-create function maintsched.named_relation(relation oid)
-returns table (schema text, name text, kind text, access_method text, table_rows real)
+create function maintsched.bloat_by_row(
+	schema text, name text, kind text, access_method text, table_rows real, size_bytes bigint,
+	out state text, out bloat_ratio double precision, out bloat_bytes bigint, out detail text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-begin
-	return query
-	select n.nspname::text, u.relname::text, maintsched.relation_kind(c.relkind, h.relkind = 't'), a.amname::text, t.reltuples
-	from pg_class c
-	left join pg_index i on i.indexrelid = c.oid
-	-- the heap of an index; the table of toast, which bears its oid as a name
-	join pg_class h on h.oid = coalesce(i.indrelid, c.oid)
-	join pg_class t on t.oid = case when h.relkind = 't' then coalesce((
-			select x.oid from pg_class x
-			where x.oid = substring(h.relname from '^pg_toast_([0-9]{1,9})$')::oid and x.reltoastrelid = h.oid), (
-			select x.oid from pg_class x where x.reltoastrelid = h.oid), h.oid) else h.oid end
-	join pg_class u on u.oid = case when h.relkind = 't' then t.oid else c.oid end
-	join pg_namespace n on n.oid = u.relnamespace
-	left join pg_am a on a.oid = c.relam
-	where c.oid = named_relation.relation;
-end
-$$;
-
-comment on function maintsched.named_relation(oid) is
-'Internal: What a relation is called in measurements of bloat, toast by its table; no row: there is none.';
-
-create function maintsched.estimate_bloat(target oid, pages integer)
-returns table (
-	schema text,
-	relation text,
-	kind text,
-	access_method text,
-	size_bytes bigint,
-	bloat_ratio double precision,
-	bloat_bytes bigint,
-	ci_low double precision,
-	ci_high double precision,
-	dead_bytes bigint,
-	sampled_pages integer,
-	method text,
-	detail text)
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_column
 declare
-	named record;
-	s record;
 	best_size double precision;
 	best_at timestamptz;
 begin
-	if target is null then
-		raise exception using
-			errcode = 'null_value_not_allowed',
-			message = 'the relation is missing',
-			hint = 'Such as select * from maintsched.bloat_estimate(''sales.orders'');';
-	elsif pages is null or pages < 1 then
-		raise exception using
-			errcode = 'invalid_parameter_value',
-			message = 'sample_pages must be 1 or more',
-			hint = 'The default is 1000; up to ten times as many are read where the interval is wider than a point.';
+	select b.bytes_per_row, b.measured_at into best_size, best_at
+	from maintsched.bloat_best(schema, name, kind, access_method) b;
+	if table_rows <= 0 then
+		state := 'no_rows';
+	elsif best_size is null then
+		state := 'no_baseline';
+	else
+		state := 'per_row';
+		bloat_ratio := greatest(1 - best_size * table_rows / size_bytes, 0);
+		bloat_bytes := round(bloat_ratio * size_bytes);
+		detail := format('against its smallest size per row, of %s', best_at::date);
 	end if;
-	select n.* into named from maintsched.named_relation(target) n;
-	select b.* into s
-	from maintsched.bloat_sample(array[target], array[0], pages, null) b;
-	if s.state = 'per_row' then
-		select b.bytes_per_row, b.measured_at into best_size, best_at
-		from maintsched.bloat_best(named.schema, named.name, named.kind, named.access_method) b;
-		s.state := case when coalesce(named.table_rows, 0) <= 0 then 'no_rows' when best_size is null then 'no_baseline' else s.state end;
-	end if;
-	if s.state = 'per_row' then
-		s.bloat_ratio := greatest(1 - best_size * named.table_rows / s.size_bytes, 0);
-		s.bloat_bytes := round(s.bloat_ratio * s.size_bytes);
-	end if;
-	return query
-	select named.schema, coalesce(named.name, target::text), named.kind, named.access_method,
-		s.size_bytes, s.bloat_ratio, s.bloat_bytes, s.ci_low, s.ci_high, s.dead_bytes, s.sampled_pages,
-		maintsched.bloat_method(s.state, s.complete, s.lower_bound),
-		case when s.state = 'per_row' then format('against its smallest size per row, of %s', best_at::date)
-			else maintsched.bloat_detail(s.state, named.kind, named.access_method, s.size_bytes, s.lower_bound,
-				s.sampled_pages, s.damaged_pages, s.damaged_block) end;
 end
 $$;
 
-comment on function maintsched.estimate_bloat(oid, integer) is
-'Internal: What bloat_estimate() returns. It runs with the rights of its caller, who is asked for by bloat_sample().';
+comment on function maintsched.bloat_by_row(text, text, text, text, real, bigint) is
+'Internal: How much smaller an index would be at the smallest size per row that routine bloat has seen; state: no_baseline where it has seen none, no_rows where the rows of its table are not known.';
 
 create function maintsched.bloat_estimate(relation regclass, sample_pages integer default 1000)
 returns table (
@@ -257,11 +174,9 @@ returns table (
 	sampled_pages integer,
 	method text,
 	detail text)
-language sql volatile
+language c volatile
 set search_path = pg_catalog, pg_temp
-as $$
-	select * from maintsched.estimate_bloat($1, $2)
-$$;
+as 'MODULE_PATHNAME', 'maintsched_bloat_estimate';
 
 comment on function maintsched.bloat_estimate(regclass, integer) is
 'How much smaller a rewrite (VACUUM FULL, REINDEX) would make a table, materialized view, toast table or index, at its fillfactor: bloat_ratio of size_bytes, with a 95 % interval from ci_low to ci_high, from a stratified sample of sample_pages pages (up to ten times as many where the interval would be wider than a point to each side). Of bloat_bytes dead_bytes are dead and not vacuumed. Index types other than btree are judged by their size per row against the smallest that routine bloat has seen, without an interval. Where it cannot be judged, bloat_ratio is NULL and detail says why. Sizes are those of the main fork, in bytes; toast bears the name of its table. Takes AccessShareLock, and does not wait for it. For whoever may read the table, its owner and pg_stat_scan_tables. Errors: invalid_parameter_value (22023), null_value_not_allowed (22004).';
@@ -269,7 +184,7 @@ comment on function maintsched.bloat_estimate(regclass, integer) is
 create function maintsched.bloat_relations()
 returns table (
 	oid oid, table_oid oid, schema text, table_name text, relation text, kind text, access_method text,
-	relpages integer, relfilenode oid, row_versions real, table_rows real, exclusion boolean, rank integer)
+	relpages integer, relfilenode oid, row_versions real, table_rows real, exclusion boolean, rank integer, partitions oid[])
 language sql stable
 begin atomic
 	with heap as (
@@ -291,7 +206,8 @@ begin atomic
 		case when c.relkind = 'i' and not x.of_toast then c.relname else t.relname end::text as relation,
 		maintsched.relation_kind(c.relkind, x.of_toast) as kind,
 		a.amname::text as access_method, c.relpages, c.relfilenode, c.reltuples as row_versions, t.reltuples as table_rows,
-		o.exclusion, o.rank + case when x.of_toast then 2 else 0 end as rank
+		o.exclusion, o.rank + case when x.of_toast then 2 else 0 end as rank,
+		case when t.relispartition then case when c.relkind = 'i' and c.relispartition then array[t.oid, c.oid] else array[t.oid] end else '{}' end as partitions
 	from object o
 	join pg_catalog.pg_class c on c.oid = o.oid
 	join pg_catalog.pg_class t on t.oid = o.table_oid
@@ -303,16 +219,6 @@ end;
 
 comment on function maintsched.bloat_relations() is
 'Internal: The relations of this database that routine bloat looks at: tables, materialized views, their toast, and the indexes of all these; neither system nor temporary ones. A function, so that it reads the catalogs with the rights of its caller.';
-
-create function maintsched.bloat_meant(schema text, table_name text, name text, include jsonb, exclude jsonb) returns boolean
-language sql immutable parallel safe
-return (include is null or maintsched.name_matches(schema, table_name, include)
-		or name <> table_name and maintsched.name_matches(schema, name, include))
-	and (exclude is null or not (maintsched.name_matches(schema, table_name, exclude)
-		or name <> table_name and maintsched.name_matches(schema, name, exclude)));
-
-comment on function maintsched.bloat_meant(text, text, text, jsonb, jsonb) is
-'Internal: Whether include and exclude of params mean a relation, by its own name or by that of its table.';
 
 create function maintsched.bloat_wanted(params jsonb)
 returns table (
@@ -334,7 +240,8 @@ begin
 			r.relpages::bigint, r.table_rows, least(all_wasted, 1048576), all_bloat, all_wasted,
 			row_number() over (order by r.schema collate "C", r.table_name collate "C", r.rank, r.relation collate "C")
 		from maintsched.bloat_relations() r
-		where maintsched.bloat_meant(r.schema, r.table_name, r.relation, include, exclude)
+		where (include is null or maintsched.index_matches(r.schema, r.relation, r.schema, r.table_name, r.partitions, include))
+		and (exclude is null or not maintsched.index_matches(r.schema, r.relation, r.schema, r.table_name, r.partitions, exclude))
 		and not (r.kind in ('toast', 'toast index') and r.row_versions = 0);
 		return;
 	end if;
@@ -349,13 +256,14 @@ begin
 	cross join lateral (
 		select coalesce((maintsched.threshold(params, 'min_bloat', n.names) #>> '{}')::double precision, all_bloat) as share,
 			coalesce(pg_size_bytes(maintsched.threshold(params, 'min_wasted', n.names) #>> '{}'), all_wasted) as bytes) w
-	where maintsched.bloat_meant(r.schema, r.table_name, r.relation, include, exclude)
+	where (include is null or maintsched.index_matches(r.schema, r.relation, r.schema, r.table_name, r.partitions, include))
+	and (exclude is null or not maintsched.index_matches(r.schema, r.relation, r.schema, r.table_name, r.partitions, exclude))
 	and not (r.kind in ('toast', 'toast index') and r.row_versions = 0);
 end
 $$;
 
 comment on function maintsched.bloat_wanted(jsonb) is
-'Internal: The relations that params of routine bloat mean, with what is too small to look at (1 MB, or min_wasted where that is less) and the thresholds, in the order of their tables, each before its toast and indexes. A pattern for a table is one for its toast and indexes, too. Toast that VACUUM found empty is left out: most tables have such.';
+'Internal: The relations that params of routine bloat mean, with what is too small to look at (1 MB, or min_wasted where that is less) and the thresholds, in the order of their tables, each before its toast and indexes. A pattern for a table is one for its toast and indexes, too, and for its partitions; one for an index of a partitioned table for those of the partitions. Toast that VACUUM found empty is left out: most tables have such.';
 
 create function maintsched.may_measure(role oid, relation oid) returns boolean
 language sql stable

@@ -131,14 +131,11 @@ declare
 	block_size constant numeric := current_setting('block_size')::numeric;
 	speed constant numeric := maintsched.check_speed();
 	at constant timestamptz := maintsched.clock();
-	recheck_after interval;
-	heapallindexed boolean;
+	overridden constant boolean := nullif(params -> 'overrides', 'null') is not null;
 	signature text;
 	unmatched text;
 begin
 	perform maintsched.check_params('amcheck', params);
-	recheck_after := params ->> 'recheck_after';
-	heapallindexed := coalesce((params ->> 'heapallindexed')::boolean, true);
 	if params ->> 'checkunique' is null and exists (
 		select from maintsched.amcheck_functions() f where f.signature = 'bt_index_check(regclass,boolean,boolean)')
 	then
@@ -173,10 +170,16 @@ begin
 	return query
 	with wanted as materialized (
 		select i.*, format('%I.%I', i.schema_name, i.relation_name) as target,
-			i.item like '%parents' as parents,
-			block_size * (i.pages + case when heapallindexed or i.item in ('table', 'toast') then i.other_pages else 0 end) as reads,
+			i.item like '%parents' as parents, t.heapallindexed, t.recheck_after,
+			block_size * (i.pages + case when t.heapallindexed or i.item in ('table', 'toast') then i.other_pages else 0 end) as reads,
 			row_number() over () as n
 		from maintsched.wanted_items(params) i
+		cross join lateral (
+			select case when overridden
+				then maintsched.threshold_names(to_regclass(format('%I.%I', i.schema_name, i.relation_name))) else '{}' end as names offset 0) o
+		cross join lateral (
+			select coalesce((maintsched.threshold(params, 'heapallindexed', o.names))::boolean, true) as heapallindexed,
+				(maintsched.threshold(params, 'recheck_after', o.names) #>> '{}')::interval as recheck_after) t
 		where i.problem is null
 		-- where it is wanted and missing: an error
 		and (i.access_method <> 'gin' or (select maintsched.amcheck_function('gin_index_check(regclass)')) is not null)
@@ -198,7 +201,8 @@ begin
 		left join past h using (n)
 	)
 	select j.target,
-		maintsched.check_command(j.target, j.item, j.part, j.parts, j.access_method, params),
+		maintsched.check_command(j.target, j.item, j.part, j.parts, j.access_method,
+			params || jsonb_build_object('heapallindexed', j.heapallindexed)),
 		concat_ws(', ',
 			case
 				when j.verdict is null then 'never checked'
@@ -225,7 +229,7 @@ begin
 			'still_needed', format('(maintsched.check_storage(%L, %L, %L) ->> ''valid'')::boolean', j.schema_name, j.relation_name, j.item),
 			'measure', format('select maintsched.check_storage(%L, %L, %L)', j.schema_name, j.relation_name, j.item)))
 	from judged j
-	where recheck_after is null or j.verdict is distinct from 'sound' or j.checked_at <= at - recheck_after
+	where j.recheck_after is null or j.verdict is distinct from 'sound' or j.checked_at <= at - j.recheck_after
 	order by
 		-- what was rebuilt waits for its proof; then what nobody looked at, the
 		-- catalogs and what is small first; then what was looked at longest ago
@@ -240,7 +244,7 @@ end
 $$;
 
 comment on function maintsched.plan_amcheck(jsonb) is
-'Plan of routine amcheck: checks of every table, materialized view, btree and, since PostgreSQL 18, GIN index of the database with extension amcheck, catalogs and toast included; what was checked longest ago, or never, first. params: include and exclude, arrays of schemas or of schema.relation, with * for any text and ? for one character; tables, indexes, toast, catalogs (true): what is checked; heapallindexed (true), checkunique (true where amcheck has it); parents (false): the links between the levels of btrees, too, in windows of class major; rootdescend (false): with parents, each entry is searched for from the root; recheck_after: what was found sound less long ago is left out. Errors: no_data_found (P0002) where amcheck is not installed or nothing can be checked, insufficient_privilege (42501), feature_not_supported (0A000), undefined_table (42P01), invalid_parameter_value (22023).';
+'Plan of routine amcheck: checks of every table, materialized view, btree and, since PostgreSQL 18, GIN index of the database with extension amcheck, catalogs and toast included; what was checked longest ago, or never, first. params: include and exclude, arrays of schemas or of schema.relation, with * for any text and ? for one character; tables, indexes, toast, catalogs (true): what is checked; heapallindexed (true), checkunique (true where amcheck has it); parents (false): the links between the levels of btrees, too, in windows of class major; rootdescend (false): with parents, each entry is searched for from the root; recheck_after: what was found sound less long ago is left out; overrides: recheck_after and heapallindexed by schema, table or index. Errors: no_data_found (P0002) where amcheck is not installed or nothing can be checked, insufficient_privilege (42501), feature_not_supported (0A000), undefined_table (42P01), invalid_parameter_value (22023).';
 
 insert into maintsched.routine (name, plan, description, defaults, change_class, built_in) values
 	('amcheck', 'maintsched.plan_amcheck', 'Checks tables and indexes for corruption, what was checked longest ago first.', '{}', 'none', true);

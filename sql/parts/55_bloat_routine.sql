@@ -130,7 +130,6 @@ declare
 	everything constant boolean := pg_has_role('pg_stat_scan_tables', 'USAGE');
 	refused bigint;
 	actions maintsched.action[];
-	unmatched text;
 begin
 	perform maintsched.check_params('bloat', params);
 	with wanted as materialized (
@@ -185,17 +184,7 @@ begin
 		raise notice '% left out', case refused when 1 then 'one table is' else refused || ' tables are' end
 			using detail = format('Role "%s" may not read them, and is no member of pg_stat_scan_tables.', current_user);
 	end if;
-	for unmatched in
-		select p.value
-		from jsonb_array_elements_text(coalesce(include, '[]')) p
-		where not exists (
-			select from maintsched.bloat_relations() r
-			where maintsched.name_matches(r.schema, r.table_name, jsonb_build_array(p.value))
-			or maintsched.name_matches(r.schema, r.relation, jsonb_build_array(p.value)))
-	loop
-		raise warning 'no table or index is meant by "%"', unmatched
-			using hint = 'include takes schemas, and tables and indexes as schema.name, with * for any text and ? for a character, in the letters of the catalog.';
-	end loop;
+	perform maintsched.warn_of_unknown_names(params, 'table or index', array['r', 'p', 'm', 'i', 'I']);
 	return query select * from unnest(actions);
 end
 $$;

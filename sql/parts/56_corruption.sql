@@ -64,6 +64,9 @@ begin
 				else l.item end as kind) k
 		-- it is there, and so are the pages
 		where c.storage is not null
+		-- toast that was rewritten and is empty is not checked any more
+		and not (l.item like 'toast%' and c.storage ->> 'filenode' is distinct from l.filenode
+			and (maintsched.check_storage(l.schema, l.relation, 'toast') ->> 'pages')::numeric is not distinct from 0)
 		and (l.part = '0'
 			or coalesce((c.storage ->> 'pages')::numeric, 'infinity') > l.part::numeric * maintsched.check_part_pages())
 	)

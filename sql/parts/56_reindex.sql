@@ -194,7 +194,7 @@ comment on function maintsched.space_problem(oid, bigint, bigint) is
 'Internal: Why there is no room for a copy of an index of so many bytes, beside min_free that are to stay free on each file system that is written; NULL: there is.';
 
 -- as the owner, who sees what all sessions do
-create function maintsched.rebuild_obstacle(index oid, heap oid, patience interval, rebuild boolean) returns text
+create function maintsched.rebuild_obstacle(index oid, heap oid, patience interval, stay interval, rebuild boolean) returns text
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -206,21 +206,8 @@ declare
 begin
 	-- what sessions do is else remembered to the end of the transaction
 	perform pg_stat_clear_snapshot();
-	select case
-			when l.pid is null then 'a prepared transaction has locked the table'
-			when s.backend_type = 'autovacuum worker' then format('autovacuum is on the table (process %s)', l.pid)
-			when l.granted then format('process %s has locked the table (%s)', l.pid, l.mode)
-			else format('process %s waits for a lock of the table (%s)', l.pid, l.mode)
-		end
-	into obstacle
-	from pg_locks l
-	left join pg_stat_activity s on s.pid = l.pid
-	where l.locktype = 'relation' and l.database = database_oid and l.relation = heap
-	and l.pid is distinct from pg_backend_pid()
-	and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-	order by l.granted desc, l.pid
-	limit 1;
-	if found then
+	obstacle := maintsched.lock_obstacle(heap);
+	if obstacle is not null then
 		return obstacle;
 	end if;
 
@@ -253,6 +240,26 @@ begin
 		return obstacle;
 	end if;
 
+	-- what has taken so long may take as long again; and its transaction is
+	-- waited for, not its statement
+	select format('process %s, in a transaction for %s, is at work: it would be waited for', s.pid,
+			maintsched.age_text(clock_timestamp() - s.xact_start))
+	into obstacle
+	from pg_stat_activity s
+	where s.datid = database_oid and s.state = 'active' and s.pid <> pg_backend_pid()
+	and s.xact_start < clock_timestamp() - stay
+	and (rebuild and s.backend_xmin is not null or exists (
+		select from pg_locks l
+		where l.pid = s.pid and l.locktype = 'relation' and l.database = database_oid and l.relation = heap))
+	-- these do not count for one another
+	and not exists (select from pg_stat_progress_vacuum v where v.pid = s.pid)
+	and not exists (select from pg_stat_progress_create_index p where p.pid = s.pid and p.command like '%CONCURRENTLY')
+	order by s.xact_start
+	limit 1;
+	if found then
+		return obstacle;
+	end if;
+
 	select format('a transaction prepared %s ago has used the table: it would be waited for', maintsched.age_text(clock_timestamp() - x.prepared))
 	into obstacle
 	from pg_prepared_xacts x
@@ -265,10 +272,10 @@ begin
 end
 $$;
 
-comment on function maintsched.rebuild_obstacle(oid, oid, interval, boolean) is
-'Internal: What keeps an index from being rebuilt, or dropped, concurrently now: a lock of its table, another build that waits for this one, or a transaction that would be waited for and has done nothing for longer than patience; NULL: nothing.';
+comment on function maintsched.rebuild_obstacle(oid, oid, interval, interval, boolean) is
+'Internal: What keeps an index from being rebuilt, or dropped, concurrently now: a lock of its table, another build that waits for this one, or a transaction that would be waited for and has done nothing for longer than patience, or something for longer than stay; NULL: nothing.';
 
-create function maintsched.await_table(index oid, heap oid, patience interval, rebuild boolean) returns text
+create function maintsched.await_table(index oid, heap oid, patience interval, stay interval, rebuild boolean) returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -278,7 +285,7 @@ declare
 begin
 	-- No lock is asked for, behind which others would have to wait.
 	loop
-		obstacle := maintsched.rebuild_obstacle(index, heap, patience, rebuild);
+		obstacle := maintsched.rebuild_obstacle(index, heap, patience, stay, rebuild);
 		if obstacle is null or clock_timestamp() >= ends then
 			return obstacle;
 		end if;
@@ -287,11 +294,11 @@ begin
 end
 $$;
 
-comment on function maintsched.await_table(oid, oid, interval, boolean) is
-'Internal: Waits, for so long at the most, until rebuild_obstacle() sees none; returns the one that is still there.';
+comment on function maintsched.await_table(oid, oid, interval, interval, boolean) is
+'Internal: Waits, for patience at the most, until rebuild_obstacle() sees none; returns the one that is still there.';
 
 create function maintsched.rebuild_needed(
-	schema_name text, index_name text, filenode oid, bytes bigint, min_free bigint, patience interval)
+	schema_name text, index_name text, filenode oid, bytes bigint, min_free bigint, patience interval, stay interval)
 returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -315,7 +322,7 @@ begin
 	if problem is not null then
 		return jsonb_build_object('skip', 'no_space', 'reason', problem);
 	end if;
-	problem := maintsched.await_table(x.indexrelid, x.indrelid, patience, true);
+	problem := maintsched.await_table(x.indexrelid, x.indrelid, patience, stay, true);
 	if problem is not null then
 		return jsonb_build_object('skip', 'lock_timeout', 'reason', problem);
 	end if;
@@ -323,7 +330,7 @@ begin
 end
 $$;
 
-comment on function maintsched.rebuild_needed(text, text, oid, bigint, bigint, interval) is
+comment on function maintsched.rebuild_needed(text, text, oid, bigint, bigint, interval, interval) is
 'Internal: Whether an index is still to be rebuilt, there is room for it and nothing is in the way; asked right before.';
 
 create function maintsched.drop_needed(schema_name text, index_name text, filenode oid, patience interval)
@@ -343,7 +350,7 @@ begin
 	if not found then
 		return '{"skip": "not_needed", "reason": "it is not there any more, or of use, or somebody works on it"}';
 	end if;
-	problem := maintsched.await_table(x.index, x.heap, patience, false);
+	problem := maintsched.await_table(x.index, x.heap, patience, patience, false);
 	if problem is not null then
 		return jsonb_build_object('skip', 'lock_timeout', 'reason', problem);
 	end if;
@@ -400,7 +407,7 @@ comment on function maintsched.drop_action(text, text, bigint, oid, boolean, tex
 create function maintsched.rebuild_verdict(
 	schema_name text, index_name text, filenode oid, constraint_name text, patience interval)
 returns jsonb
-language plpgsql stable
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
@@ -408,7 +415,7 @@ declare
 	x record;
 	problem text;
 begin
-	select c.oid, i.indisvalid and i.indisready and i.indislive as valid,
+	select c.oid, i.indrelid, i.indisvalid and i.indisready and i.indislive as valid,
 		pg_relation_filenode(c.oid) <> filenode as fresh,
 		constraint_name is null or exists (
 			select from pg_constraint o
@@ -427,6 +434,7 @@ begin
 	return jsonb_strip_nulls(jsonb_build_object(
 		'done', problem is null,
 		'reason', problem,
+		'obstacle', case when problem is not null then maintsched.rebuild_obstacle(x.oid, x.indrelid, '0', '0', true) end,
 		'cleanup', (
 			select jsonb_agg(maintsched.drop_action(v.schema_name, v.index_name, v.bytes, v.filenode, v.writes,
 				v.kind, v.twin_name, v.rebuilt, least(patience, '2 seconds')) order by v.index_name)
@@ -437,4 +445,4 @@ end
 $$;
 
 comment on function maintsched.rebuild_verdict(text, text, oid, text, interval) is
-'Internal: What the catalogs say of the rebuild of an index, however it ended: done; if not, why; and what it left behind, as actions.';
+'Internal: What the catalogs say of the rebuild of an index, however it ended: done; if not, why, and who is in its way; and what it left behind, as actions.';

@@ -91,7 +91,7 @@ comment on function maintsched.index_bloat(oid, integer, boolean) is
 'Internal: bloat_estimate() of an index, which may be locked or dropped meanwhile; no row where it is not to be judged.';
 
 create function maintsched.index_matches(
-	schema_name text, index_name text, heap_schema text, heap_name text, partition oid, patterns jsonb)
+	schema_name text, index_name text, heap_schema text, heap_name text, partitions oid[], patterns jsonb)
 returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -99,19 +99,21 @@ as $$
 begin
 	return maintsched.name_matches(schema_name, index_name, patterns)
 		or maintsched.name_matches(heap_schema, heap_name, patterns)
-		or partition is not null and exists (
-			select from pg_partition_ancestors(partition) a(relid)
+		or partitions <> '{}' and exists (
+			select from unnest(partitions) p(oid)
+			cross join pg_partition_ancestors(p.oid) a(relid)
 			join pg_class c on c.oid = a.relid
 			join pg_namespace n on n.oid = c.relnamespace
 			where maintsched.name_matches(n.nspname, c.relname, patterns));
 end
 $$;
 
-comment on function maintsched.index_matches(text, text, text, text, oid, jsonb) is
-'Internal: Whether one of the patterns is that of an index, of its table or, for a partition, of a table above it.';
+comment on function maintsched.index_matches(text, text, text, text, oid[], jsonb) is
+'Internal: Whether one of the patterns is that of an index, of its table or, for partitions (of the two, those that are one), of what is above them.';
 
 create function maintsched.reindex_scope(params jsonb)
-returns table (index oid, heap oid, heap_schema text, heap_name text, schema_name text, index_name text, is_partition boolean, allowed boolean)
+returns table (index oid, heap oid, heap_schema text, heap_name text, schema_name text, index_name text, is_partition boolean, of_toast boolean,
+	target text, allowed boolean)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -126,66 +128,58 @@ begin
 	from (
 		select i.indexrelid, i.indrelid, s.nspname::text as heap_schema, coalesce(o.relname, t.relname)::text as heap_name,
 			n.nspname::text as schema_name, c.relname::text as index_name,
-			coalesce(o.relispartition, t.relispartition), maintsched.may_reindex(i.indexrelid)
+			coalesce(o.relispartition, t.relispartition), o.oid is not null,
+			-- the oid in the name of a toast table is another one in a restored database
+			case when o.oid is not null then format('%I.%I (toast index)', s.nspname, o.relname) else format('%I.%I', n.nspname, c.relname) end,
+			maintsched.may_reindex(i.indexrelid)
 		from pg_index i
 		join pg_class c on c.oid = i.indexrelid
 		join pg_namespace n on n.oid = c.relnamespace
 		join pg_class t on t.oid = i.indrelid
 		left join pg_class o on t.relkind = 't' and o.reltoastrelid = t.oid
 		join pg_namespace s on s.oid = coalesce(o.relnamespace, t.relnamespace)
+		cross join lateral (
+			select array_remove(array[
+				case when coalesce(o.relispartition, t.relispartition) then coalesce(o.oid, t.oid) end,
+				case when c.relispartition then c.oid end], null) as partitions) p
 		where c.relkind = 'i' and c.relpersistence <> 't'
 		and not starts_with(s.nspname, 'pg_') and s.nspname <> 'information_schema'
-		and (include is null or maintsched.index_matches(n.nspname, c.relname, s.nspname, coalesce(o.relname, t.relname),
-			case when coalesce(o.relispartition, t.relispartition) then coalesce(o.oid, t.oid) end, include))
-		and (exclude is null or not maintsched.index_matches(n.nspname, c.relname, s.nspname, coalesce(o.relname, t.relname),
-			case when coalesce(o.relispartition, t.relispartition) then coalesce(o.oid, t.oid) end, exclude))) s;
+		and (include is null or maintsched.index_matches(n.nspname, c.relname, s.nspname, coalesce(o.relname, t.relname), p.partitions, include))
+		and (exclude is null or not maintsched.index_matches(n.nspname, c.relname, s.nspname, coalesce(o.relname, t.relname), p.partitions, exclude))) s;
 end
 $$;
 
 comment on function maintsched.reindex_scope(jsonb) is
-'Internal: The indexes that include and exclude of params mean, with their table (for that of a toast table: the table that it is of), and whether the current role may rebuild each.';
+'Internal: The indexes that include and exclude of params mean, with their table (for that of a toast table: the table that it is of), what they are called as a target, and whether the current role may rebuild each.';
 
 create function maintsched.check_reindex_scope(params jsonb, allowed bigint, refused bigint) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	include constant jsonb := coalesce(nullif(params -> 'include', 'null'), '[]');
-	unmatched text[];
+	include constant jsonb := nullif(params -> 'include', 'null');
 begin
-	unmatched := array(
-		select p.value
-		from jsonb_array_elements_text(include) p
-		where not exists (
-			select from pg_class c
-			join pg_namespace n on n.oid = c.relnamespace
-			where c.relkind in ('r', 'p', 'm', 'i')
-			and maintsched.name_matches(n.nspname, c.relname, jsonb_build_array(p.value))));
 	-- what looked at nothing proves nothing
 	if allowed = 0 and refused > 0 then
 		raise exception using
 			errcode = 'insufficient_privilege',
 			message = format('role "%s" may rebuild none of the indexes that are meant', current_user),
 			hint = 'Indexes are rebuilt by their owner or a superuser; since PostgreSQL 17 also with the privilege MAINTAIN on the table.';
-	elsif allowed = 0 and cardinality(unmatched) = jsonb_array_length(include) and cardinality(unmatched) > 0 then
+	elsif allowed = 0 and include is not null and not exists (
+		select from jsonb_array_elements_text(include) p
+		where maintsched.pattern_is_known(p.value, array['r', 'p', 'm', 'i', 'I']))
+	then
 		raise exception using
 			errcode = 'undefined_table',
 			message = format('no table or index is meant by include %s', include),
-			hint = 'include takes schemas, and tables and indexes as schema.name, with * for any text and ? for a character, in the letters of the catalog.';
+			hint = 'include takes schemas, and tables and indexes as schema.name, with * for any text and ? for a character, in the letters of the catalog; the system''s are left alone.';
 	end if;
-	if refused > 0 then
-		raise notice '% left out', case refused when 1 then 'one index is' else refused || ' indexes are' end
-			using detail = format('Role "%s" may not rebuild what belongs to others.', current_user);
-	end if;
-	for i in 1 .. cardinality(unmatched) loop
-		raise warning 'no table or index is meant by "%"', unmatched[i]
-			using hint = 'include takes schemas, and tables and indexes as schema.name, with * for any text and ? for a character, in the letters of the catalog.';
-	end loop;
+	perform maintsched.warn_of_unknown_names(params, 'table or index', array['r', 'p', 'm', 'i', 'I']);
 end
 $$;
 
 comment on function maintsched.check_reindex_scope(jsonb, bigint, bigint) is
-'Internal: Raises insufficient_privilege (42501) where the role may rebuild nothing of what is meant, undefined_table (42P01) where nothing is; says what is left out.';
+'Internal: Raises insufficient_privilege (42501) where the role may rebuild nothing of what is meant, undefined_table (42P01) where nothing is; WARNINGs for names that mean nothing.';
 
 create function maintsched.bloat_text(bytes bigint, bloat_ratio double precision, bloat_bytes bigint, ci_low double precision, ci_high double precision)
 returns text
@@ -196,7 +190,7 @@ return format('%s of %s reclaimable (%s %%', pg_size_pretty(bloat_bytes), pg_siz
 comment on function maintsched.bloat_text(bigint, double precision, bigint, double precision, double precision) is
 'Internal: What could be reclaimed, with its 95 % interval, for people.';
 
-create function maintsched.estimate_rebuild(name text, heap oid, heap_bytes bigint, new_bytes bigint,
+create function maintsched.estimate_rebuild(target text, name text, heap oid, heap_bytes bigint, new_bytes bigint,
 	out bytes bigint, out prior numeric, out seconds numeric)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -206,14 +200,14 @@ begin
 	-- is what a machine without much to boast of does.
 	bytes := 2 * heap_bytes + 3 * new_bytes;
 	prior := round(0.2 + bytes / 1e8, 2);
-	seconds := maintsched.estimate_seconds('reindex', name, 'REINDEX INDEX CONCURRENTLY ' || name, prior, bytes);
+	seconds := maintsched.estimate_seconds('reindex', target, 'REINDEX INDEX CONCURRENTLY ' || name, prior, bytes);
 end
 $$;
 
-comment on function maintsched.estimate_rebuild(text, oid, bigint, bigint) is
+comment on function maintsched.estimate_rebuild(text, text, oid, bigint, bigint) is
 'Internal: How much a rebuild reads and writes, how long it takes by that, and by what is on record.';
 
-create function maintsched.rebuild_action(schema_name text, index_name text, index oid, new_bytes bigint, reason text, benefit_bytes bigint,
+create function maintsched.rebuild_action(target text, schema_name text, index_name text, index oid, new_bytes bigint, reason text, benefit_bytes bigint,
 	prior numeric, seconds numeric, bytes bigint, constraint_name text, min_free bigint, patience interval)
 returns maintsched.action
 language plpgsql volatile
@@ -222,9 +216,12 @@ as $$
 declare
 	filenode constant oid := pg_relation_filenode(index);
 	short constant text := maintsched.space_problem(index, new_bytes, min_free);
+	-- It waits for older transactions, too, in nobody's way: what took long is
+	-- not thrown away for a short wait.
+	stay constant interval := greatest(patience, make_interval(secs => seconds::double precision));
 begin
 	return (
-		format('%I.%I', schema_name, index_name),
+		target,
 		format('REINDEX INDEX CONCURRENTLY %I.%I', schema_name, index_name),
 		reason || coalesce('; no room now: ' || short, ''),
 		benefit_bytes,
@@ -232,22 +229,20 @@ begin
 		jsonb_build_object(
 			'routine', 'reindex',
 			'bytes', bytes,
-			-- It waits for older transactions, too, in nobody's way: what took
-			-- long is not thrown away for a short wait.
-			'lock_timeout', (greatest(extract(epoch from patience), seconds) * 1000)::bigint,
-			'still_needed', format('maintsched.rebuild_needed(%L, %L, %L, %L, %L, %L)', schema_name, index_name, filenode, new_bytes, min_free, patience),
+			'lock_timeout', (extract(epoch from stay) * 1000)::bigint,
+			'still_needed', format('maintsched.rebuild_needed(%L, %L, %L, %L, %L, %L, %L)', schema_name, index_name, filenode, new_bytes, min_free, patience, stay),
 			'measure', format('maintsched.index_state(%L, %L)', schema_name, index_name),
 			'verify', format('maintsched.rebuild_verdict(%L, %L, %L, %L, %L)', schema_name, index_name, filenode, constraint_name, patience))
 	)::maintsched.action;
 end
 $$;
 
-comment on function maintsched.rebuild_action(text, text, oid, bigint, text, bigint, numeric, numeric, bigint, text, bigint, interval) is
+comment on function maintsched.rebuild_action(text, text, text, oid, bigint, text, bigint, numeric, numeric, bigint, text, bigint, interval) is
 'Internal: The action that rebuilds an index.';
 
 create function maintsched.judge_indexes(params jsonb)
-returns table (index oid, heap oid, schema_name text, index_name text, bytes bigint, heap_bytes bigint, allowed boolean,
-	invalid boolean, found_at timestamptz, exclusion boolean, constraint_name text, partial boolean, min_interval interval,
+returns table (index oid, heap oid, schema_name text, index_name text, target text, bytes bigint, heap_bytes bigint, allowed boolean,
+	invalid boolean, found_at timestamptz, heap_found_at timestamptz, exclusion boolean, constraint_name text, partial boolean, min_interval interval,
 	wanted boolean, bloat_ratio double precision, bloat_bytes bigint, ci_low double precision, ci_high double precision,
 	detail text)
 language plpgsql volatile
@@ -259,12 +254,15 @@ declare
 	overrides constant jsonb := coalesce(nullif(params -> 'overrides', 'null'), '{}');
 begin
 	return query
-	with corrupt as materialized (
-		select x.schema, x.relation, max(x.found_at) as found_at
-		from maintsched.corrupt_relations() x
-		where not x.rewritten and x.found_at > all (
-			select l.rebuilt_at from maintsched.last_rebuilds(format('%I.%I', x.schema, x.relation)) l)
-		group by x.schema, x.relation
+	with found as materialized (
+		select x.* from maintsched.corrupt_relations() x where not x.rewritten
+	), corrupt as materialized (
+		-- that of a toast table goes by the name of the table
+		select format('%I.%I', x.schema, x.relation) || case x.kind when 'toast index' then ' (toast index)' else '' end as target,
+			max(x.found_at) as found_at
+		from found x
+		where x.kind in ('index', 'toast index')
+		group by 1
 	), sized as materialized (
 		select s.*, maintsched.relation_bytes(s.index) as bytes, i.indisvalid and i.indislive as valid,
 			i.indisexclusion, i.indexprs is not null or i.indpred is not null as partial,
@@ -283,8 +281,11 @@ begin
 						s.heap_schema || '.' || s.heap_name, s.schema_name || '.' || s.index_name])
 					then maintsched.threshold_names(s.index) end as names) n) t
 	)
-	select j.index, j.heap, j.schema_name, j.index_name, j.bytes, coalesce(maintsched.relation_bytes(j.heap), 0), j.allowed,
-		not j.valid, f.found_at, j.indisexclusion,
+	select j.index, j.heap, j.schema_name, j.index_name, j.target, j.bytes, coalesce(maintsched.relation_bytes(j.heap), 0), j.allowed,
+		not j.valid, f.found_at,
+		(select max(x.found_at) from found x
+			where (x.schema, x.relation) = (j.heap_schema, j.heap_name) and x.kind not in ('index', 'toast index')),
+		j.indisexclusion,
 		(select o.conname::text from pg_constraint o
 			where o.conindid = j.index and o.conrelid = j.heap and o.contype in ('p', 'u', 'x')),
 		j.partial, j.min_interval,
@@ -294,12 +295,13 @@ begin
 	from sized j
 	-- none can waste more than it is
 	left join lateral maintsched.index_bloat(j.index, sample_pages, j.valid and j.allowed and j.bytes >= j.min_wasted) b on true
-	left join corrupt f on (f.schema, f.relation) = (j.schema_name, j.index_name);
+	left join corrupt f on f.target = j.target
+		and f.found_at > all (select l.rebuilt_at from maintsched.last_rebuilds(j.target) l);
 end
 $$;
 
 comment on function maintsched.judge_indexes(jsonb) is
-'Internal: What is known of each index that is meant. found_at: when amcheck last found it corrupt, not rebuilt since. partial: it has an expression or a predicate. wanted: its bloat is beyond the thresholds.';
+'Internal: What is known of each index that is meant. found_at: when amcheck last found it corrupt, not rebuilt since; heap_found_at: its table. partial: it has an expression or a predicate. wanted: its bloat is beyond the thresholds.';
 
 create function maintsched.plan_reindex(params jsonb) returns setof maintsched.action
 language plpgsql volatile
@@ -316,7 +318,8 @@ begin
 	min_free := coalesce(pg_size_bytes(params ->> 'min_free'), pg_size_bytes('512 MB'));
 	params := '{"min_interval": "7 days"}'::jsonb || params;
 
-	select count(*) filter (where s.allowed) as allowed, count(*) filter (where not s.allowed) as refused
+	select count(*) filter (where s.allowed) as allowed, count(*) filter (where not s.allowed) as refused,
+		(array_agg(s.target order by s.of_toast, s.target collate "C") filter (where not s.allowed))[1:5] as others
 	into total
 	from maintsched.reindex_scope(params) s;
 	perform maintsched.check_reindex_scope(params, total.allowed, total.refused);
@@ -326,7 +329,12 @@ begin
 		select j.*, format('%I.%I', j.schema_name, j.index_name) as name,
 			case when j.invalid or j.bytes is null then greatest(j.bytes, 40 * (select c.reltuples from pg_class c where c.oid = j.heap)::bigint)
 				else j.bytes - coalesce(j.bloat_bytes, 0) end as new_bytes,
-			case when j.wanted then maintsched.churn(format('%I.%I', j.schema_name, j.index_name), j.bytes, j.bloat_bytes, j.min_interval) end as churn
+			case
+				when not j.wanted then null
+				when j.heap_found_at is not null then format('its table was found corrupt %s ago: what the index knows of its rows is kept until that is mended',
+					maintsched.age_text(maintsched.clock() - j.heap_found_at))
+				else maintsched.churn(j.target, j.bytes, j.bloat_bytes, j.min_interval)
+			end as churn
 		from maintsched.judge_indexes(params) j
 		where j.allowed
 	), invalid as materialized (
@@ -343,7 +351,7 @@ begin
 		from invalid v
 		where v.kind in ('leftover', 'dropped') and v.may_drop
 		union all
-		select r.rank, i.bloat_bytes / greatest(e.seconds, 0.001), (maintsched.rebuild_action(i.schema_name, i.index_name, i.index, i.new_bytes,
+		select r.rank, i.bloat_bytes / greatest(e.seconds, 0.001), (maintsched.rebuild_action(i.target, i.schema_name, i.index_name, i.index, i.new_bytes,
 			r.reason, i.bloat_bytes, e.prior, e.seconds, e.bytes, i.constraint_name, min_free, patience)).*
 		from index i
 		left join invalid v on v.index = i.index
@@ -352,16 +360,16 @@ begin
 				case
 					when i.found_at is not null then format('found corrupt %s ago', maintsched.age_text(maintsched.clock() - i.found_at))
 					when v.kind = 'own' then 'invalid: no query uses it' || case when v.writes then ', and every write to the table maintains it' else '' end
-					else maintsched.bloat_text(i.bytes, i.bloat_ratio, i.bloat_bytes, i.ci_low, i.ci_high) || ', ' || coalesce((
+					else maintsched.bloat_text(i.bytes, i.bloat_ratio, i.bloat_bytes, i.ci_low, i.ci_high) || coalesce(', ' || i.detail, '') || ', ' || coalesce((
 						select 'last rebuilt ' || maintsched.age_text(maintsched.clock() - l.rebuilt_at) || ' ago'
-						from maintsched.last_rebuilds(i.name) l limit 1), 'no rebuild on record')
+						from maintsched.last_rebuilds(i.target) l limit 1), 'no rebuild on record')
 				end as reason) r
-		cross join lateral maintsched.estimate_rebuild(i.name, i.heap, i.heap_bytes, i.new_bytes) e
+		cross join lateral maintsched.estimate_rebuild(i.target, i.name, i.heap, i.heap_bytes, i.new_bytes) e
 		where not i.exclusion
 		and (i.found_at is not null and not i.invalid or v.kind = 'own'
 			or i.wanted and i.churn is null)
 		union all
-		select 5, i.bloat_bytes, i.name, format('REINDEX INDEX %s', case when i.exclusion then '' else 'CONCURRENTLY ' end) || i.name,
+		select 5, i.bloat_bytes, i.target, format('REINDEX INDEX %s', case when i.exclusion then '' else 'CONCURRENTLY ' end) || i.name,
 			case
 				when i.found_at is not null then format('found corrupt %s ago', maintsched.age_text(maintsched.clock() - i.found_at))
 				when i.wanted then maintsched.bloat_text(i.bytes, i.bloat_ratio, i.bloat_bytes, i.ci_low, i.ci_high)
@@ -383,18 +391,21 @@ begin
 		from invalid v
 		where v.kind in ('orphan', 'double') or v.kind in ('leftover', 'dropped') and not v.may_drop
 		union all
-		select 7, 0, x.name, 'REINDEX INDEX ' || x.name,
+		select 7, 0, x.target, 'REINDEX INDEX ' || x.name,
 			format('found corrupt %s ago; the system''s indexes cannot be rebuilt without locking their table', maintsched.age_text(maintsched.clock() - x.found_at)),
 			null, null, '{"skip": "pointless"}'
 		from (
-			select format('%I.%I', f.schema, f.relation) as name, max(f.found_at) as found_at
+			select format('%I.%I', f.schema, f.relation) || case f.kind when 'toast index' then ' (toast index)' else '' end as target,
+				format('%I.%I', n.nspname, i.relname) as name, max(f.found_at) as found_at
 			from maintsched.corrupt_relations() f
-			join pg_namespace n on n.nspname = f.schema
-			join pg_class c on c.relnamespace = n.oid and c.relname = f.relation and c.relkind = 'i'
-			where f.schema = 'pg_catalog' and nullif(params -> 'include', 'null') is null
-			group by 1) x
+			join pg_class c on c.relname = f.relation and c.relnamespace = (select s.oid from pg_namespace s where s.nspname = f.schema)
+			join pg_class i on i.oid = case f.kind when 'index' then c.oid
+				else (select t.indexrelid from pg_index t where t.indrelid = nullif(c.reltoastrelid, 0) limit 1) end
+			join pg_namespace n on n.oid = i.relnamespace
+			where f.schema = 'pg_catalog' and f.kind in ('index', 'toast index') and nullif(params -> 'include', 'null') is null
+			group by 1, 2) x
 		union all
-		select 8, 0, format('%I.%I', n.nspname, c.relname), 'ALTER INDEX ' || format('%I.%I', n.nspname, c.relname) || ' ATTACH PARTITION',
+		select 8, 0, format('%I.%I', n.nspname, c.relname), 'ALTER INDEX ' || format('%I.%I', n.nspname, c.relname) || ' ATTACH PARTITION ...',
 			'an index of a partitioned table, invalid until each partition has one that is attached to it', null, null, '{"skip": "pointless"}'
 		from pg_index p
 		join pg_class c on c.oid = p.indexrelid and c.relkind = 'I'
@@ -403,23 +414,36 @@ begin
 		join pg_namespace s on s.oid = t.relnamespace
 		where not p.indisvalid and pg_has_role(c.relowner, 'USAGE')
 		and (nullif(params -> 'include', 'null') is null
-			or maintsched.index_matches(n.nspname, c.relname, s.nspname, t.relname, t.oid, params -> 'include'))
+			or maintsched.index_matches(n.nspname, c.relname, s.nspname, t.relname, array[t.oid], params -> 'include'))
 		and (nullif(params -> 'exclude', 'null') is null
-			or not maintsched.index_matches(n.nspname, c.relname, s.nspname, t.relname, t.oid, params -> 'exclude'))
+			or not maintsched.index_matches(n.nspname, c.relname, s.nspname, t.relname, array[t.oid], params -> 'exclude'))
+		union all
+		select 9, 0, format('%I', current_database()), '-- not allowed',
+			format('%s left out: role "%s" may not rebuild %s (%s)',
+				case total.refused when 1 then '1 index is' else maintsched.count_text(total.refused) || ' indexes are' end,
+				current_user, case total.refused when 1 then 'it' else 'them' end, array_to_string(total.others, ', ') || case when total.refused > 5 then ', ...' else '' end),
+			null, null, '{"skip": "pointless"}'
+		where total.refused > 0
 		union all
 		-- that they were looked at is worth something
-		select 9, 0, format('%I', current_database()), 'REINDEX DATABASE CONCURRENTLY ' || format('%I', current_database()),
-			format('%s of %s indexes are left as they are%s', maintsched.count_text(count(*)),
-				maintsched.count_text(total.allowed),
-				coalesce('; the worst is ' || (array_agg(i.name order by i.bloat_ratio desc) filter (where i.bloat_ratio is not null))[1]
-					|| ', ' || round(100 * max(i.bloat_ratio)::numeric, 1) || ' % bloated', '')
-				|| case when bool_or(i.detail is not null and i.bloat_ratio is null) then format('; %s could not be judged (%s)',
-					count(*) filter (where i.detail is not null and i.bloat_ratio is null),
-					string_agg(distinct i.detail, ', ') filter (where i.bloat_ratio is null)) else '' end),
+		select 10, 0, format('%I', current_database()), '-- nothing to do',
+			case when total.allowed = 0 then 'there is no index'
+				else format('%s%s%s%s%s', case total.allowed when 1 then 'the one index is left as it is'
+						else format('%s of %s indexes are left as they are', maintsched.count_text(count(*)), maintsched.count_text(total.allowed)) end,
+					'; the worst is ' || (array_agg(i.target || ', ' || maintsched.bloat_text(i.bytes, i.bloat_ratio, i.bloat_bytes, i.ci_low, i.ci_high)
+						order by i.bloat_bytes desc, i.bloat_ratio desc, i.target collate "C") filter (where i.bloat_ratio is not null))[1],
+					'; ' || nullif(count(*) filter (where i.bloat_ratio is null and i.detail is not null), 0) || ' could not be judged ('
+						|| string_agg(distinct i.detail, ', ') filter (where i.bloat_ratio is null) || ')',
+					-- an index does not know which of its entries are dead
+					'; a lower bound for ' || nullif(count(*) filter (where i.detail ~ '^a lower bound'), 0) || ', such as '
+						|| (array_agg(i.target || ' (' || replace(i.detail, 'a lower bound: ', '') || ')' order by i.bytes desc, i.target collate "C")
+							filter (where i.detail ~ '^a lower bound'))[1],
+					'; ' || nullif((select count(*) from index x where x.invalid and x.index not in (select v.index from invalid v)), 0)
+						|| ' invalid, while somebody builds an index of the table') end,
 			null, null, '{"skip": "not_needed"}'
 		from index i
 		where not i.wanted and not i.invalid and i.found_at is null
-		having count(*) > 0
+		having count(*) > 0 or total.allowed = 0 or exists (select from index x where x.invalid and x.index not in (select v.index from invalid v))
 	)
 	select w.target, w.command, w.reason, w.benefit_bytes, w.estimated_seconds, w.details
 	from work w

@@ -117,6 +117,7 @@ begin
 			for each row execute function maintsched.refuse_change()', fact);
 		execute format('create trigger append_only_truncate before truncate on maintsched.%I
 			for each statement execute function maintsched.refuse_change()', fact);
+		execute format('create index %I on maintsched.%I (recorded_at) where simulated', fact || '_simulated', fact);
 	end loop;
 end
 $$;
@@ -159,8 +160,9 @@ begin
 			'bytea_output', 'hex', 'extra_float_digits', 3, 'lc_monetary', 'C'),
 		'schema', c.nspname,
 		'table', c.relname,
-		'root_schema', (select k.relnamespace::regnamespace from pg_class k where k.oid = root),
+		'root_schema', (select n.nspname from pg_class k join pg_namespace n on n.oid = k.relnamespace where k.oid = root),
 		'root_table', (select k.relname from pg_class k where k.oid = root),
+		'partition_bound', (select pg_get_expr(k.relpartbound, k.oid) from pg_class k where k.oid = relation),
 		'owner', c.owner,
 		'owner_oid', c.relowner::bigint,
 		'columns', (

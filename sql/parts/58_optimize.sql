@@ -17,7 +17,9 @@ begin
 			select jsonb_object_agg(e.key, e.value)
 			from jsonb_each(params) e
 			join maintsched.param_types(part) p on p.name = e.key
-			where e.value <> 'null' and e.key <> 'time_limit'), '{}');
+			where e.value <> 'null' and e.key <> 'time_limit'
+			-- thresholds of bloat, which say nothing to analyze
+			and (part, e.key) <> ('analyze', 'overrides')), '{}');
 		return query execute format(
 			'select a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds,
 				coalesce(a.details, ''{}'') || jsonb_build_object(''routine'', $2)

@@ -73,14 +73,19 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
 	named oid[];
+	parts text[];
 begin
 	-- as the catalog has it, else as SQL does
 	named := array(
 		select c.oid
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
 		where n.nspname || '.' || c.relname = name and c.relkind in ('r', 'p', 'f', 'v', 'm'));
-	if cardinality(named) = 0 and array_length(parse_ident(name, false), 1) = 2 then
-		named := array_remove(array[to_regclass(name)::oid], null);
+	if cardinality(named) = 0 then
+		parts := parse_ident(name, false);
+		named := array(
+			select c.oid
+			from pg_class c join pg_namespace n on n.oid = c.relnamespace
+			where n.nspname = parts[1] and c.relname = parts[2] and cardinality(parts) = 2 and c.relkind in ('r', 'p', 'f', 'v', 'm'));
 	end if;
 	if cardinality(named) > 1 then
 		raise exception using
@@ -126,6 +131,25 @@ $$;
 
 comment on function maintsched.archive_limit(oid, timestamptz, interval, text, text) is
 'Internal: Before which value of a column of this type rows are older than that: calendar arithmetic in the zone, in whole seconds.';
+
+create function maintsched.archive_time(type oid, value text, unit text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if type not in ('bigint'::regtype, 'integer'::regtype) then
+		return value;
+	end if;
+	return to_char(to_timestamp((value::numeric / case unit when 'milliseconds' then 1000 when 'microseconds' then 1000000 else 1 end)::double precision)
+		at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00';
+exception
+	when datetime_field_overflow then
+		return value;
+end
+$$;
+
+comment on function maintsched.archive_time(oid, text, text) is
+'Internal: A value of a column of time for people: where it is a number, the time that it stands for in its unit.';
 
 create function maintsched.is_old_partition(relation oid, column_name text, before text) returns boolean
 language plpgsql stable
@@ -198,6 +222,10 @@ begin
 				raise exception using
 					errcode = 'invalid_parameter_value',
 					message = format('column "%s" of table %s is a number: its unit is needed', entry ->> 'column', r.qualified);
+			elsif type = 'integer'::regtype and entry ->> 'unit' <> 'seconds' then
+				raise exception using
+					errcode = 'invalid_parameter_value',
+					message = format('column "%s" of table %s is an integer, which holds no %s since 1970', entry ->> 'column', r.qualified, entry ->> 'unit');
 			end if;
 			perform maintsched.archive_folder(entry ->> 'directory');
 			select x.old_rows, x.timeless, x.oldest, x.newest into n_old, n_timeless, since, until
@@ -205,6 +233,9 @@ begin
 		exception when others then
 			problem := sqlerrm;
 		end;
+		-- so that a wrong unit is seen
+		since := maintsched.archive_time(type, since, entry ->> 'unit');
+		until := maintsched.archive_time(type, until, entry ->> 'unit');
 		-- files of a quarter of a gigabyte at the most, as far as the average row tells
 		width := greatest(1, size / greatest((select c.reltuples from pg_class c where c.oid = r.relation)::numeric, n_old, 1));
 		batch := greatest(1, least(batch, floor(268435456 / width)));
@@ -221,9 +252,12 @@ begin
 		return query
 		select r.qualified, command,
 			case when problem is not null then 'cannot be archived: ' || problem
-				else format('%s rows older than %s, from %s to %s', maintsched.count_text(n_old), older_than, since, until)
+				else format('%s %s older than %s, from %s to %s', maintsched.count_text(n_old),
+						case n_old when 1 then 'row' else 'rows' end, older_than, since, until)
 					|| case when n_timeless > 0 then format('; %s without a time stay', maintsched.count_text(n_timeless)) else '' end
 					|| case when batches > 1 then format(' (file %s of %s)', n, batches) else '' end
+					|| case when (entry ->> 'retention')::interval < interval '6 years'
+						then format('; kept for %s alone', entry ->> 'retention') else '' end
 			end,
 			x.bytes,
 			round(0.2 + x.bytes / 10000000.0 + x.rows / 50000.0, 2),

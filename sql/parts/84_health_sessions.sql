@@ -31,13 +31,13 @@ return case when seconds < 60 then floor(greatest(seconds, 0)) || case when floo
 comment on function maintsched.seconds_text(double precision) is
 'Internal: A number of seconds for people.';
 
-create function maintsched.list_text(names text[]) returns text
+create function maintsched.list_text(names text[], shown integer default 3) returns text
 language sql immutable parallel safe
-return array_to_string(names[1:3], ', ')
-	|| case when cardinality(names) > 3 then format(' and %s more', cardinality(names) - 3) else '' end;
+return array_to_string(names[1:shown], ', ')
+	|| case when cardinality(names) > shown then format(' and %s more', cardinality(names) - shown) else '' end;
 
-comment on function maintsched.list_text(text[]) is
-'Internal: The first three names, and how many more there are.';
+comment on function maintsched.list_text(text[], integer) is
+'Internal: The first names, and how many more there are.';
 
 create function maintsched.health_connections(p jsonb)
 returns table (item text, status text, figure double precision, value text, detail text, hint text)
@@ -102,6 +102,9 @@ as $$
 		-- maintenance and replication are long, and looked at elsewhere
 		and a.backend_type not in ('autovacuum worker', 'autovacuum launcher', 'walsender', 'parallel worker')
 		and a.backend_type not like 'maintsched%' and a.backend_type not like 'logical replication%'
+	), unseen as (
+		-- (track_activities = off)
+		select count(*) as sessions from pg_stat_activity a where a.state = 'disabled'
 	), judged as (
 		select 1 as rank, 'longest transaction' as item, s.pid, s.age as figure,
 			format('process %s (%s) has been in one transaction for %s', s.pid, w.who, maintsched.seconds_text(s.age)) as detail,
@@ -121,16 +124,21 @@ as $$
 		cross join lateral (select concat_ws(', ', 'role "' || s.usename || '"', 'database "' || s.datname || '"') as who) w
 	)
 	select j.item, s.status, coalesce(j.figure, 0), maintsched.seconds_text(coalesce(j.figure, 0)),
-		case when j.pid is null then j.nothing else j.detail end,
-		case when s.status <> 'OK' then format('Nothing that was deleted since is given back by VACUUM while it lasts. Ask whoever it is; to end it: select pg_terminate_backend(%s);', j.pid)
+		concat_ws('; ', case when j.pid is null then j.nothing else j.detail end,
+			case when u.sessions > 0 then format('what %s may have open cannot be seen (track_activities is off)',
+				case u.sessions when 1 then '1 session' else u.sessions || ' sessions' end) end),
+		case when s.status = 'UNKNOWN' then 'Where the server has it off: alter system reset track_activities; select pg_reload_conf(); Else a role, a database or the session itself has it so.'
+			when s.status <> 'OK' then format('Nothing that was deleted since is given back by VACUUM while it lasts. Ask whoever it is; to end it: select pg_terminate_backend(%s);', j.pid)
 			|| case when j.rank = 2 then ' The setting idle_in_transaction_session_timeout does so by itself.' else '' end end
 	from judged j
-	cross join lateral (select maintsched.grade(j.figure, j.warn, j.crit) as status) s
+	cross join unseen u
+	cross join lateral (select case when u.sessions > 0 then coalesce(nullif(maintsched.grade(j.figure, j.warn, j.crit), 'OK'), 'UNKNOWN')
+		else maintsched.grade(j.figure, j.warn, j.crit) end as status) s
 	order by j.rank
 $$;
 
 comment on function maintsched.health_transactions(jsonb) is
-'Internal: Items longest transaction and idle in transaction; autovacuum, replication and the runs of maintsched are left out.';
+'Internal: Items longest transaction and idle in transaction; autovacuum, replication and the runs of maintsched are left out. UNKNOWN where sessions have track_activities off.';
 
 create function maintsched.health_locks(p jsonb)
 returns table (item text, status text, figure double precision, value text, detail text, hint text)
@@ -211,6 +219,13 @@ declare
 	standby constant boolean := pg_is_in_recovery();
 	-- how far the log goes that can be sent from here
 	here constant pg_lsn := case when standby then coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_lsn() end;
+	received constant pg_lsn := case when standby then pg_last_wal_receive_lsn() end;
+	replayed constant pg_lsn := case when standby then pg_last_wal_replay_lsn() end;
+	committed constant timestamptz := case when standby then pg_last_xact_replay_timestamp() end;
+	segment constant bigint := pg_size_bytes(current_setting('wal_segment_size'));
+	held_up constant boolean := standby and exists (
+		select from pg_stat_activity a
+		where a.backend_type = 'startup' and (a.wait_event_type in ('Lock', 'BufferPin') or a.wait_event like 'RecoveryConflict%'));
 	lag_warn constant double precision := maintsched.seconds_of(p ->> 'replication_warn');
 	lag_crit constant double precision := maintsched.seconds_of(p ->> 'replication_crit');
 	worst record;
@@ -245,13 +260,27 @@ begin
 		where standby and current_setting('primary_conninfo') <> ''
 		and not exists (select from pg_stat_wal_receiver w where w.status = 'streaming')
 		union all
-		select 5, array_position(array['OK', 'WARN', 'CRIT'], maintsched.grade(x.age, lag_warn, lag_crit)), x.age,
-			format('this standby has replayed what its primary did until %s ago', maintsched.seconds_text(x.age)),
-			'The view pg_stat_wal_receiver says what has come; a query that replay waits for is in pg_stat_activity.'
+		-- The age of the last commit replayed says how far behind this is only where
+		-- there is more to replay: a primary that does nothing commits nothing.
+		select 5, least(array_position(array['OK', 'WARN', 'CRIT'], maintsched.grade(x.age, lag_warn, lag_crit)), case when x.sure then 3 else 2 end),
+			x.age,
+			case when x.behind and committed is null
+				then format('this standby has replayed no commit since it started %s ago',
+					maintsched.seconds_text(extract(epoch from clock_timestamp() - pg_postmaster_start_time())::double precision))
+				else format('this standby has replayed what its primary did until %s ago', maintsched.seconds_text(x.age)) end
+				|| case when received is null then '; it streams from nobody, so only the primary knows whether it has done anything since' else '' end,
+			case when received is null then 'Compare pg_last_wal_replay_lsn() with pg_current_wal_lsn() on the primary; the server log says what restore_command answers.'
+				else 'The view pg_stat_wal_receiver says what has come; a query that replay waits for is in pg_stat_activity.' end
 		from (
-			select case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then 0
-				else extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) end::double precision as age) x
-		where standby and x.age is not null
+			select y.*,
+				case when y.behind
+					then greatest(0, extract(epoch from clock_timestamp() - coalesce(committed, pg_postmaster_start_time())
+						- current_setting('recovery_min_apply_delay')::interval))
+					else 0 end::double precision as age
+			from (
+				select received is not null and pg_wal_lsn_diff(received, replayed) >= segment as sure,
+					received is null or pg_wal_lsn_diff(received, replayed) >= segment or received > replayed and held_up as behind) y) x
+		where standby
 		union all
 		select 6, 2, 0, format('subscription "%s" of this database is enabled, and no process applies it', u.subname),
 			'The server log says why; max_logical_replication_workers limits how many there are.'
@@ -374,7 +403,7 @@ begin
 			then maintsched.grade(age, maintsched.seconds_of(p ->> 'archive_warn'), maintsched.seconds_of(p ->> 'archive_crit'))
 		when a.last_archived_time is null then 'UNKNOWN'
 		else 'OK' end;
-	return query select 'archiver', level, age, waiting.files::text,
+	return query select 'archiver', level, age, waiting.files || case when waiting.files = 1 then ' file' else ' files' end,
 		concat_ws('; ',
 			case when current_setting('archive_command') = '' and current_setting('archive_library') = ''
 				then 'archive_mode is on, and neither archive_command nor archive_library is set: WAL is kept for ever' end,

@@ -7,12 +7,13 @@
 --
 
 create function maintsched.server_certificate(
-	out valid_from timestamptz, out valid_until timestamptz, out modified_at timestamptz, out problem text)
+	out valid_from timestamptz, out valid_until timestamptz, out modified_at timestamptz, out problem text,
+	out place integer, out certificates integer)
 language c volatile
 as 'MODULE_PATHNAME', 'maintsched_server_certificate';
 
 comment on function maintsched.server_certificate() is
-'Internal: From when until when all certificates of ssl_cert_file are valid, and when the file was written; problem: why that is not known.';
+'Internal: From when until when all certificates of ssl_cert_file are valid, and when the file was written; problem: why that is not known; place: which of its certificates, from 1, ends first.';
 
 create function maintsched.disk_space(path text, out used bigint, out available bigint)
 language c volatile strict
@@ -40,7 +41,7 @@ as $$
 		from aged a
 		order by a.rank, a.age desc, a.datname
 	)
-	select o.item, s.status, o.age / o.ends_at, maintsched.count_text(o.age::numeric),
+	select o.item, s.status, o.age / o.ends_at, maintsched.count_text(o.age::numeric) || ' ' || o.what,
 		format('database "%s" is %s %s old; autovacuum freezes from %s on, and commands that write are refused at %s',
 			o.datname, maintsched.count_text(o.age::numeric), o.what,
 			maintsched.count_text(o.frozen_at::numeric), maintsched.count_text(2144483648)),
@@ -227,6 +228,7 @@ declare
 	c record;
 	rest double precision;
 	level text;
+	which text;
 begin
 	if current_setting('ssl') = 'off' then
 		return query select 'server certificate', 'OK', null::double precision, null::text,
@@ -234,6 +236,9 @@ begin
 		return;
 	end if;
 	select * into c from maintsched.server_certificate();
+	-- the first is the server's own, and all that openssl x509 shows
+	which := case when c.place > 1 then format('certificate %s of %s in the file that ssl_cert_file names', c.place, c.certificates)
+		else 'the certificate of the server' end;
 	rest := extract(epoch from c.valid_until - at);
 	level := case
 		when c.problem is not null then 'UNKNOWN'
@@ -246,14 +251,14 @@ begin
 		to_char(c.valid_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
 		case
 			when c.problem is not null then 'the file that ssl_cert_file names ' || c.problem
-			when rest <= 0 then format('the certificate of the server expired %s ago', maintsched.seconds_text(-rest))
-			when c.valid_from > at then format('the certificate of the server is not valid before %s', to_char(c.valid_from at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+			when rest <= 0 then format('%s expired %s ago', which, maintsched.seconds_text(-rest))
+			when c.valid_from > at then format('the server has a certificate that is not valid before %s', to_char(c.valid_from at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
 			when level = 'WARN' and c.modified_at > pg_conf_load_time() then 'the file of the certificate is newer than what the server works with'
-			else format('the certificate of the server expires in %s', maintsched.seconds_text(rest)) end,
+			else format('%s expires in %s', which, maintsched.seconds_text(rest)) end,
 		case
-			when c.problem is not null then 'Look at it with openssl x509 -noout -dates -in FILE.'
+			when c.problem is not null then format('The server goes on with what it has loaded, and will not start again with this. It is to hold certificates in PEM; look at it, in the data directory: openssl x509 -noout -dates -in %s', current_setting('ssl_cert_file'))
 			when level <> 'OK' and c.modified_at > pg_conf_load_time() then 'The file is new: select pg_reload_conf();'
-			when level <> 'OK' then 'Put a new one in the place of the file that ssl_cert_file names, then: select pg_reload_conf();' end;
+			when level <> 'OK' then format('Put a new one into the file %s, then: select pg_reload_conf();', current_setting('ssl_cert_file')) end;
 end
 $$;
 

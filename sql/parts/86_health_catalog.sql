@@ -67,7 +67,7 @@ begin
 			else format('%s older than autovacuum should let %s become, up to %s %s: %s',
 				case t.tables when 1 then '1 table is' else t.tables || ' tables are' end,
 				case t.tables when 1 then 'it' else 'them' end,
-				maintsched.count_text(t.age::numeric), t.what, maintsched.list_text(t.names)) end,
+				maintsched.count_text(t.age::numeric), t.what, maintsched.list_text(t.names, 10)) end,
 		case when t.temporary then format('It is a temporary one, which only its session can vacuum; where that is gone: drop table %s;', t.names[1])
 			when t.tables > 0 then format('vacuum (freeze, verbose) %s;', t.names[1]) end
 	from total t;
@@ -88,7 +88,7 @@ begin
 		count(*)::double precision, count(*)::text,
 		case when count(*) = 0 then 'autovacuum looks after every table'
 			else format('autovacuum is off for %s: %s', case count(*) when 1 then '1 table' else count(*) || ' tables' end,
-				maintsched.list_text(array_agg(o.name order by o.name))) end,
+				maintsched.list_text(array_agg(o.name order by o.name), 10)) end,
 		case when count(*) > 0 then format('alter table %s reset (autovacuum_enabled);', min(o.name)) end
 	from off o;
 end
@@ -123,8 +123,11 @@ as $$
 		join pg_attrdef a on a.oid = d.objid
 		where d.classid = 'pg_attrdef'::regclass and d.refclassid = 'pg_class'::regclass
 	), narrow as materialized (
-		select distinct on (u.oid) u.oid, t.limits, format('%I', a.attname) as column_name, y.oid::regtype::text as type
+		select distinct on (u.oid) u.oid, t.limits, format('%I', a.attname) as column_name, y.oid::regtype::text as type,
+			format('%I.%I', n.nspname, c.relname) as table_name
 		from used u
+		join pg_class c on c.oid = u.relation
+		join pg_namespace n on n.oid = c.relnamespace
 		join pg_attribute a on a.attrelid = u.relation and a.attnum = u.attnum
 		cross join lateral (
 			with recursive base as (
@@ -134,9 +137,9 @@ as $$
 			)
 			select b.oid from base b where b.typtype <> 'd') y
 		join (values ('smallint'::regtype::oid, 32767::numeric), ('integer'::regtype, 2147483647)) t(type, limits) on t.type = y.oid
-		order by u.oid, t.limits
+		order by u.oid, t.limits, c.relispartition, u.relation
 	), ranged as (
-		select s.*, w.limits, w.column_name, w.type,
+		select s.*, w.limits, w.column_name, w.table_name, w.type,
 			least(s.seqmax, coalesce(w.limits, s.seqmax))::numeric as top,
 			greatest(s.seqmin, coalesce(-w.limits - 1, s.seqmin))::numeric as bottom
 		from sequence s
@@ -151,6 +154,7 @@ as $$
 		from ranged r
 	), judged as (
 		select format('%I.%I', f.nspname, f.relname) as name, f.value, f.top, f.bottom, f.limits, f.column_name, f.type,
+			f.table_name, case when f.seqincrement > 0 then 'maxvalue' else 'minvalue' end as bound,
 			greatest(trunc(f.rest / abs(f.seqincrement)), 0) as left_over,
 			case when f.value is null then null else least(1, greatest(0, 1 - f.rest / nullif(f.whole, 0)))::double precision end as share
 		from filled f
@@ -171,12 +175,13 @@ as $$
 			else format('%s used to %s %%, %s left%s', w.name, trunc((w.share * 100)::numeric, 1),
 				case w.left_over when 0 then 'no value is' when 1 then '1 value is'
 					else case when w.left_over < 1e12 then maintsched.count_text(w.left_over) else 'more than 1,000 billion' end || ' values are' end,
-				case when w.limits is not null then format(' (column %s is %s)', w.column_name, w.type) else '' end)
+				case when w.limits is not null then format(' (column %s of %s is %s)', w.column_name, w.table_name, w.type) else '' end)
 				|| case when t.bad > 1 then format('; %s more near their end', t.bad - 1) else '' end
 				|| case when t.locked > 0 then format('; others have %s locked', t.locked) else '' end end,
 		case when t.bad > 0 then case
-			when w.limits is not null then format('Give column %s, and those that refer to it, the type bigint, and see that the sequence is: alter sequence %s as bigint;', w.column_name, w.name)
-			else format('alter sequence %s no maxvalue; (of type bigint), or begin anew where its values are free again.', w.name) end end
+			when w.limits is not null then format('alter table %s alter column %s type bigint; (which rewrites the table, and columns that refer to it need it, too), then: alter sequence %s as bigint no %s;',
+				w.table_name, w.column_name, w.name, w.bound)
+			else format('alter sequence %s as bigint no %s; or begin anew where its values are free again.', w.name, w.bound) end end
 	from total t
 	left join worst w on true
 $$;
@@ -221,7 +226,7 @@ begin
 		count(*)::double precision, count(*)::text,
 		case when count(*) = 0 then 'every trigger is enabled'
 			else format('%s disabled: %s', case count(*) when 1 then '1 is' else count(*) || ' are' end,
-				maintsched.list_text(array_agg(d.name order by d.name))) end,
+				maintsched.list_text(array_agg(d.name order by d.name), 10)) end,
 		(array_agg(d.mend order by d.name))[1]
 	from disabled d;
 
@@ -248,9 +253,9 @@ begin
 		case when count(*) = 0 then 'every constraint holds for every row'
 			else concat_ws('; ',
 				format('%s not validated: ', case count(*) filter (where l.enforced) when 1 then '1 is' else nullif(count(*) filter (where l.enforced), 0) || ' are' end)
-					|| maintsched.list_text(array_agg(l.name order by l.name) filter (where l.enforced)),
+					|| maintsched.list_text(array_agg(l.name order by l.name) filter (where l.enforced), 10),
 				format('%s not enforced: ', case count(*) filter (where not l.enforced) when 1 then '1 is' else nullif(count(*) filter (where not l.enforced), 0) || ' are' end)
-					|| maintsched.list_text(array_agg(l.name order by l.name) filter (where not l.enforced))) end,
+					|| maintsched.list_text(array_agg(l.name order by l.name) filter (where not l.enforced), 10)) end,
 		case when count(*) > 0 then coalesce(
 			'Rows from before may break it. To check them: ' || (array_agg(l.mend order by l.name) filter (where l.enforced))[1],
 			'Nobody checks them; those that are meant so are left out by exclude_objects.') end

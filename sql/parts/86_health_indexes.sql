@@ -40,7 +40,9 @@ begin
 	return query
 	with invalid as (
 		select format('%I.%I', n.nspname, c.relname) as name, c.relkind, i.indisready, k.conname,
-			format('%I.%I', hn.nspname, h.relname) as heap, pg_relation_size(c.oid) as bytes
+			format('%I.%I', hn.nspname, h.relname) as heap,
+			-- NULL where somebody has it locked, who is not waited for
+			coalesce(maintsched.relation_bytes(c.oid), 0) as bytes
 		from pg_index i
 		join pg_class c on c.oid = i.indexrelid
 		join pg_namespace n on n.oid = c.relnamespace
@@ -59,7 +61,7 @@ begin
 		count(*)::double precision, count(*)::text,
 		case when count(*) = 0 then 'every index is valid'
 			else format('%s, %s in all: %s', case count(*) when 1 then '1 index is not valid' else count(*) || ' indexes are not valid' end,
-				pg_size_pretty(sum(i.bytes)), maintsched.list_text(array_agg(i.name order by i.bytes desc, i.name))) end,
+				pg_size_pretty(sum(i.bytes)), maintsched.list_text(array_agg(i.name order by i.bytes desc, i.name), 10)) end,
 		(array_agg(case
 			when i.relkind = 'I' then format('It lacks the index of a partition: create that and attach it (alter index %s attach partition ...).', i.name)
 			when i.conname is not null then format('reindex index concurrently %s;', i.name)
@@ -80,12 +82,15 @@ begin
 		and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')
 		window w as (
 			partition by i.indrelid, c.relam, i.indnkeyatts, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
-				coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), coalesce(pg_get_expr(i.indpred, i.indrelid), ''),
-				i.indisexclusion, i.indimmediate, i.indisunique and i.indnullsnotdistinct
+				-- as they are stored, but for their places in the command: pg_get_expr() waits for a lock of the table
+				regexp_replace(i.indexprs::text, ':location -?[0-9]+', '', 'g'), regexp_replace(i.indpred::text, ':location -?[0-9]+', '', 'g'),
+				i.indisexclusion, i.indimmediate, i.indisunique and i.indnullsnotdistinct,
+				-- others than brin's are how it is stored, not what it can answer
+				case when c.relam = (select m.oid from pg_am m where m.amname = 'brin') then c.reloptions::text end
 			order by i.indisprimary desc, i.indisreplident desc, i.indisunique desc, c.relispartition desc, i.indisclustered desc, i.indexrelid)
 	), doubled as (
 		select format('%I.%I', n.nspname, k.relname) as name, format('%I.%I', n.nspname, s.relname) as as_good,
-			k.bound, k.relkind, pg_relation_size(k.indexrelid) as bytes,
+			k.bound, k.relkind, coalesce(maintsched.relation_bytes(k.indexrelid), 0) as bytes,
 			format('%I.%I', hn.nspname, h.relname) as heap,
 			(select c.conname from pg_constraint c where c.conindid = k.indexrelid and c.contype in ('p', 'u', 'x') limit 1) as conname
 		from kept k
@@ -100,7 +105,7 @@ begin
 		count(*)::double precision, count(*)::text,
 		case when count(*) = 0 then 'no two indexes are the same'
 			else format('%s, %s in all: %s', case count(*) when 1 then '1 index is the same as another one' else count(*) || ' indexes are the same as others' end,
-				pg_size_pretty(sum(d.bytes)), maintsched.list_text(array_agg(format('%s as %s', d.name, d.as_good) order by d.bytes desc, d.name))) end,
+				pg_size_pretty(sum(d.bytes)), maintsched.list_text(array_agg(format('%s as %s', d.name, d.as_good) order by d.bytes desc, d.name), 10)) end,
 		(array_agg(case
 			when d.bound then format('A constraint has it, which foreign keys may refer to: alter table %s drop constraint %I;', d.heap, d.conname)
 			else format(case when d.relkind = 'I' then 'drop index %s;' else 'drop index concurrently %s;' end, d.name) end
@@ -119,12 +124,15 @@ begin
 		join pg_class c on c.oid = i.indexrelid
 		join pg_namespace n on n.oid = c.relnamespace
 		cross join lateral (
-			-- a partitioned one is as large, and as much used, as its parts
-			select case when c.relkind = 'i' then pg_relation_size(c.oid)
-					else (select sum(pg_relation_size(l.relid)) from pg_partition_tree(c.oid) l where l.isleaf) end::bigint as bytes,
-				case when c.relkind = 'i' then 0
-					else (select sum(coalesce(pg_stat_get_numscans(l.relid), 0)) from pg_partition_tree(c.oid) l where l.isleaf) end as scans
-			offset 0) t
+			-- a partitioned one is as large, and as much used, as its parts (pg_partition_tree() would lock them)
+			with recursive part as (
+				select c.oid as relid, c.relkind
+				union all
+				select h.inhrelid, k.relkind from part r join pg_inherits h on h.inhparent = r.relid join pg_class k on k.oid = h.inhrelid
+			)
+			select sum(maintsched.relation_bytes(r.relid))::bigint as bytes, sum(coalesce(pg_stat_get_numscans(r.relid), 0)) as scans
+			from part r
+			where r.relkind = 'i') t
 		where i.indisvalid and not i.indisunique and not i.indisreplident and not i.indisexclusion and not i.indisclustered
 		and not c.relispartition and c.relpersistence <> 't'
 		and n.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')
@@ -142,18 +150,20 @@ begin
 			(array_agg(u.relkind order by u.bytes desc, u.name))[1] as relkind
 		from unused u
 	), judged as (
-		select t.*, s.*, coalesce(s.since + s.wait <= clock_timestamp(), s.wait is null) as old_enough,
+		select t.*, s.*, current_setting('track_counts') = 'on' and coalesce(s.since + s.wait <= clock_timestamp(), s.wait is null) as old_enough,
 			case when s.since is not null then maintsched.seconds_text(extract(epoch from clock_timestamp() - s.since)::double precision) end as age
 		from total t, setting s
 	)
 	select 'unused indexes',
 		case when not j.old_enough then 'UNKNOWN' when j.indexes > 0 then 'WARN' else 'OK' end,
 		case when j.old_enough then j.indexes::double precision end, case when j.old_enough then j.indexes::text end,
-		case when not j.old_enough then coalesce('not judged: the statistics are ' || j.age || ' old', 'not judged: nobody knows how old the statistics are')
+		case when current_setting('track_counts') = 'off' then 'not judged: track_counts is off, so nobody counts what is used'
+			when not j.old_enough then coalesce('not judged: the statistics are ' || j.age || ' old', 'not judged: nobody knows how old the statistics are')
 			when j.indexes = 0 then format('every index of %s and more was used within %s', pg_size_pretty(coalesce(j.floor, 0)), coalesce(j.age, 'the time that is known'))
 			else format('%s within %s, %s in all: %s', case j.indexes when 1 then '1 index was not used' else j.indexes || ' indexes were not used' end,
-				coalesce(j.age, 'the time that is known'), pg_size_pretty(j.bytes), maintsched.list_text(j.names)) end,
-		case when not j.old_enough then format('It is judged when they are %s old.', p ->> 'unused_after')
+				coalesce(j.age, 'the time that is known'), pg_size_pretty(j.bytes), maintsched.list_text(j.names, 10)) end,
+		case when current_setting('track_counts') = 'off' then 'alter system reset track_counts; select pg_reload_conf();'
+			when not j.old_enough then format('It is judged when they are %s old.', p ->> 'unused_after')
 			when j.indexes > 0 then
 				case when j.standbys > 0 then 'What standbys use is counted there, and not here: look at pg_stat_user_indexes of each. ' else '' end
 				|| 'An index may be new, or for once a year. '

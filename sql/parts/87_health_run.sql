@@ -98,7 +98,7 @@ comment on function maintsched.health_groups() is
 
 create function maintsched.health_items() returns text[]
 language sql immutable parallel safe
-return array['planning', 'overdue tasks', 'launcher', 'library', 'runs', 'windows', 'corruption', 'rollups', 'pauses', 'instance', 'access', 'simulated records']
+return array['planning', 'overdue tasks', 'launcher', 'library', 'runs', 'windows', 'corruption', 'archives', 'rollups', 'pauses', 'instance', 'access', 'simulated records']
 	|| (select array_agg(i.name order by g.place, i.ordinality) from maintsched.health_groups() g cross join unnest(g.items) with ordinality i(name));
 
 comment on function maintsched.health_items() is
@@ -245,7 +245,7 @@ end
 $$;
 
 comment on function maintsched.judge_health() is
-'Raises an error where an item of view health is CRIT, or UNKNOWN, naming them; under maintsched.now apart from simulated records. Never for unused indexes and planning being UNKNOWN. For viewers. Errors: object_not_in_prerequisite_state (55000): CRIT, no_data_found (P0002): UNKNOWN, and none CRIT.';
+'Raises an error where an item of view health is CRIT, or UNKNOWN, naming them; under maintsched.now apart from simulated records. Never for planning, corruption and unused indexes being UNKNOWN. For viewers. Errors: object_not_in_prerequisite_state (55000): CRIT, no_data_found (P0002): UNKNOWN, and none CRIT.';
 
 create function maintsched.plan_health(params jsonb) returns setof maintsched.action
 language plpgsql stable
@@ -268,7 +268,7 @@ begin
 		format('%s relations are looked at; no item of view health may be CRIT', maintsched.count_text(relations)),
 		null::bigint,
 		round(0.1 + relations * 0.00005, 2),
-		jsonb_build_object('measure', '(select pg_catalog.jsonb_object_agg(s.status, s.items) from (select h.status, pg_catalog.jsonb_agg(h.item order by h.item) as items from maintsched.health h group by h.status) s)');
+		jsonb_build_object('lock_timeout', '1 min', 'measure', '(select pg_catalog.jsonb_object_agg(s.status, s.items) from (select h.status, pg_catalog.jsonb_agg(h.item order by h.item) as items from maintsched.health h group by h.status) s)');
 end
 $$;
 

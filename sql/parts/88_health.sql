@@ -41,11 +41,13 @@ begin
 	return query
 	select 'runs',
 		case when late.runs > 0 then 'WARN' when bad.runs > 0 then 'WARN' else 'OK' end,
-		late.runs::text,
+		case when late.runs > 0 then late.runs else bad.runs end::text,
 		case
 			when late.runs > 0 then format('%s for a worker since %s', case late.runs when 1 then '1 run waits' else late.runs || ' runs wait' end,
 				to_char(late.since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-			when bad.runs > 0 then format('%s failed in the last 24 hours', case bad.runs when 1 then '1 run' else bad.runs || ' runs' end)
+			when bad.runs > 0 then format('%s failed in the last 24 hours, and none like it succeeded since: %s',
+				case bad.runs when 1 then '1 run' else bad.runs || ' runs' end, maintsched.list_text(bad.names))
+			when bad.mended > 0 then 'no run waits; for what failed in the last 24 hours a run succeeded since'
 			else 'no run waits, none failed in the last 24 hours'
 		end,
 		case
@@ -56,10 +58,21 @@ begin
 		select count(*) as runs, min(r.not_before) as since
 		from maintsched.run r
 		where r.state = 'queued' and r.not_before <= at - interval '1 minute') late,
-		(select count(*) as runs
-		from maintsched.run r
-		where r.state in ('failed', 'interrupted')
-		and r.finished_at > at - interval '24 hours' and r.finished_at <= at) bad;
+		(select coalesce(sum(f.runs), 0) as runs, coalesce(sum(f.mended), 0) as mended,
+			array_agg(f.name order by f.last desc) filter (where f.runs > 0) as names
+		from (
+			select coalesce(t.calendar || '/' || t.name, 'routine ' || r.routine) as name, max(r.run_id) as last,
+				count(*) filter (where not x.mended) as runs, count(*) filter (where x.mended) as mended
+			from maintsched.run r
+			left join maintsched.task t on t.task_id = r.task_id
+			cross join lateral (
+				select exists (
+					select from maintsched.run n
+					where n.run_id > r.run_id and n.state = 'succeeded' and n.finished_at <= at
+					and n.routine = r.routine and n.task_id is not distinct from r.task_id) as mended) x
+			where r.state in ('failed', 'interrupted')
+			and r.finished_at > at - interval '24 hours' and r.finished_at <= at
+			group by 1) f) bad;
 	return query
 	select 'windows',
 		case when count(*) > 0 then 'WARN' else 'OK' end,
@@ -74,6 +87,42 @@ $$;
 
 comment on function maintsched.run_health() is
 'Internal: What view health says of the background: launcher, library, runs, windows.';
+
+create function maintsched.archive_health()
+returns table (item text, status text, value text, detail text, hint text)
+language plpgsql stable security definer rows 1
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	a record;
+begin
+	-- of each archive the last verification counts
+	select count(*) as bad,
+		array_agg(format('archive %s of %I.%I', f.archive_id, f.schema_name, f.table_name) order by f.archive_id) as names,
+		(array_agg(f.root || '/' || f.directory || '/' || f.file order by f.archive_id))[1] as path,
+		min(f.archive_id) as first
+	into a
+	from maintsched.archive_verification v
+	join maintsched.archive_file f using (archive_id)
+	where not v.ok
+	and not exists (
+		select from maintsched.archive_verification x
+		where x.archive_id = v.archive_id and x.verification_id > v.verification_id)
+	and not exists (select from maintsched.archive_removal r where r.archive_id = v.archive_id);
+	return query select 'archives', case when a.bad > 0 then 'CRIT' else 'OK' end, a.bad::text,
+		case
+			when a.bad > 0 then format('%s not as recorded when last verified: %s',
+				case a.bad when 1 then '1 archive was' else a.bad || ' archives were' end, maintsched.list_text(a.names))
+			when exists (select from maintsched.archive_verification) then 'every archive that was verified is as recorded'
+			when exists (select from maintsched.archive_file) then 'no archive was verified since it was written'
+			else 'there is no archive'
+		end,
+		case when a.bad > 0 then format('The column problem of view archives says what is wrong. Bring %s and its manifest back from a backup, then: select maintsched.verify_archive(%s);', a.path, a.first) end;
+end
+$$;
+
+comment on function maintsched.archive_health() is
+'Internal: What view health says of archived rows: CRIT while an archive was not as recorded when it was last verified.';
 
 create view maintsched.own_health as
 with planning as (
@@ -107,7 +156,14 @@ with planning as (
 		+ (select count(*) from maintsched.follow_up x where x.simulated)
 		+ (select count(*) from maintsched.notice x where x.simulated)
 		+ (select count(*) from maintsched.notice_acknowledgement x where x.simulated)
-		+ (select count(*) from maintsched.access_change x where x.simulated) as records
+		+ (select count(*) from maintsched.access_change x where x.simulated)
+		+ (select count(*) from maintsched.emergency_window x where x.simulated)
+		+ (select count(*) from maintsched.emergency_close x where x.simulated)
+		+ (select count(*) from maintsched.run x where x.simulated)
+		+ (select count(*) from maintsched.archive_file x where x.simulated)
+		+ (select count(*) from maintsched.archive_verification x where x.simulated)
+		+ (select count(*) from maintsched.archive_restore x where x.simulated)
+		+ (select count(*) from maintsched.archive_removal x where x.simulated) as records
 ), owed as (
 	select count(distinct (w.task_id, w.month)) as months,
 		min(w.clock_at) as since
@@ -206,7 +262,10 @@ select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
 from maintsched.run_health() h
 union all
 select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
-from maintsched.amcheck_health() h;
+from maintsched.amcheck_health() h
+union all
+select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
+from maintsched.archive_health() h;
 
 comment on view maintsched.own_health is 'Internal: What view health says of maintsched itself.';
 comment on column maintsched.own_health.item is 'What is judged.';

@@ -141,6 +141,8 @@
 #define compat_filenode(rel) ((rel)->rd_locator.relNumber)
 #else
 #define compat_filenode(rel) ((rel)->rd_node.relNode)
+typedef Oid RelFileNumber;
+#define InvalidRelFileNumber InvalidOid
 #endif
 
 /* reading blocks ahead: the server's own streams, since 17 */

@@ -272,16 +272,20 @@ exec_as_end(const ExecRole * saved)
 }
 
 /*
- * Begin a transaction as the role of the session, for a query of the user's.
+ * Begin a transaction as the role of the session, for a query of the user's;
+ * or for one of ours, with what its names and operators mean settled: where
+ * others may create objects, some that fit better could be theirs.
  */
 void
-exec_begin_user(bool read_only)
+exec_begin_user(bool read_only, bool ours)
 {
 	exec_recording = false;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	if (read_only)
 		XactReadOnly = true;
+	if (ours)
+		set_local("search_path", "pg_catalog, pg_temp");
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 }

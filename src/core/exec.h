@@ -22,7 +22,7 @@ extern bool exec_begin(void);
 extern void exec_commit(void);
 
 /* transactions of user code, as the role of the session */
-extern void exec_begin_user(bool read_only);
+extern void exec_begin_user(bool read_only, bool ours);
 extern void exec_commit_user(void);
 
 /* another role for a while, inside a transaction */

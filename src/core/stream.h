@@ -18,6 +18,13 @@ typedef BlockNumber (*StreamNext) (void *arg);
 
 typedef struct Stream Stream;
 
+/* what will be read soon, for the processor */
+#ifdef __GNUC__
+#define stream_prefetch(address) __builtin_prefetch(address)
+#else
+#define stream_prefetch(address) ((void) (address))
+#endif
+
 extern Stream *stream_begin(Relation rel, BufferAccessStrategy strategy, bool ahead,
 							StreamNext next, void *arg);
 extern Buffer stream_next(Stream *stream, BlockNumber *block);

@@ -176,7 +176,7 @@ check_pages(Relation rel, const char *name, bool toast, int64 first, int64 count
 			if (damaged > 0)
 				error->message = psprintf("%s; %s", findings.data, error->message);
 			error->message = psprintf("%s: %s", name, error->message);
-			amcheck_rethrow(error, name, false);
+			amcheck_rethrow(error, name, InvalidRelFileNumber);
 		}
 		PG_END_TRY();
 	}
@@ -312,7 +312,14 @@ run_index_check(Oid index, const char *name, const char *signature, int nflags, 
 	Oid			types[1] = {REGCLASSOID};
 	Datum		values[1] = {ObjectIdGetDatum(index)};
 	MemoryContext context = CurrentMemoryContext;
+	Relation	rel = try_relation_open(index, AccessShareLock);
+	RelFileNumber file;
 
+	if (rel == NULL)
+		amcheck_changed(name);
+	file = compat_filenode(rel);
+	/* amcheck takes the lock of the table first */
+	relation_close(rel, AccessShareLock);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "select %s($1", amcheck_function(signature));
 	for (int i = 0; i < nflags; i++)
@@ -330,7 +337,7 @@ run_index_check(Oid index, const char *name, const char *signature, int nflags, 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
-		amcheck_rethrow(error, name, true);
+		amcheck_rethrow(error, name, file);
 	}
 	PG_END_TRY();
 }
@@ -415,7 +422,7 @@ maintsched_check_toast_index(PG_FUNCTION_ARGS)
 	name = psprintf("index of the toast of table %s", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	rel = open_table(PG_GETARG_TEXT_PP(0));
 	values[0] = ObjectIdGetDatum(toast_of(rel, text_to_cstring(PG_GETARG_TEXT_PP(0))));
-	if (exec_query("select indexrelid from pg_catalog.pg_index where indrelid = $1 and indisvalid",
+	if (exec_query("select indexrelid from pg_catalog.pg_index where indrelid operator(pg_catalog.=) $1 and indisvalid",
 				   1, types, values, NULL) > 0)
 		index = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	if (!OidIsValid(index))

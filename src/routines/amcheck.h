@@ -13,6 +13,6 @@
 #include "core/compat.h"
 
 compat_noreturn extern void amcheck_changed(const char *name);
-compat_noreturn extern void amcheck_rethrow(ErrorData *error, const char *name, bool user_code);
+compat_noreturn extern void amcheck_rethrow(ErrorData *error, const char *name, RelFileNumber file);
 
 #endif							/* MAINTSCHED_AMCHECK_H */

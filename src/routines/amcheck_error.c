@@ -65,17 +65,51 @@ amcheck_changed(const char *name)
 }
 
 /*
+ * Does a message name a file by its path, and none of a relation whose file
+ * has this number?
+ */
+static bool
+names_other_file(const char *message, RelFileNumber file)
+{
+	bool		any = false;
+
+	for (const char *p = message; p != NULL && (p = strchr(p, '/')) != NULL;)
+	{
+		char	   *end;
+		unsigned long number;
+
+		p++;
+		if (*p < '0' || *p > '9')
+			continue;
+		number = strtoul(p, &end, 10);
+		if (*end == '/')
+			continue;
+		any = true;
+		if (number == file)
+			return false;
+	}
+	return any;
+}
+
+/*
  * Raise an error again that ended a check: as it is, as a finding, or, where
- * code of a user may have raised it, without its words.
+ * code of a user may have raised it, without its words.  file: that of the
+ * index which was checked; InvalidRelFileNumber: it was a table.
  */
 void
-amcheck_rethrow(ErrorData *error, const char *name, bool user_code)
+amcheck_rethrow(ErrorData *error, const char *name, RelFileNumber file)
 {
+	bool		user_code = file != InvalidRelFileNumber;
 	bool		storage = is_among(error->filename, storage_files, lengthof(storage_files));
 
 	if (error->sqlerrcode == ERRCODE_INTERNAL_ERROR && is_among(error->filename, server_files, lengthof(server_files)) &&
 		(strcmp(error->filename, "relation.c") == 0 || strcmp(error->filename, "indexam.c") == 0))
 		amcheck_changed(name);
+	if (storage && user_code && error->message != NULL && names_other_file(error->message, file))
+		/* the rows that it is compared with are not its own */
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s could not be checked: the table cannot be read: %s", name, error->message)));
 	if (storage && (error->sqlerrcode == ERRCODE_INTERNAL_ERROR || error->sqlerrcode == ERRCODE_UNDEFINED_FILE))
 		/* the storage says what cannot be, or a file of it is not there */
 		error->sqlerrcode = ERRCODE_DATA_CORRUPTED;

@@ -72,6 +72,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "core/condition.h"
 #include "core/exec.h"
 #include "routines/archive.h"
 
@@ -384,13 +385,33 @@ maintsched_archive_survey(PG_FUNCTION_ARGS)
 	values[0] = archive_limit(&table, text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	condition = archive_condition(&table);
 	SPI_connect();
-	if (SPI_execute_with_args(psprintf("select count(*) filter (where %s), count(*) filter (where (%s) is not true),"
-									   " (min(%s) filter (where %s))::text, (max(%s) filter (where %s))::text"
-									   " from only %s where %s operator(pg_catalog.<) $1 or %s is null",
-									   condition, condition, table.column, condition, table.column, condition,
-									   table.name, table.column, table.column),
-							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not count the rows of table %s", table.name);
+	PG_TRY();
+	{
+		if (SPI_execute_with_args(psprintf("select count(*) filter (where %s), count(*) filter (where (%s) is not true),"
+										   " (min(%s) filter (where %s))::text, (max(%s) filter (where %s))::text"
+										   " from only %s where %s operator(pg_catalog.<) $1 or %s is null",
+										   condition, condition, table.column, condition, table.column, condition,
+										   table.name, table.column, table.column),
+								  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not count the rows of table %s", table.name);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		/*
+		 * the plan keeps what is said: not what code of the owner says, nor a
+		 * value
+		 */
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(error->sqlerrcode),
+				 errmsg("the old rows of table %s could not be counted (%s)", table.name, condition_name(error->sqlerrcode)),
+				 errdetail_log("%s", error->message)));
+	}
+	PG_END_TRY();
 	for (int i = 0; i < 4; i++)
 	{
 		char	   *field = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1);
@@ -443,15 +464,15 @@ maintsched_drop_archived_partition(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("table %s is not a partition", table.name)));
-	exec_as(table.owner, true, &saved);
-	SPI_connect();
-	if (exec_query(psprintf("select from only %s limit 1", table.name), 0, NULL, NULL, NULL) > 0)
+	if (!archive_is_empty(table.rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("partition %s still holds rows", table.name),
 				 errdetail("It is dropped when all of them are archived.")));
 	sql = psprintf("drop table %s", table.name);
 	relation_close(table.rel, NoLock);
+	exec_as(table.owner, true, &saved);
+	SPI_connect();
 	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not drop partition %s", table.name);
 	SPI_finish();
@@ -469,5 +490,6 @@ maintsched_archive_folder(PG_FUNCTION_ARGS)
 {
 	ArchivePlace place = archive_place(PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)), "s", "t");
 
+	archive_check_root(&place);
 	PG_RETURN_TEXT_P(cstring_to_text(place.root));
 }

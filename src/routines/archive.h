@@ -33,6 +33,7 @@ typedef struct ArchivePlace
 extern void archive_define_settings(void);
 extern ArchivePlace archive_place(const char *directory, const char *schema, const char *relation);
 extern ArchivePlace archive_recorded_place(const char *root, const char *directory);
+extern void archive_check_root(const ArchivePlace * place);
 extern int	archive_open_place(const ArchivePlace * place, bool create);
 extern void archive_close(void);
 extern void archive_end_subtransaction(SubTransactionId subid, SubTransactionId parent, bool abort);
@@ -117,6 +118,7 @@ extern void archive_open_table(ArchiveTable * table, const char *name, const cha
 extern void archive_check_caller(const char *function);
 extern void archive_check_member(Oid owner, const char *name);
 extern char *archive_column_list(const List *columns);
+extern bool archive_is_empty(Relation rel);
 extern char *archive_condition(const ArchiveTable * table);
 extern Oid	archive_limit_type(const ArchiveTable * table);
 extern Datum archive_limit(const ArchiveTable * table, const char *before);

@@ -269,6 +269,72 @@ archive_recorded_place(const char *root, const char *directory)
 }
 
 /*
+ * Is a folder the data directory of this server, or in it?
+ */
+static bool
+in_data_directory(const char *folder)
+{
+	char	   *data = realpath(DataDir, NULL);
+	char	   *real = realpath(folder, NULL);
+	bool		inside = data != NULL && real != NULL && below(data, real) != NULL;
+
+	free(data);
+	free(real);
+	return inside;
+}
+
+/*
+ * Raise an error unless a root that was opened may hold archives.
+ */
+static void
+check_root(const char *name, int folder)
+{
+	struct stat root;
+
+	if (folder < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open folder \"%s\" of maintsched.archive_roots: %m", name),
+				 errhint("Make it, as a folder of the server's user with mode 0700.")));
+	if (fstat(folder, &root) == 0 && (root.st_mode & S_IWOTH) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("everybody may write into folder \"%s\" of maintsched.archive_roots", name),
+				 errhint("Let it belong to the server's user, with mode 0700.")));
+	if (in_data_directory(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("folder \"%s\" of maintsched.archive_roots is in the data directory", name),
+				 errdetail("Archives would be lost with it, and be part of every base backup."),
+				 errhint("Name a folder elsewhere.")));
+}
+
+/*
+ * For the plan: raise the error that archiving below a root would run into.
+ */
+void
+archive_check_root(const ArchivePlace * place)
+{
+	int			folder = open(place->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	PG_TRY();
+	{
+		check_root(place->root, folder);
+		if (faccessat(folder, ".", W_OK | X_OK, 0) != 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not write into folder \"%s\" of maintsched.archive_roots: %m", place->root),
+					 errhint("Let it belong to the server's user, with mode 0700.")));
+	}
+	PG_FINALLY();
+	{
+		if (folder >= 0)
+			(void) close(folder);
+	}
+	PG_END_TRY();
+}
+
+/*
  * Open a folder.  create: with what is missing of it below the root, and raise
  * an error where that is not possible; else -1 and errno.
  */
@@ -276,16 +342,12 @@ int
 archive_open_place(const ArchivePlace * place, bool create)
 {
 	const char *rest = place->directory;
-	struct stat root;
 
 	archive_close();
 	open_subid = GetCurrentSubTransactionId();
 	open_folder = open(place->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (open_folder >= 0 && create && fstat(open_folder, &root) == 0 && (root.st_mode & S_IWOTH) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("everybody may write into folder \"%s\" of maintsched.archive_roots", place->root),
-				 errhint("Let it belong to the server's user, with mode 0700.")));
+	if (create)
+		check_root(place->root, open_folder);
 	while (open_folder >= 0 && *rest != '\0')
 	{
 		size_t		length = strcspn(rest, "/");
@@ -320,10 +382,6 @@ archive_open_place(const ArchivePlace * place, bool create)
 		rest += length;
 		rest += strspn(rest, "/");
 	}
-	if (open_folder < 0 && create)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open folder \"%s\" of maintsched.archive_roots: %m", place->root)));
 	return open_folder;
 }
 

@@ -20,6 +20,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
@@ -36,6 +37,7 @@
 #include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
@@ -259,4 +261,22 @@ archive_limit(const ArchiveTable * table, const char *before)
 
 	getTypeInputInfo(archive_limit_type(table), &input, &param);
 	return OidInputFunctionCall(input, pstrdup(before), param, -1);
+}
+
+/*
+ * Is there no row in a table that nobody else can write into?  What counts is
+ * what is there now: the snapshot of the transaction may be older.
+ */
+bool
+archive_is_empty(Relation rel)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	bool		empty = !table_scan_getnextslot(scan, ForwardScanDirection, slot);
+
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return empty;
 }

@@ -53,8 +53,6 @@ PG_FUNCTION_INFO_V1(maintsched_bloat_sample);
 /* pages of a table that say how many entries of an index are of dead rows */
 #define BLOAT_GLANCE 64
 
-#define BLOAT_COLUMNS 16
-
 /* what is asked for, and what was learnt on the way */
 typedef struct Question
 {
@@ -188,20 +186,19 @@ static void
 put_figures(const BloatSample *sample, const BloatResult *result, Datum *values, bool *nulls)
 {
 	double		size = (double) sample->blocks * BLCKSZ;
-	int			i = 4;
 
-	values[i++] = Float8GetDatum(result->ratio);
-	values[i++] = Int64GetDatum((int64) rint(result->ratio * size));
-	values[i++] = Float8GetDatum(Max(result->ratio - result->half, 0));
-	values[i++] = Float8GetDatum(Min(result->ratio + result->half, 1));
-	values[i++] = Int64GetDatum((int64) rint(result->dead_bytes));
-	values[i++] = Float8GetDatum(result->lower_bound);
-	values[i++] = Int32GetDatum((int32) sample->sums.pages);
-	values[i++] = BoolGetDatum(sample->complete);
-	values[i++] = Float8GetDatum(result->unused);
-	values[i++] = Float8GetDatum(result->unused_half);
-	for (int filled = 4; filled < i; filled++)
-		nulls[filled] = false;
+	values[BLOAT_RATIO] = Float8GetDatum(result->ratio);
+	values[BLOAT_BYTES] = Int64GetDatum((int64) rint(result->ratio * size));
+	values[BLOAT_LOW] = Float8GetDatum(Max(result->ratio - result->half, 0));
+	values[BLOAT_HIGH] = Float8GetDatum(Min(result->ratio + result->half, 1));
+	values[BLOAT_DEAD_BYTES] = Int64GetDatum((int64) rint(result->dead_bytes));
+	values[BLOAT_LOWER_BOUND] = Float8GetDatum(result->lower_bound);
+	values[BLOAT_PAGES] = Int32GetDatum((int32) sample->sums.pages);
+	values[BLOAT_COMPLETE] = BoolGetDatum(sample->complete);
+	values[BLOAT_UNUSED] = Float8GetDatum(result->unused);
+	values[BLOAT_UNUSED_HALF] = Float8GetDatum(result->unused_half);
+	for (int i = BLOAT_RATIO; i <= BLOAT_UNUSED_HALF; i++)
+		nulls[i] = false;
 }
 
 /*
@@ -221,9 +218,9 @@ look_at(Question *question, Relation rel, int64 least, Datum *values, bool *null
 	if (state != NULL)
 		return state;
 	blocks = RelationGetNumberOfBlocks(rel);
-	values[2] = Int64GetDatum((int64) blocks * BLCKSZ);
-	values[3] = ObjectIdGetDatum(compat_filenode(rel));
-	nulls[2] = nulls[3] = false;
+	values[BLOAT_SIZE] = Int64GetDatum((int64) blocks * BLCKSZ);
+	values[BLOAT_FILENODE] = ObjectIdGetDatum(compat_filenode(rel));
+	nulls[BLOAT_SIZE] = nulls[BLOAT_FILENODE] = false;
 	if (blocks == 0 || (is_btree && blocks == 1))
 		return "empty";
 	if ((int64) blocks * BLCKSZ < least)
@@ -236,9 +233,9 @@ look_at(Question *question, Relation rel, int64 least, Datum *values, bool *null
 	judged = judge(question, rel, blocks, &sample, &result);
 	if (sample.sums.damaged > 0)
 	{
-		values[14] = Int32GetDatum((int32) sample.sums.damaged);
-		values[15] = Int64GetDatum((int64) sample.sums.damaged_block);
-		nulls[14] = nulls[15] = false;
+		values[BLOAT_DAMAGED_PAGES] = Int32GetDatum((int32) sample.sums.damaged);
+		values[BLOAT_DAMAGED_BLOCK] = Int64GetDatum((int64) sample.sums.damaged_block);
+		nulls[BLOAT_DAMAGED_PAGES] = nulls[BLOAT_DAMAGED_BLOCK] = false;
 	}
 	if (!judged)
 		return "damaged";
@@ -246,6 +243,36 @@ look_at(Question *question, Relation rel, int64 least, Datum *values, bool *null
 		result.lower_bound = dead_entries(question, rel);
 	put_figures(&sample, &result, values, nulls);
 	return "judged";
+}
+
+/*
+ * Look at one relation, if it is there and nobody has locked it.
+ */
+static const char *
+look(Question *question, Oid relid, int64 least, Datum *values, bool *nulls)
+{
+	const char *state = NULL;
+	Relation	rel = open_now(relid, &state);
+
+	if (rel != NULL)
+	{
+		state = look_at(question, rel, least, values, nulls);
+		relation_close(rel, AccessShareLock);
+	}
+	return state;
+}
+
+/*
+ * The same for others: other pages each time.
+ */
+const char *
+bloat_look(Oid relid, int32 pages, Datum *values, bool *nulls)
+{
+	Question	question = {0};
+
+	question.pages = pages;
+	question.seed = pg_prng_uint64(&pg_global_prng_state);
+	return look(&question, relid, 0, values, nulls);
 }
 
 static void
@@ -300,20 +327,14 @@ maintsched_bloat_sample(PG_FUNCTION_ARGS)
 	{
 		Datum		values[BLOAT_COLUMNS] = {0};
 		bool		nulls[BLOAT_COLUMNS];
-		const char *state = NULL;
-		Relation	rel;
+		const char *state;
 
 		CHECK_FOR_INTERRUPTS();
 		memset(nulls, true, sizeof(nulls));
-		rel = open_now(DatumGetObjectId(relations[i]), &state);
-		if (rel != NULL)
-		{
-			state = look_at(&question, rel, DatumGetInt64(least[i]), values, nulls);
-			relation_close(rel, AccessShareLock);
-		}
-		values[0] = relations[i];
-		values[1] = CStringGetTextDatum(state);
-		nulls[0] = nulls[1] = false;
+		state = look(&question, DatumGetObjectId(relations[i]), DatumGetInt64(least[i]), values, nulls);
+		values[BLOAT_RELATION] = relations[i];
+		values[BLOAT_STATE] = CStringGetTextDatum(state);
+		nulls[BLOAT_RELATION] = nulls[BLOAT_STATE] = false;
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -82,6 +82,60 @@ typedef struct BloatEntries
 	double		dead;
 } BloatEntries;
 
+/* columns of bloat_sample() */
+enum
+{
+	BLOAT_RELATION,
+	BLOAT_STATE,
+	BLOAT_SIZE,
+	BLOAT_FILENODE,
+	BLOAT_RATIO,
+	BLOAT_BYTES,
+	BLOAT_LOW,
+	BLOAT_HIGH,
+	BLOAT_DEAD_BYTES,
+	BLOAT_LOWER_BOUND,
+	BLOAT_PAGES,
+	BLOAT_COMPLETE,
+	BLOAT_UNUSED,
+	BLOAT_UNUSED_HALF,
+	BLOAT_DAMAGED_PAGES,
+	BLOAT_DAMAGED_BLOCK,
+	BLOAT_COLUMNS
+};
+
+/* what words are made of */
+typedef struct BloatFacts
+{
+	const char *state;
+	const char *kind;
+	const char *access_method;
+	int64		size;
+	double		lower_bound;
+	int			sampled;
+	int			damaged;
+	int64		damaged_block;
+} BloatFacts;
+
+/* bloat_words.c */
+extern char *bloat_detail(const BloatFacts *facts);
+extern const char *bloat_method(const char *state, bool complete, double lower_bound);
+
+/* bloat.c */
+extern const char *bloat_look(Oid relid, int32 pages, Datum *values, bool *nulls);
+
+/*
+ * Of the items of a page about every seventh is looked at, to tell whether the
+ * rest is as plain as it seems; rows come and go in patterns, so these do not.
+ */
+static inline int
+bloat_step(int n)
+{
+	static const int steps[] = {6, 7, 9};
+
+	return steps[n % lengthof(steps)];
+}
+
 /* bloat_sample.c */
 extern bool bloat_take(BloatSample *sample, BloatReader *reader);
 extern double bloat_half(const BloatSample *sample, double squares, double scale, double mean, double model);

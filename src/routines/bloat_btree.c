@@ -16,10 +16,8 @@
  * sides in the index.
  *
  * An index does not know which rows are dead, unless somebody marked the
- * entry.  Where the table is not vacuumed, REINDEX gives back more; how much
- * of the table's entries that concerns is for the caller to say.
- *
- * The caller holds AccessShareLock.
+ * entry.  Where the table is not vacuumed, REINDEX gives back more; of how many
+ * entries, is for the caller to say, who holds AccessShareLock.
  *
  * Copyright (c) 2026, maintsched developers
  *
@@ -34,6 +32,7 @@
 #include "utils/rel.h"
 
 #include "core/compat.h"
+#include "core/stream.h"
 #include "routines/bloat.h"
 
 #define BTREE_SPECIAL MAXALIGN(sizeof(BTPageOpaqueData))
@@ -160,6 +159,20 @@ load_run(BtreeState *tree)
 }
 
 /*
+ * So many items of one size are to be loaded.
+ */
+static void
+put_off(BtreeState *tree, int size, int items)
+{
+	if (items > 0 && size != tree->run_size)
+	{
+		load_run(tree);
+		tree->run_size = size;
+	}
+	tree->run += items;
+}
+
+/*
  * Load the pending key, but for the last posting list of one that goes on;
  * returns the bytes loaded.
  */
@@ -173,12 +186,7 @@ load_key(BtreeState *tree, bool goes_on)
 		return 0;
 	if ((tree->tids == 1 && !tree->begun && !goes_on) || !tree->deduplicate)
 	{
-		if (tree->run_size != tree->key_size)
-		{
-			load_run(tree);
-			tree->run_size = tree->key_size;
-		}
-		tree->run += tree->tids;
+		put_off(tree, tree->key_size, tree->tids);
 		bytes = (double) tree->tids * (tree->key_size + sizeof(ItemIdData));
 		tree->tids = 0;
 		return bytes;
@@ -261,13 +269,15 @@ read_high_key(BtreeState *tree, Page page, bool *cut)
 
 /*
  * Does a leaf page look as if it had neither posting lists nor, where that
- * matters, equal keys?  Every eighth pair of neighbours is looked at: the
- * rest of such a page need not be fetched into the processor.
+ * matters, equal keys?  Some pairs of neighbours are looked at: the rest of
+ * such a page need not be fetched into the processor.
  */
 static bool
 is_plain(BtreeState *tree, Page page, int first, int items)
 {
-	for (int i = first; i <= items; i += 8)
+	for (int i = first, n = 0; i <= items; i += bloat_step(n++))
+		stream_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)));
+	for (int i = first, n = 0; i <= items; i += bloat_step(n++))
 	{
 		IndexTuple	one = tuple_at(page, PageGetItemId(page, i));
 		IndexTuple	other = i < items ? tuple_at(page, PageGetItemId(page, i + 1)) : one;
@@ -287,32 +297,39 @@ is_plain(BtreeState *tree, Page page, int first, int items)
 static bool
 read_plain(BtreeState *tree, Page page, int first, int items, BloatPage *result)
 {
-	PageHeader	header = (PageHeader) page;
+	int			upper = ((PageHeader) page)->pd_upper;
 	int			stored = 0;
+	int			kept = 0;
+	int			dead = 0;
+	int			size = 0;		/* of the items of the run */
+	int			run = 0;
 
 	result->kept += load_key(tree, false);
 	for (int i = first; i <= items; i++)
 	{
-		ItemId		item = PageGetItemId(page, i);
-		int			length = ItemIdGetLength(item);
-		int			key_size = MAXALIGN(length);
+		ItemIdData	item = *PageGetItemId(page, i);
+		int			length = item.lp_len;
 
 		stored += length;
-		if (length < sizeof(IndexTupleData) || stored > BLCKSZ || ItemIdGetOffset(item) < header->pd_upper)
+		if (length < sizeof(IndexTupleData) || stored > BLCKSZ || item.lp_off < upper)
 			return false;
-		if (ItemIdIsDead(item))
+		if (item.lp_flags == LP_DEAD)
 		{
-			result->dead += length + sizeof(ItemIdData);
+			dead += length + sizeof(ItemIdData);
 			continue;
 		}
-		if (key_size != tree->run_size)
+		if (MAXALIGN(length) != size)
 		{
-			load_run(tree);
-			tree->run_size = key_size;
+			put_off(tree, size, run);
+			size = MAXALIGN(length);
+			run = 0;
 		}
-		tree->run++;
-		result->kept += key_size + sizeof(ItemIdData);
+		run++;
+		kept += size + sizeof(ItemIdData);
 	}
+	put_off(tree, size, run);
+	result->kept += kept;
+	result->dead += dead;
 	return true;
 }
 
@@ -399,9 +416,7 @@ btree_read(void *arg, Page page, BlockNumber block, BloatPage *result)
 	opaque = BTPageGetOpaque(page);
 	if (P_ISMETA(opaque))
 		result->damaged = true;
-	else if (P_ISDELETED(opaque) || P_ISHALFDEAD(opaque) || !P_ISLEAF(opaque))
-		return;
-	else
+	else if (P_ISLEAF(opaque) && !P_ISDELETED(opaque) && !P_ISHALFDEAD(opaque))
 	{
 		result->usable = BLCKSZ - BTREE_SPECIAL - SizeOfPageHeaderData;
 		result->unused = PageGetFreeSpace(page);
@@ -430,10 +445,7 @@ with_upper_levels(const BtreeState *tree, double leaves)
 			tids * MAXALIGN(sizeof(ItemPointerData));
 	}
 
-	/*
-	 * As in load(), where keys differ in length, and with a first key of no
-	 * length
-	 */
+	/* as in load(), where keys differ in length; the first has none */
 	fanout = Max((BTREE_ROOM - reserved - sizeof(IndexTupleData) - 2 * sizeof(ItemIdData)) / (key + sizeof(ItemIdData)) + 0.5, 2);
 
 	while (leaves > 1)

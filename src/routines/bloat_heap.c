@@ -32,6 +32,7 @@
 #include "utils/rel.h"
 
 #include "core/compat.h"
+#include "core/stream.h"
 #include "routines/bloat.h"
 
 /* what a page offers to tuples and their line pointers */
@@ -94,6 +95,30 @@ pack(HeapState *heap, int length)
 	}
 	heap->room -= need;
 	heap->open_bytes += need;
+}
+
+/*
+ * Write so many tuples of one aligned length: as many at a time as fit.
+ */
+static void
+pack_run(HeapState *heap, int length, int tuples)
+{
+	int			need = length + sizeof(ItemIdData);
+
+	while (tuples > 0)
+	{
+		int			fit = heap->packing && heap->room > heap->reserved ? Min((heap->room - heap->reserved) / need, tuples) : 0;
+
+		heap->room -= fit * need;
+		heap->open_bytes += fit * need;
+		tuples -= fit;
+		/* on the next page */
+		if (tuples > 0)
+		{
+			pack(heap, length);
+			tuples--;
+		}
+	}
 }
 
 /*
@@ -189,6 +214,81 @@ read_tuple(HeapState *heap, HeapTupleHeader tuple, int length, bool all_visible,
 	return true;
 }
 
+/*
+ * Does a page look as if a rewrite kept all its tuples as they are?  Some
+ * are looked at: the rest of such a page need not be fetched into the processor.
+ */
+static bool
+is_plain(HeapState *heap, Page page, int items)
+{
+	int			natts = heap->tuples.desc->natts;
+	int			looked = 0;
+
+	if (heap->toast || heap->tuples.dropped || !PageIsAllVisible(page))
+		return false;
+	for (int i = FirstOffsetNumber, n = 0; i <= items; i += bloat_step(n++))
+		stream_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)));
+	for (int i = FirstOffsetNumber, n = 0; i <= items; i += bloat_step(n++))
+	{
+		ItemId		item = PageGetItemId(page, i);
+		HeapTupleHeader tuple;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple = tuple_at(page, item);
+		if (tuple == NULL || HeapTupleHeaderGetNatts(tuple) != natts)
+			return false;
+		looked++;
+	}
+	return looked > 0;
+}
+
+/*
+ * Pack the tuples of a plain page, by the length of its items.  Of each chain
+ * of versions only one is left: what a redirection is for the indexes, is its
+ * tuple without being one of theirs.
+ */
+static bool
+read_plain(HeapState *heap, Page page, int items, BloatPage *result)
+{
+	PageHeader	header = (PageHeader) page;
+	int			upper = header->pd_upper;
+	int			stored = 0;
+	int			kept = 0;
+	int			live = 0;
+	int			length = 0;		/* of the tuples of the run, aligned */
+	int			run = 0;
+
+	for (int i = FirstOffsetNumber; i <= items; i++)
+	{
+		ItemIdData	item = *PageGetItemId(page, i);
+
+		if (item.lp_flags != LP_NORMAL)
+		{
+			if (item.lp_flags == LP_DEAD)
+				heap->entries.dead++;
+			continue;
+		}
+		stored += item.lp_len;
+		if (item.lp_off < upper || item.lp_off + item.lp_len > BLCKSZ || stored > BLCKSZ ||
+			item.lp_off != MAXALIGN(item.lp_off) || item.lp_len < SizeofHeapTupleHeader)
+			return false;
+		if (MAXALIGN(item.lp_len) != length)
+		{
+			pack_run(heap, length, run);
+			length = MAXALIGN(item.lp_len);
+			run = 0;
+		}
+		run++;
+		live++;
+		kept += length + sizeof(ItemIdData);
+	}
+	pack_run(heap, length, run);
+	heap->entries.live += live;
+	result->kept += kept;
+	return true;
+}
+
 static void
 heap_read(void *arg, Page page, BlockNumber block, BloatPage *result)
 {
@@ -211,6 +311,14 @@ heap_read(void *arg, Page page, BlockNumber block, BloatPage *result)
 	result->unused = PageGetFreeSpace(page);
 	all_visible = PageIsAllVisible(page);
 	items = PageGetMaxOffsetNumber(page);
+	if (is_plain(heap, page, items))
+	{
+		result->damaged = !read_plain(heap, page, items, result);
+		heap->kept_bytes += result->damaged ? 0 : result->kept;
+		return;
+	}
+	for (int i = FirstOffsetNumber; i <= items; i++)
+		stream_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)));
 	for (int i = FirstOffsetNumber; i <= items; i++)
 	{
 		ItemId		item = PageGetItemId(page, i);

@@ -145,17 +145,17 @@ read_time(const ASN1_TIME * time, TimestampTz *result)
 
 /*
  * The validity of all certificates of an open file together: from the last
- * beginning to the first end.  Returns how many there are; -1: one cannot be
- * read.
+ * beginning to the first end, which is that of the one in *place.  Returns how
+ * many there are; -1: one cannot be read.
  */
 static int
-read_certificates(FILE *file, TimestampTz *valid_from, TimestampTz *valid_until)
+read_certificates(FILE *file, TimestampTz *valid_from, TimestampTz *valid_until, int *place)
 {
 	X509	   *certificate;
 	int			count = 0;
 
 	ERR_clear_error();
-	while (count >= 0 && (certificate = PEM_read_X509(file, NULL, no_password, NULL)) != NULL)
+	while (count >= 0 && (certificate = PEM_read_X509_AUX(file, NULL, no_password, NULL)) != NULL)
 	{
 		TimestampTz from;
 		TimestampTz until;
@@ -163,8 +163,12 @@ read_certificates(FILE *file, TimestampTz *valid_from, TimestampTz *valid_until)
 		if (read_time(X509_get0_notBefore(certificate), &from) &&
 			read_time(X509_get0_notAfter(certificate), &until))
 		{
+			if (count == 0 || until < *valid_until)
+			{
+				*valid_until = until;
+				*place = count + 1;
+			}
 			*valid_from = count == 0 ? from : Max(*valid_from, from);
-			*valid_until = count == 0 ? until : Min(*valid_until, until);
 			count++;
 		}
 		else
@@ -180,15 +184,16 @@ read_certificates(FILE *file, TimestampTz *valid_from, TimestampTz *valid_until)
 #endif
 
 /*
- * server_certificate(): valid_from, valid_until, modified_at of the file, and
- * problem, which says why these are not known.
+ * server_certificate(): valid_from, valid_until, modified_at of the file;
+ * problem, which says why these are not known; and which of how many
+ * certificates ends first.
  */
 Datum
 maintsched_server_certificate(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[4] = {0};
-	bool		nulls[4] = {true, true, true, true};
+	Datum		values[6] = {0};
+	bool		nulls[6] = {true, true, true, true, true, true};
 	const char *problem = NULL;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -211,7 +216,8 @@ maintsched_server_certificate(PG_FUNCTION_ARGS)
 		{
 			TimestampTz valid_from = 0;
 			TimestampTz valid_until = 0;
-			int			count = read_certificates(file, &valid_from, &valid_until);
+			int			place = 0;
+			int			count = read_certificates(file, &valid_from, &valid_until, &place);
 
 			FreeFile(file);
 			if (count == 0)
@@ -223,7 +229,9 @@ maintsched_server_certificate(PG_FUNCTION_ARGS)
 				values[0] = TimestampTzGetDatum(valid_from);
 				values[1] = TimestampTzGetDatum(valid_until);
 				values[2] = TimestampTzGetDatum(time_t_to_timestamptz((pg_time_t) st.st_mtime));
-				nulls[0] = nulls[1] = nulls[2] = false;
+				values[4] = Int32GetDatum(place);
+				values[5] = Int32GetDatum(count);
+				nulls[0] = nulls[1] = nulls[2] = nulls[4] = nulls[5] = false;
 			}
 		}
 	}

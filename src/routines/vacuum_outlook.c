@@ -34,6 +34,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
+#include "storage/smgr.h"
 #include "utils/rel.h"
 
 #include "core/compat.h"
@@ -167,7 +168,8 @@ maintsched_vacuum_outlook(PG_FUNCTION_ARGS)
 	}
 	if ((rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_MATVIEW &&
 		 rel->rd_rel->relkind != RELKIND_TOASTVALUE) ||
-		rel->rd_tableam != GetHeapamTableAmRoutine() || RELATION_IS_OTHER_TEMP(rel))
+		rel->rd_tableam != GetHeapamTableAmRoutine() || RELATION_IS_OTHER_TEMP(rel) ||
+		!smgrexists(RelationGetSmgr(rel), MAIN_FORKNUM))
 	{
 		relation_close(rel, AccessShareLock);
 		PG_RETURN_NULL();

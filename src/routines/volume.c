@@ -34,6 +34,7 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/smgr.h"
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(maintsched_volume);
@@ -114,7 +115,8 @@ maintsched_relation_bytes(PG_FUNCTION_ARGS)
 		relation_close(rel, AccessShareLock);
 		PG_RETURN_NULL();
 	}
-	bytes = (int64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
+	/* on a standby, what is unlogged has no file */
+	bytes = smgrexists(RelationGetSmgr(rel), MAIN_FORKNUM) ? (int64) RelationGetNumberOfBlocks(rel) * BLCKSZ : 0;
 	relation_close(rel, AccessShareLock);
 	PG_RETURN_INT64(bytes);
 }

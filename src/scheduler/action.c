@@ -61,7 +61,7 @@ MemoryContext run_context;
 
 /*
  * whether its plan function, and its commands, come with the extension, so
- * that their errors' texts do
+ * that their errors' texts do, and what is asked by the former is ours
  */
 bool		action_keep_plan_messages = false;
 bool		action_keep_messages = false;
@@ -102,13 +102,14 @@ describe_error(const ErrorData *error)
 
 	if ((planning ? action_keep_plan_messages : action_keep_messages) ||
 		(error->funcname != NULL &&
-		 (strcmp(error->funcname, "check_statement") == 0 || strcmp(error->funcname, "ask_plan") == 0)) ||
+		 (strcmp(error->funcname, "check_statement") == 0 || strcmp(error->funcname, "ask_plan") == 0 ||
+		  strcmp(error->funcname, "check_answer") == 0)) ||
 		is_of_archive(error))
 		return error->message == NULL ? pstrdup("unknown error") :
 			pnstrdup(error->message, pg_mbcliplen(error->message, strlen(error->message), MAX_MESSAGE));
 
 	initStringInfo(&text);
-	appendStringInfoString(&text, condition_name(error->sqlerrcode));
+	appendStringInfo(&text, "%s%s", planning ? "the plan function failed: " : "", condition_name(error->sqlerrcode));
 	if (error->table_name != NULL)
 		appendStringInfo(&text, ", table %s",
 						 quote_qualified_identifier(error->schema_name, error->table_name));
@@ -203,7 +204,7 @@ ask_plan(const char *plan, Datum params, Datum *actions, Outcome *outcome)
 		bool		isnull;
 		Datum		value;
 
-		exec_begin_user(true);
+		exec_begin_user(true, action_keep_plan_messages);
 		exec_query(sql, 1, types, &params, NULL);
 
 		/*
@@ -260,7 +261,7 @@ evaluate(const char *query, char **arguments)
 	else
 		sql = psprintf("select pg_catalog.to_jsonb(m.value) from (select %s\n) m(value)", query);
 
-	exec_begin_user(true);
+	exec_begin_user(true, action_keep_plan_messages);
 	for (int i = 0; arguments != NULL && i < 2; i++)
 	{
 		values[i] = jsonb_datum(arguments[i]);
@@ -271,6 +272,19 @@ evaluate(const char *query, char **arguments)
 	exec_commit_user();
 	MemoryContextSwitchTo(run_context);
 	return value;
+}
+
+/*
+ * What still_needed said, as JSON text: a number or a text is neither yes nor
+ * no.
+ */
+static void
+check_answer(const char *answer)
+{
+	if (answer != NULL && strchr("tfn{", answer[0]) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("still_needed of the action is neither a boolean nor a JSON object")));
 }
 
 /*
@@ -359,6 +373,7 @@ run_action(Action *action, Outcome *outcome)
 		{
 			char	   *answer = evaluate(action->still_needed, NULL);
 
+			check_answer(answer);
 			if (answer == NULL || strcmp(answer, "true") != 0)
 				outcome->refusal = answer != NULL ? answer : pstrdup("false");
 		}

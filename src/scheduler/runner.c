@@ -225,7 +225,8 @@ begin(int64 run_id, char **plan, Datum *params)
 }
 
 /*
- * Record what is planned, and take the first action.
+ * Record what is planned, and take the first action.  What is wrong with the
+ * actions is said in words of ours, which are kept.
  */
 static bool
 record_plan(int64 run_id, Datum actions, Action *action, Outcome *outcome)
@@ -233,8 +234,10 @@ record_plan(int64 run_id, Datum actions, Action *action, Outcome *outcome)
 	Oid			types[2] = {INT8OID, InvalidOid};
 	Datum		values[2];
 	volatile bool more = false;
+	bool		keep_messages = action_keep_messages;
 
 	memset(outcome, 0, sizeof(*outcome));
+	action_keep_messages = true;
 	PG_TRY();
 	{
 		begin_record();
@@ -252,6 +255,7 @@ record_plan(int64 run_id, Datum actions, Action *action, Outcome *outcome)
 		note_error(outcome);
 	}
 	PG_END_TRY();
+	action_keep_messages = keep_messages;
 	return more;
 }
 

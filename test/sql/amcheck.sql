@@ -27,6 +27,8 @@ select maintsched.check_params('amcheck', '{"include": ["a"], "exclude": ["a.b"]
 select maintsched.check_params('amcheck', '{"parent": true}');
 select maintsched.check_params('amcheck', '{"parents": "yes"}');
 select maintsched.check_params('amcheck', '{"recheck_after": 7}');
+select maintsched.check_params('amcheck', '{"overrides": {"a.b": {"recheck_after": "1 day", "heapallindexed": false}}}');
+select maintsched.check_params('amcheck', '{"overrides": {"a.b": {"parents": true}}}');
 select maintsched.plan('amcheck', '{"include": []}');
 
 --
@@ -77,6 +79,8 @@ select count(*) from pg_temp.plan('{"include": ["*.parted*"], "exclude": ["*.par
 select target from pg_temp.plan('{"include": ["*.plain_note"]}');
 select target from pg_temp.plan('{"include": ["regress_maintsched_a"], "exclude": ["*.plain", "*.parted_1"]}');
 select target, command, details ->> 'change_class' as class from maintsched.plan('amcheck', '{"include": ["*.plain"], "parents": true, "tables": false, "checkunique": false, "rootdescend": true, "heapallindexed": false}');
+-- by object: the index, its table, the partitioned table
+select target, command from pg_temp.plan('{"include": ["*.plain", "*.parted"], "toast": false, "tables": false, "overrides": {"regress_maintsched_a.plain": {"heapallindexed": false}, "regress_maintsched_a.plain_pkey": {"heapallindexed": true}, "regress_maintsched_a.parted": {"heapallindexed": false}}}') order by target;
 -- there is no window of class major
 select details ->> 'change_class' as class, fits_window, count(*) from maintsched.plan('amcheck', '{"include": ["*.plain"], "parents": true}') group by 1, 2 order by 1;
 select count(*) from maintsched.plan('amcheck', '{"include": ["*.plain", "no.such"]}');

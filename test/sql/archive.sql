@@ -41,6 +41,16 @@ cross join (values ('UTC'), ('Europe/Berlin'), ('America/New_York')) z(zone)
 order by 1, 2;
 select u.unit, maintsched.archive_limit('bigint'::regtype, '1970-01-31 00:00:10.9+00', '30 days', 'UTC', u.unit)
 from unnest(array['seconds', 'milliseconds', 'microseconds']) u(unit);
+-- and which time a number stands for
+select t.type::regtype, t.value, t.unit, maintsched.archive_time(t.type, t.value, t.unit)
+from (values
+	(1, 'bigint'::regtype, '1000000000', 'seconds'),
+	(2, 'integer'::regtype, '0', 'seconds'),
+	(3, 'bigint'::regtype, '1000000000', 'milliseconds'),
+	(4, 'bigint'::regtype, '1000000000000000', 'microseconds'),
+	(5, 'bigint'::regtype, '9223372036854775807', 'seconds'),
+	(6, 'date'::regtype, '2020-02-29', null)) t(i, type, value, unit)
+order by t.i;
 
 --
 -- Which tables a name means, and which partitions are wholly old.

@@ -137,9 +137,7 @@ reset role;
 set client_min_messages = warning;
 create function public.regress_plan(params jsonb) returns setof maintsched.action
 language sql as $$ select null::maintsched.action where false $$;
-delete from maintsched.routine where name = 'optimize';
-insert into maintsched.routine (name, plan, description, change_class)
-values ('optimize', 'public.regress_plan', 'Optimizes.', 'major');
+update maintsched.routine set plan = 'public.regress_plan', description = 'Optimizes.', defaults = '{}', built_in = false where name = 'optimize';
 reset client_min_messages;
 create view public.regress_log as
 select change_id, title, starts_at, ends_at, notice_hours as notice, state, outcome, completed_at, run_id as run, emergency as emg, issues

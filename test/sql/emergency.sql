@@ -60,9 +60,7 @@ reset session authorization;
 
 -- A run that only it admits is marked so; it needs no rollback text and no approval.
 set client_min_messages = warning;
-delete from maintsched.routine where name = 'optimize';
-insert into maintsched.routine (name, plan, description, change_class)
-values ('optimize', 'public.regress_plan', 'Optimizes.', 'major');
+update maintsched.routine set plan = 'public.regress_plan', description = 'Optimizes.', defaults = '{}', built_in = false where name = 'optimize';
 update maintsched.task set rollback = null where name = 'database-optimization';
 reset client_min_messages;
 select maintsched.change_problem(maintsched.run_for(t, 'scheduler')) from maintsched.task t where name = 'database-optimization';

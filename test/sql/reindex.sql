@@ -21,6 +21,7 @@ select maintsched.check_params('reindex', '{"min_blot": 0.5}');
 select maintsched.check_params('reindex', '{"min_bloat": 30}');
 select maintsched.check_params('reindex', '{"min_free": "-1 GB"}');
 select maintsched.check_params('reindex', '{"min_interval": "now"}');
+select maintsched.check_params('reindex', '{"sample_pages": 0}');
 select maintsched.check_params('reindex', '{"lock_timeout": "0 s"}');
 select maintsched.check_params('reindex', '{"overrides": {"sales": {"min_free": 0}}}');
 select maintsched.check_params('optimize', '{"include": ["sales"], "min_bloat": 0.5, "analyze": {"exclude": ["sales.log"]}, "bloat": null, "reindex": {"min_free": 0, "overrides": {"sales.log": {"min_bloat": 1}}}}');
@@ -69,6 +70,8 @@ from maintsched.plan('reindex', '{"include": ["regress_maintsched_r.parted"], "m
 -- by the table, the index, or the partitioned table above it
 select target from pg_temp.plan('{"include": ["*.big_note", "*.parted"]}') where skip is null;
 select target from pg_temp.plan('{"include": ["regress_maintsched_r"], "exclude": ["*.big_*", "*.parted"]}') where skip is null;
+select target from pg_temp.plan('{"include": ["*.parted_pkey"]}') where skip is null;
+select target from pg_temp.plan('{"include": ["regress_maintsched_r"], "exclude": ["*.parted_pkey", "*.big"]}') where skip is null;
 -- thresholds: of all, of one
 select target from pg_temp.plan('{"include": ["regress_maintsched_r"], "min_bloat": 0.78}') where skip is null;
 select target from pg_temp.plan('{"include": ["regress_maintsched_r"], "min_wasted": "100 MB"}') where skip is null;
@@ -80,14 +83,30 @@ select target, substring(reason from ', [0-9]+ TB are to stay free') as reason f
 -- nothing that is meant, nothing that the role may
 select * from pg_temp.plan('{"include": ["no.such"]}');
 select target, skip from pg_temp.plan('{"include": ["regress_maintsched_r.empty", "no.such"]}');
+select * from pg_temp.plan('{"include": ["*.parted"], "exclude": ["*.parted*"]}');
+select * from pg_temp.plan('{"include": ["pg_catalog"]}');
+-- names that mean nothing
+select skip from pg_temp.plan('{"include": ["*.fine"], "exclude": ["*.smal", "public", "*.big_note"],
+	"overrides": {"regress_maintsched_r.parted_pkey": {"min_bloat": 1}, "regress_maintsched_r.bog": {"min_bloat": 1}, "regress_*": {"min_bloat": 1}}}');
+-- dead rows that are not vacuumed: what an index says is a lower bound
+create table unvacuumed (id integer primary key) with (autovacuum_enabled = off);
+insert into unvacuumed select generate_series(1, 60000);
+delete from unvacuumed where id % 4 <> 0;
+select regexp_replace(reason, '7[456] %', 'three quarters') as reason from pg_temp.plan('{"include": ["*.unvacuumed"], "min_wasted": 0, "min_bloat": 0.5}');
+select regexp_replace(reason, '7[456] %', 'three quarters') as reason from pg_temp.plan('{"include": ["*.unvacuumed"], "min_wasted": 0, "min_bloat": 0}');
+drop table unvacuumed;
+-- whoever takes the commands from the plan carries out nothing that a run would not
+select bool_and(p.command ~ '^-- ' = (p.details ? 'skip')) as commented, count(*) filter (where p.details ? 'skip') as skipped
+from maintsched.plan('reindex', '{"include": ["regress_maintsched_r"], "min_wasted": "100 kB", "min_free": 0}') p;
 alter table fine owner to regress_maintsched_owner;
 grant usage on schema regress_maintsched_r to regress_maintsched_owner, regress_maintsched_manager;
 set role regress_maintsched_manager;
 select count(*) from maintsched.plan('reindex', '{"include": ["regress_maintsched_r"]}');
 set role regress_maintsched_owner;
-\set VERBOSITY terse
+select target, command, reason, skip from pg_temp.plan('{"include": ["regress_maintsched_r"], "min_bloat": 0, "min_wasted": 0}') where target = 'DATABASE';
 select target from maintsched.plan('reindex', '{"include": ["regress_maintsched_r"], "min_bloat": 0, "min_wasted": 0}') where details ->> 'skip' is null;
-\set VERBOSITY default
+select count(*) > 0 as planned, count(*) filter (where target ~ 'fine_pkey') as rebuilt
+from maintsched.plan('optimize', '{"include": ["*.fine"], "min_bloat": 0, "min_wasted": 0}');
 reset role;
 
 --
@@ -136,8 +155,10 @@ select volume is not null and free_bytes >= 0 as known from unnest(array[0, 1663
 select * from maintsched.volume(1);
 
 --
--- Found corrupt by amcheck: before all else, and once.
+-- Found corrupt by amcheck: before all else, and once.  What is found in the
+-- index of a toast table goes by the name of the table.
 --
+create table "Toasted" (id integer, long text);
 create or replace function maintsched.corrupt_relations()
 returns table(schema text, relation text, kind text, found_at timestamptz, sqlstate text,
 	rewritten boolean, first_found_at timestamptz, run_id bigint, seq integer)
@@ -145,12 +166,18 @@ language sql stable as $$
 	select v.*, v.column2 = 'big_pkey', v.column4, 1::bigint, 1 from (values ('regress_maintsched_r', 'fine_pkey', 'index', now() - interval '3 days', 'XX002'),
 		('regress_maintsched_r', 'fine_pkey', 'index', now() - interval '2 days', 'XX002'),
 		('regress_maintsched_r', 'big_only_one_excl', 'index', now() - interval '1 day', 'XX002'),
+		('regress_maintsched_r', 'Toasted', 'toast index', now() - interval '4 days', 'XX002'),
+		('regress_maintsched_r', 'fine', 'toast', now() - interval '4 days', 'XX001'),
+		('pg_catalog', 'pg_proc', 'toast index', now() - interval '5 days', 'XX002'),
 		('regress_maintsched_r', 'big', 'table', now() - interval '1 day', 'XX001'),
 		('pg_catalog', 'pg_class_oid_index', 'index', now() - interval '5 days', 'XX002'),
 		('regress_maintsched_r', 'gone', 'index', now() - interval '5 days', 'XX002'),
 		('regress_maintsched_r', 'big_pkey', 'index', now() - interval '5 days', 'XX002')) v
 $$;
-select target, command, reason, skip from pg_temp.plan('{"exclude": ["public", "maintsched*"], "min_wasted": "1 GB"}') where reason ~ 'corrupt';
+select target, regexp_replace(command, '_[0-9]+_', '_N_') as command, reason, skip from pg_temp.plan('{"exclude": ["public", "maintsched*"], "min_wasted": "1 GB"}') where reason ~ 'corrupt';
+
+-- what can still be seen of a damaged table through a bloated index is kept
+select target, command, reason, skip from pg_temp.plan('{"include": ["*.big_pkey", "*.parted"]}') where target ~ 'big';
 
 --
 -- What has come back: by the rebuilds on record.
@@ -189,6 +216,12 @@ set search_path = pg_catalog;
 drop index regress_maintsched_r.big_note_ccnew, regress_maintsched_r.big_note_ccold;
 select seq, target, regexp_replace(command, ' ONLY|[(].*', '') as command, skip from pg_temp.plan('{"include": ["regress_maintsched_r"], "exclude": ["*.fine"], "min_wasted": "300 kB", "analyze": {"include": ["*.big"]},
 	"bloat": {"include": ["*.big"]}, "reindex": {"include": ["*.big", "*.parted"], "min_free": 0}}'::jsonb - 'min_free', 'optimize') where target !~ 'DATABASE' and skip is null;
+-- thresholds are those of bloat and reindex; a partitioned table stands for its partitions in all
+select target, regexp_replace(command, ' ONLY|[(].*', '') as command, skip
+from pg_temp.plan('{"include": ["*.parted"], "overrides": {"regress_maintsched_r.parted": {"min_bloat": 0.1, "min_wasted": 0}}, "analyze": {"all": true}}', 'optimize')
+where skip is null and not (command ~ '^ANALYZE' and target ~ '_1$') order by seq;
+select count(*) filter (where command ~ 'measure_bloat') as measured from pg_temp.plan('{"include": ["*.parted", "*.fine"], "exclude": ["*.parted"]}', 'optimize');
+select target from maintsched.plan('bloat', '{"include": ["*.parted_pkey"]}');
 -- the task of the shipped calendar has no parameters
 select count(*) > 3 as some from maintsched.plan('optimize');
 select maintsched.install_calendar('smartmed');

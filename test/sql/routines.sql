@@ -200,6 +200,13 @@ drop table parent cascade;
 select pg_stat_reset_single_table_counters('large'::regclass);
 select target, reason from maintsched.plan_analyze('{"include": ["*.large"]}');
 analyze large;
+-- and of which nothing is known: not that it is empty
+create table uncounted with (autovacuum_enabled = off) as select i as a from generate_series(1, 10000) i;
+select pg_stat_force_next_flush();
+select pg_stat_reset_single_table_counters('uncounted'::regclass);
+select target, reason, (p.details ->> 'bytes')::bigint = pg_relation_size('uncounted') as bytes
+from maintsched.plan_analyze('{"include": ["*.uncounted"]}') p;
+drop table uncounted;
 
 -- A role plans what it may do.
 alter table large owner to regress_maintsched_owner;
@@ -257,6 +264,50 @@ from (values
 	('cluster', '{"phase": "rebuilding index"}'),
 	('copy', '{"bytes_total": 0, "bytes_processed": 7}'),
 	('of a later version', '{"phase": "new"}')) x(report, p);
+
+--
+-- What a pattern means: * any text, ? one character, nothing else.
+--
+select schema_name, relation_name, pattern, matches,
+	maintsched.name_matches(schema_name, relation_name, jsonb_build_array(pattern)) = matches as as_it_should
+from (values
+	('sales', 'orders', 'sales', true),
+	('sales', 'orders', 'sales.orders', true),
+	('sales', 'orders', 'orders', false),
+	('sales', 'orders', 'Sales', false),
+	('sales', 'orders', 'sale', false),
+	('sales', 'orders', 'sales.', false),
+	('sales', 'orders', '', false),
+	('sales', 'orders', '*', true),
+	('sales', 'orders', '***', true),
+	('sales', 'orders', '*.orders', true),
+	('sales', 'orders', '*.*', true),
+	('sales', 'orders', 's*s', true),
+	('sales', 'orders', 's*x', false),
+	('sales', 'orders', '*.o*r*s', true),
+	('sales', 'orders', '*rd*rd*', false),
+	('sales', 'orders', 'sale?', true),
+	('sales', 'orders', 'sales?', false),
+	('sales', 'orders', 'sales?orders', true),
+	('sales', 'orders', '?????', true),
+	('sales', 'orders', '??????', false),
+	('sales', 'aaab', 'sales.*aab', true),
+	('sales', 'aaab', 'sales.*ab*b', false),
+	('sa%es', 'or_ers', 'sales.orders', false),
+	('sales', 'orders', 'sa%.or_ers', false),
+	('sa%es', 'or_ers', 'sa%es.or_ers', true),
+	('sales', 'a!b', 'sales.a!b', true),
+	('a.b', 'c', 'a.b', true),
+	('a.b', 'c', 'a.*', true),
+	(U&'\00fcber', U&'t\00e4glich', U&'?ber.t?glich', true),
+	(U&'\00fcber', U&'t\00e4glich', U&'??ber', false),
+	(U&'\00fcber', U&'t\00e4glich', U&'*.t\00e4*', true)) v(schema_name, relation_name, pattern, matches)
+where maintsched.name_matches(schema_name, relation_name, jsonb_build_array(pattern)) is distinct from matches;
+select maintsched.name_matches('a', 'b', '[]') as no_pattern, maintsched.name_matches('a', 'b', '["x", "a", "y"]') as one_of_three,
+	maintsched.name_matches('a', 'b', null) as without_patterns, maintsched.name_matches(null, 'b', '["*"]') as without_name,
+	maintsched.name_matches('a', 'b', '[null, 1, true, ["a"], {"a": "a"}]') as no_texts;
+select maintsched.name_matches('a', 'b', '{"a": "a"}');
+select maintsched.name_matches('a', 'b', '"a"');
 
 --
 -- pg_cron is not loaded here.

@@ -153,6 +153,30 @@ select maintsched.vacuum_shortfall('regress_maintsched_sales.clean', '{}', '{"la
 	maintsched.vacuum_shortfall('regress_maintsched_sales.clean', '{"skip_locked": true}', '{"last_vacuum": 1}', '{"last_vacuum": 1}') as locked,
 	maintsched.vacuum_shortfall('regress_maintsched_sales.gone', '{}', '{"last_vacuum": 1}', null) as gone;
 
+-- past the limit of the failsafe, whatever the setting
+update pg_class set relfrozenxid = (((pg_current_xact_id()::text::bigint - 106000 + 4294967296) % 4294967296)::text)::xid where oid = 'clean'::regclass;
+select regexp_replace(reason, '106,[0-9]+', 'N', 'g') as reason from pg_temp.plan('{"include": ["*.clean"]}');
+set vacuum_failsafe_age = 0;
+select target, regexp_replace(reason, '106,[0-9]+', 'N', 'g') as reason from pg_temp.plan('{"include": ["*.clean", "*.large"], "overrides": {"regress_maintsched_sales.large": {"threshold": 0, "scale_factor": 0}}}');
+select details -> 'settings' as settings from maintsched.plan_vacuum('{"include": ["*.clean"]}');
+reset vacuum_failsafe_age;
+vacuum (freeze) clean;
+alter table clean reset (autovacuum_freeze_max_age);
+
+-- multixacts likewise
+update pg_class set relminmxid = ((mxid_age('1'::xid)::bigint + 1 - 9600 + 4294967296) % 4294967296)::text::xid where oid = 'clean'::regclass;
+select target from pg_temp.plan('{"include": ["*.clean"], "multixact_age": 100000}') where target <> 'database';
+alter table clean set (autovacuum_multixact_freeze_max_age = 10000);
+select regexp_replace(reason, '[0-9]+,[0-9]+ old', 'N old', 'g') as reason from pg_temp.plan('{"include": ["*.clean"]}');
+select details -> 'settings' as settings from maintsched.plan_vacuum('{"include": ["*.clean"]}');
+update pg_class set relminmxid = ((mxid_age('1'::xid)::bigint + 1 - 10600 + 4294967296) % 4294967296)::text::xid where oid = 'clean'::regclass;
+set vacuum_multixact_failsafe_age = 0;
+select regexp_replace(reason, '[0-9]+,[0-9]+ old', 'N old', 'g') as reason from pg_temp.plan('{"include": ["*.clean"]}');
+reset vacuum_multixact_failsafe_age;
+vacuum (freeze) clean;
+select * from pg_temp.plan('{"include": ["*.clean"]}');
+alter table clean reset (autovacuum_multixact_freeze_max_age);
+
 --
 -- Options.
 --
@@ -186,6 +210,15 @@ create table heir () inherits (clean) with (autovacuum_enabled = off);
 select target, command from pg_temp.plan('{"include": ["*.clean"], "all": true}');
 
 --
+-- Names that mean nothing are told; those of indexes and of schemas do.
+--
+create schema regress_maintsched_bare;
+select * from pg_temp.plan('{"include": ["*.clean", "*.smal"], "exclude": ["*.lage", "regress_maintsched_bare"], "overrides": {"regress_maintsched_sales.celan": {"threshold": 0}, "regress_maintsched_sales": {"threshold": 1000000}}}');
+select * from pg_temp.plan('{"include": ["*.clean"], "exclude": ["*.clean"]}');
+select * from pg_temp.plan('{"include": ["pg_catalog"]}');
+drop schema regress_maintsched_bare;
+
+--
 -- A role plans what it may vacuum.
 --
 create role regress_maintsched_owner;
@@ -199,6 +232,24 @@ select * from pg_temp.plan('{"include": ["*.small"]}');
 select * from maintsched.vacuum_still_needed('regress_maintsched_sales.large', '{}');
 select maintsched.vacuum_still_needed('regress_maintsched_sales.gone', '{}');
 reset role;
+
+--
+-- A run that goes on in the next window does nothing twice; what was of no use
+-- then, and is by now, it does.
+--
+insert into maintsched.run (run_id, routine, params, run_as, change_class, state, requested_by, queued_at, not_before, continues)
+select n, 'vacuum', '{}', 'x', 'minor', 'running', 'x', now(), now(), nullif(n, 901) - 1 from generate_series(901, 903) n;
+insert into maintsched.run_action (run_id, seq, target, command, state, skip_reason)
+values (901, 1, 'held', 'VACUUM held', 'skipped', 'pointless'), (901, 2, 'done', 'VACUUM done', 'done', null),
+	(901, 3, 'held still', 'VACUUM held still', 'skipped', 'pointless'), (901, 4, 'late', 'VACUUM late', 'skipped', 'no_time');
+select maintsched.note_actions(902, array[
+	('new', 'VACUUM new', null, null, null, null), ('held', 'VACUUM held', null, null, null, '{}'), ('done', 'VACUUM done', null, null, null, '{}'),
+	('held still', 'VACUUM held still', null, null, null, '{"skip": "pointless"}'), ('late', 'VACUUM late', null, null, null, '{}')]::maintsched.action[]);
+select seq, target from maintsched.run_action where run_id = 902 order by seq;
+update maintsched.run_action set state = 'done' where run_id = 902 and target = 'held';
+update maintsched.run_action set state = 'skipped', skip_reason = 'not_needed' where run_id = 902 and target = 'late';
+select maintsched.note_actions(903, array[('held', 'VACUUM held', null, null, null, '{}'), ('late', 'VACUUM late', null, null, null, '{}')]::maintsched.action[]);
+select seq, target from maintsched.run_action where run_id = 903 order by seq;
 
 --
 -- Who holds back what: seen by anybody who may plan.

@@ -427,7 +427,7 @@ is(witnessed(), 'by_boss boss boss', 'with theirs');
 	my $offset = -s $node->logfile;
 	my $run = said('alice', q{select maintsched.run_routine('writes')});
 	is(ended($run), 'failed error', 'a plan function that writes');
-	is(boss("select message from maintsched.run_history where run_id = $run"), 'active_sql_transaction', 'with its condition');
+	is(boss("select message from maintsched.run_history where run_id = $run"), 'the plan function failed: active_sql_transaction', 'with its condition');
 	like(join("\n", logged($offset)),
 		qr/^(?:cannot set transaction read-write mode inside a read-only transaction|transaction read-write mode must be set before any query)$/, 'is refused');
 	is(witnessed(), '', 'and nothing is written');

@@ -302,14 +302,21 @@ is(tick(at(0, '10:00')), 1, 'queued');
 idle();
 is(runs('decided'), 'succeeded completed: pointless/skipped/pointless', 'pointless is no loss');
 is(outcomes('decided'), 'Mon 10:00 pass', 'and passes');
-foreach my $wrong ([ '{"skip": "no_time"}', 'invalid_parameter_value' ], [ '{"settings": ["work_mem"]}', 'invalid_parameter_value' ])
+# what is wrong with the actions is said; what the plan function raises is not
+foreach my $wrong ([ '{"skip": "no_time"}', 'failed: action 1 of the plan function has a skip that is none of not_needed, pointless and no_space' ],
+	[ '{"settings": ["work_mem"]}', 'failed: action 1 of the plan function has settings that are not a JSON object, such as {"maintenance_work_mem": "256MB"}' ],
+	[ '{"lock_timeout": "patient 4711"}', 'failed: action 1 of the plan function has a lock_timeout that is no duration, such as "30s", "5 min", or a number of milliseconds' ],
+	[ '{"still_needed": "1"}', 'failed: 42804 still_needed of the action is neither a boolean nor a JSON object' ],
+	[ '{"still_needed": "null"}', 'succeeded: ' ],
+	[ 'patient 4711', 'failed: the plan function failed: invalid_text_representation' ])
 {
-	my ($details, $error) = @$wrong;
+	my ($details, $result) = @$wrong;
 	said("create or replace function public.plan_decided(params jsonb) returns setof maintsched.action language sql as \$\$
-		select 'x', 'select 1', 'x', null::bigint, null::numeric, '$details'::jsonb \$\$");
+		select 'x', 'select 1', 'x', null::bigint, null::numeric, '$details'::text::jsonb \$\$");
 	my $run = said_at(at(0, '10:10'), q{select maintsched.run_routine('decided')}) =~ s/\n.*//sr;
 	idle();
-	is($node->safe_psql('postgres', "select state, message ~ '$error|skip of an action|settings that are not' from maintsched.run_history where run_id = $run"), 'failed|t', "$details is refused");
+	is($node->safe_psql('postgres', "select r.state || ': ' || coalesce(r.message, concat_ws(' ', a.sqlstate, a.message))
+		from maintsched.run_history r left join maintsched.run_actions a using (run_id) where run_id = $run"), $result, "details $details");
 }
 
 part('what is left over comes first');

@@ -375,6 +375,8 @@ has_state($node, 'yield', 'limited-plan', 'partial', 'a time limit holds for pla
 nap('yield', 0);
 has_state($node, 'yield', 'limited-plan', 'succeeded', 'and what it stopped is tried again');
 is(run_of($node, 'yield', 'limited-plan'), 'partial/time_limit succeeded/completed', 'with the reason');
+is($node->safe_psql('yield', q{select message from maintsched.run_history where task = 'limited-plan' and stop_reason = 'time_limit'}),
+	'its time limit was over while it planned', 'in words');
 is(outcomes_of('yield', 'limited-plan'), 'pass', 'which is no failure');
 
 # autovacuum waits where a table is old; it has the time
@@ -476,7 +478,7 @@ has_state($node, 'fit', 'fit', 'partial', 'a run with an action that does not fi
 is(run_of($node, 'fit', 'fit'), 'partial/window_closed', 'says that the window was too short');
 is(actions_of('fit', 'fit'), 'slow skipped no_time, quick done', 'what fits is done');
 like($node->safe_psql('fit', q{select message from maintsched.run_actions where skip_reason = 'no_time'}),
-	qr/^expected to take 3600\.0 s, and \d+\.\d s are left$/, 'what does not says why');
+	qr/^expected to take 3600\.0 s, and \d+\.\d+ s are left$/, 'what does not says why');
 is($node->safe_psql('fit', q{select retry_at = window_closes_at from maintsched.run_history where task = 'fit'}), 't', 'it is tried again in another window');
 is(done_work('fit'), 'quick', 'it was not begun');
 nap('fit', 60);

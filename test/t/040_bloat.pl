@@ -162,6 +162,8 @@ is($node->safe_psql('postgres', q{select count(*) from pg_class where relname = 
 $node->safe_psql('postgres', q{
 	create table d.victim (id integer primary key, t text) with (autovacuum_enabled = off);
 	insert into d.victim select x, repeat('v', 100) from generate_series(1, 20000) x;
+	delete from d.victim where id % 5 = 0 and id < 12000;
+	vacuum d.victim; -- its first pages are all-visible
 	delete from d.victim where id % 5 = 0;
 	checkpoint});
 my %file = map { $_ => $node->data_dir . '/' . $node->safe_psql('postgres', "select pg_relation_filepath('d.$_')") }
@@ -220,6 +222,8 @@ damage(sub {
 	scribble('victim', 5, 10, pack('v', 0)); # nor all-visible
 });
 like(estimate('victim'), qr/^$healthy\|1 of \d+ pages make no sense, the first one is block 5/, 'a transaction that has not been');
+damage(sub { scribble('victim', 13, 28, pack('V', 0x7fff | 1 << 15 | 0x7fff << 17)) });
+like(estimate('victim'), qr/^$healthy\|1 of \d+ pages make no sense, the first one is block 13/, 'on an all-visible page any line pointer');
 damage(sub { scribble('victim', $_, 24, pack('V', 0x7fff | 1 << 15 | 0x7fff << 17) x 50) for 0 .. 300 });
 like(estimate('victim'), qr/^\|not judged: too many pages make no sense, the first one is block 0/, 'most of the pages');
 damage(sub { scribble('victim_pkey', 5, 24, pack('V', 0x7fff | 1 << 15 | 0x7fff << 17)) });
@@ -268,6 +272,39 @@ like($node->safe_psql('postgres', q{
 like($node->safe_psql('postgres', q{
 	select wanted from maintsched.bloat_report where schema = 'd' and relation = 'lump' and kind = 'table'}),
 	qr{^report only: .* VACUUM FULL, CLUSTER or pg_repack by hand$}, 'a table is reported only');
+
+#
+# Whom bloat_estimate() alone was granted to; and on a standby.
+#
+$node->safe_psql('postgres', q{
+	create role reader login;
+	grant usage on schema maintsched, d to reader;
+	grant execute on function maintsched.bloat_estimate to reader;
+	grant select on d.odd to reader;
+	create unlogged table d.passing (a integer);
+	insert into d.passing select generate_series(1, 5000);
+	delete from d.odd where b % 5 = 1});
+my $allowed = q{select relation, bloat_ratio is null, detail from maintsched.bloat_estimate('d.odd') union all
+	select relation, bloat_ratio is null, regexp_replace(detail, '[0-9]+ %', 'N %') from maintsched.bloat_estimate('d.odd_b') union all
+	select relation, bloat_ratio is null, detail from maintsched.bloat_estimate('d.lump')};
+my $told = "odd|f|\nodd_b|f|a lower bound: about N % of its entries are of dead rows that VACUUM has not removed\n"
+  . 'lump|t|not judged: permission denied; its owner, who may read it, and pg_stat_scan_tables may judge it';
+is($node->safe_psql('postgres', $allowed, extra_params => ['-U', 'reader']), $told, 'a role with no right but that to bloat_estimate()');
+
+my $same = q{select relation, state, size_bytes, bloat_ratio, ci_low, ci_high, dead_bytes, lower_bound, unused_ratio
+	from maintsched.bloat_sample(array['d.odd'::regclass, 'd.odd_b', 'd.churn_v', 'd.lump'], array[0, 0, 0, 0], 200, 3)};
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
+like($standby->safe_psql('postgres', $same), qr/^(\d+\|judged\|.*\n?){4}$/, 'a standby judges');
+is($standby->safe_psql('postgres', $same), $node->safe_psql('postgres', $same), 'as the primary does');
+is($standby->safe_psql('postgres', $allowed, extra_params => ['-U', 'reader']), $told, 'and says what it does');
+is($standby->safe_psql('postgres', q{select bloat_ratio is null, detail from maintsched.bloat_estimate('d.passing')}),
+	't|not judged: it is unlogged, and has no pages on a standby', 'but what is unlogged');
+$standby->stop;
+
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/terminated by signal|PANIC/, 'no process died');
 
 $node->stop;

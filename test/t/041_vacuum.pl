@@ -136,6 +136,35 @@ $run = run_of_routine('vacuum', '{"include": ["shop.young"], "overrides": {"shop
 is(actions($run), "succeeded\nshop.young done", 'by an override');
 is(sql(q{select count(*) from maintsched.plan_vacuum('{"include": ["shop.*"], "freeze_age": 100000}') where target in ('shop.old', 'shop.young')}), 0, 'done');
 
+# --- wraparound is near; multixacts ---
+
+sql('create table shop.shared (a integer primary key) with (autovacuum_multixact_freeze_max_age = 10000); insert into shop.shared values (1), (2)');
+# each turn makes one and more: a lock of the transaction's beside one of its subtransaction's
+sql(q{do $$ begin
+	for i in 1 .. 11000 loop
+		perform from shop.shared where a = 1 for key share;
+		begin
+			perform from shop.shared where a = 1 for no key update;
+		exception when others then raise;
+		end;
+		commit;
+	end loop;
+end $$});
+cmp_ok(sql(q{select mxid_age(relminmxid) from pg_class where oid = 'shop.shared'::regclass}), '>', 10500, 'multixacts have passed');
+sql('alter database postgres set vacuum_multixact_failsafe_age = 0');
+sql('alter database postgres set vacuum_failsafe_age = 0');
+sql('alter table shop.young set (autovacuum_freeze_max_age = 100000)');
+sql(q{do $$ begin for i in 1 .. 106000 loop perform pg_current_xact_id(); commit; end loop; end $$});
+$run = run_of_routine('vacuum', '{"include": ["shop.shared", "shop.young"], "lock_timeout": "1 min"}');
+is(actions($run), "succeeded\nshop.young done\nshop.shared done", 'who is closer to the end comes first')
+  or diag(said($run, 'shop.young'), said($run, 'shop.shared'));
+like(said($run, 'shop.young'), qr/^its oldest transaction is \d+,\d+ old: wraparound is near, autovacuum was due at 100,000; /, 'transactions');
+like(said($run, 'shop.shared'), qr/^its oldest multixact is \d+,\d+ old: wraparound is near, autovacuum was due at 10,000; /, 'multixacts');
+is(sql("select ((a.after ->> 'relfrozenxid_age')::int < 60000) || ' ' || ((b.before ->> 'relminmxid_age')::int > 10500) || ' ' || ((b.after ->> 'relminmxid_age')::int < 6000)
+	from maintsched.run_actions a join maintsched.run_actions b using (run_id) where run_id = $run and a.target = 'shop.young' and b.target = 'shop.shared'"), 'true true true', 'both are younger afterwards');
+sql("alter database postgres reset $_") foreach qw(vacuum_failsafe_age vacuum_multixact_failsafe_age);
+sql('alter table shop.young reset (autovacuum_freeze_max_age)');
+
 # --- who holds back what ---
 
 make_table('shop.held');
@@ -147,6 +176,7 @@ sub held
 	make_dead('shop.held');
 	my $held_run = run_of_routine('vacuum', '{"include": ["shop.held"], "insert_threshold": 1000000000}');
 	is(actions($held_run), "succeeded\nshop.held skipped pointless", "$what: pointless");
+	is(sql("select benefit_bytes from maintsched.run_actions where run_id = $held_run and target = 'shop.held'"), 0, 'nothing is to be won');
 	like(said($held_run, 'shop.held'), qr/rows are dead .*; none of its dead rows can be removed: held back by $words\z/, "$what is named");
 	$release->();
 	$held_run = run_of_routine('vacuum', '{"include": ["shop.held"], "insert_threshold": 1000000000}');
@@ -176,6 +206,12 @@ my $standby = PostgreSQL::Test::Cluster->new('vacuum_standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->append_conf('postgresql.conf', "hot_standby_feedback = on\nwal_receiver_status_interval = 1s\nmaintsched.launcher = off\n");
 $standby->start;
+# what is unlogged has no file there: a plan is still one
+sql('create unlogged table shop.fleeting (a integer primary key); insert into shop.fleeting select generate_series(1, 1000)');
+wait_for($standby, 'postgres', q{select to_regclass('shop.fleeting') is not null and not exists (select from pg_locks where relation = to_regclass('shop.fleeting'))}, 'it is there');
+is($standby->safe_psql('postgres', "select count(*) > 0 from maintsched.plan('$_', '{\"include\": [\"shop\"]}')"), 't', "plan of $_ on a standby")
+	foreach qw(analyze vacuum reindex optimize);
+sql('drop table shop.fleeting');
 sub on_standby
 {
 	my ($what, $condition, $words, $before_release) = @_;
@@ -220,6 +256,8 @@ $old->query_safe('select 1');
 sql("delete from shop.half where a % 4 = 1; select pg_stat_force_next_flush()");
 $run = run_of_routine('vacuum', '{"include": ["shop.half"], "threshold": 1000, "scale_factor": 0}');
 is(actions($run), "succeeded\nshop.half done", 'partly held back: done');
+# half of its rows of three quarters that are dead
+is(sql("select round(benefit_bytes::numeric / (before ->> 'relpages')::numeric / 8192, 1) from maintsched.run_actions where run_id = $run"), '0.5', 'to win is what can go');
 like(said($run, 'shop.half'), qr/7,500 of 10,000 rows are dead .* about 66 % of its dead rows can be removed: held back by session $pid .*\nstill needed: 2,500 of \S+ rows are dead \(limit 1,000\); .*; none of its dead rows can be removed: held back by session $pid /,
 	'what is left is said, before and after');
 $old->query_safe('rollback');
@@ -270,6 +308,11 @@ $old->query_safe('begin');
 $old->query_safe('lock table shop.locked in share update exclusive mode');
 $run = run_of_routine('vacuum', '{"include": ["shop.locked"], "lock_timeout": "100 ms"}');
 is(actions($run), "partial\nshop.locked skipped lock_timeout 55P03", 'locked: left over');
+my $locker = $old->query_safe('select pg_backend_pid()');
+like(said($run, 'shop.locked'), qr/\nlock_not_available; process $locker has locked the table \(ShareUpdateExclusiveLock\)\z/, 'and by whom it is locked');
+$run = run_of_routine('analyze', '{"include": ["shop.locked"], "all": true}');
+is(actions($run), "partial\nshop.locked skipped lock_timeout 55P03", 'for ANALYZE, too');
+like(said($run, 'shop.locked'), qr/\nlock_not_available; process $locker has locked the table \(ShareUpdateExclusiveLock\)\z/, 'in the same words');
 $run = run_of_routine('vacuum', '{"include": ["shop.locked"], "skip_locked": true}');
 is(actions($run), "partial\nshop.locked skipped lock_timeout", 'with skip_locked at once');
 like(said($run, 'shop.locked'), qr/\nVACUUM left it out: somebody held its lock \(skip_locked\)\z/, 'which is not taken for done');
@@ -407,6 +450,21 @@ if ($version >= 170000)
 	$run = run_of_routine('vacuum', '{"include": ["shop.of_others"]}', 'alice');
 	is(actions($run), "succeeded\nshop.of_others done", 'MAINTAIN is enough');
 }
+
+# what is not hers any more when its turn comes is not taken for done
+sql("create table evil.$_ as select i as a from generate_series(1, 1000) i; alter table evil.$_ owner to alice") foreach qw(first second);
+sql("insert into evil.first select generate_series(1, 1000); select pg_stat_force_next_flush()");
+my $holder = $node->background_psql('postgres');
+$holder->query_safe('begin');
+$holder->query_safe('lock table evil.first in share update exclusive mode');
+$waiting = $node->safe_psql('postgres', q{set session authorization alice; select maintsched.run_routine('analyze', '{"include": ["evil.first", "evil.second"]}', force => true, reason => 'the test wants it')});
+wait_for($node, 'postgres', q{select exists (select from pg_stat_activity where backend_type = 'maintsched runner' and wait_event_type = 'Lock')}, 'the first waits');
+sql("alter table evil.second owner to $superuser");
+$holder->query_safe('rollback');
+$holder->quit;
+wait_for($node, 'postgres', "select finished_at is not null from maintsched.run where run_id = $waiting");
+is(actions($waiting), "partial\nevil.first done\nevil.second failed", 'ANALYZE that PostgreSQL left out has failed');
+like(said($waiting, 'evil.second'), qr/\nANALYZE left it out: the role may not analyze it any more\z/, 'and why');
 
 # --- analyze by need ---
 

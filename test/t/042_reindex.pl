@@ -112,7 +112,7 @@ my $run = run_reindex('"include": ["Odd*"], "min_wasted": "50 kB", "min_free": 0
 is(state_of_run($run), 'succeeded completed', 'a run over all kinds of indexes');
 my @pointless = ("$odd.parent_id_excl REINDEX skipped pointless");
 is(join("\n", sort(split /\n/, actions($run) =~ s/pg_toast_\d+/pg_toast_N/r)),
-	join("\n", sort(@pointless, 'pg_toast.pg_toast_N_index REINDEX done', map { "$odd.$_ REINDEX done" }
+	join("\n", sort(@pointless, '"Odd ""one""".tall (toast index) REINDEX done', map { "$odd.$_ REINDEX done" }
 		qw(expression identity parent_d_key parent_pkey parent_u_key partial part_1_pkey part_1_note_idx totals_id unlogged_pkey),
 		'"it\'s an index"', '"part 2.1_pkey"', '"part 2.1_note_idx"')), 'each is rebuilt but what cannot be');
 is(shape('Odd "one"'), $before, 'and all that hangs on them is kept');
@@ -189,6 +189,21 @@ is(actions($run), 'public.t1_note REINDEX skipped lock_timeout', 'an old snapsho
 like(sql("select message from maintsched.run_actions where run_id = $run and skip_reason = 'lock_timeout'"),
 	qr/^process \d+, in a transaction, has been idle for .*: it would be waited for$/, 'is seen before anything is built');
 $session->query_safe('rollback');
+# one that is at work: a dump, a report
+my $report = IPC::Run::start([ 'psql', '-XqAtd', $node->connstr('postgres'), '-c', 'begin isolation level repeatable read', '-c', 'select pg_sleep(600) from public.other right join (values (1)) x on true' ],
+	'<', \undef, '>', \my $report_out, '2>', \my $report_err);
+my $at_work = q{select pid from pg_stat_activity where query like 'select pg_sleep(600)%' and state = 'active' and backend_xmin is not null};
+wait_for($node, 'postgres', "select exists ($at_work and xact_start < clock_timestamp() - interval '2 s')");
+my $reporter = sql($at_work);
+$run = run_reindex(qq{$all, "lock_timeout": "300 ms"});
+is(actions($run), 'public.t1_note REINDEX skipped lock_timeout', 'an old snapshot of one that is at work');
+like(sql("select message from maintsched.run_actions where run_id = $run and skip_reason = 'lock_timeout'"),
+	qr/^process $reporter, in a transaction for .*, is at work: it would be waited for$/, 'is seen, too');
+# one that has just begun may soon be through; it is not, and is named
+my $filenode = sql(q{select pg_relation_filenode('public.t1_note')});
+is(sql(qq{select maintsched.rebuild_verdict('public', 't1_note', $filenode, null, '1 s') ->> 'obstacle' like 'process $reporter, in a transaction for %'}), 't', 'who was in the way');
+sql("select pg_cancel_backend($reporter)");
+IPC::Run::finish($report);
 sql(q{begin; insert into public.t1 values (-1); prepare transaction 'left alone'});
 wait_for($node, 'postgres', q{select prepared < clock_timestamp() - interval '0.5 s' from pg_prepared_xacts});
 $run = run_reindex(qq{$all, "lock_timeout": "300 ms"});
@@ -318,6 +333,40 @@ $run = run_reindex(qq{"include": ["trap"], $always});
 is(join("\n", sort(split /\n/, actions($run))), join("\n", map { "trap.$_ REINDEX done" } qw(t_expression t_operators t_predicate)), 'indexes with functions of their owner are rebuilt');
 is(sql(q{select to_regclass('public.trapped') is null and not rolsuper from pg_roles where rolname = 'hostile'}), 't', 'which have no more rights than he');
 is(sql(q{select coalesce(string_agg(distinct who, ' '), 'hostile') from trap.seen}), 'hostile', 'nor are they called as anybody else');
+
+# --- the index of a toast table, damaged: found by amcheck, rebuilt, found sound ---
+
+if (sql(q{select count(*) from pg_available_extensions where name = 'amcheck'}) ne '0')
+{
+	sql(q{
+		create extension amcheck;
+		create table public.stored (id integer primary key, long text);
+		alter table public.stored alter long set storage external;
+		insert into public.stored select i, repeat('long', 6000) from generate_series(1, 200) i;
+		checkpoint});
+	my $file = $node->data_dir . '/' . sql(q{
+		select pg_relation_filepath(i.indexrelid) from pg_class c join pg_index i on i.indrelid = c.reltoastrelid where c.oid = 'public.stored'::regclass});
+	$node->stop;
+	open(my $handle, '+<', $file) or die $!;
+	binmode $handle;
+	seek($handle, 8192 + 100, 0) or die $!;
+	print $handle "\xff" x 4000;
+	close $handle;
+	$node->start;
+	my $check = sub {
+		my $id = sql(q{select maintsched.run_routine('amcheck', '{"include": ["public.stored"]}')});
+		ended($id);
+		return sql(q{select coalesce(string_agg(concat_ws(' ', schema, relation, kind, rewritten), ', '), '') from maintsched.corrupt_relations() where kind = 'toast index'});
+	};
+	is($check->(), 'public stored toast index f', 'amcheck finds it');
+	$run = run_reindex('"include": ["public.stored"]');
+	is(actions($run), 'public.stored (toast index) REINDEX done', 'it is rebuilt, under the name of its table');
+	like(sql("select reason from maintsched.run_actions where run_id = $run and target like '%toast%'"), qr/^found corrupt /, 'for that reason');
+	is(actions(run_reindex('"include": ["public.stored"]')), '', 'and not once more');
+	is($check->(), '', 'it is sound');
+	is(sql('select sum(length(long)) from public.stored'), '4800000', 'and nothing is lost');
+	sql('drop table public.stored');
+}
 
 # --- what fails, fails in few words ---
 

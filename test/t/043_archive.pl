@@ -203,8 +203,18 @@ sql(q{drop table audit.timed; create table audit.timed (id integer, at timestamp
 	insert into audit.timed values (1, '2020-01-01'), (2, null), (3, '-infinity'), (4, 'infinity'), (5, '2020-01-02')});
 is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.timed", "column": "at"}]}')}),
 	'2 rows older than 6 months, from 2020-01-01 00:00:00+00 to 2020-01-02 00:00:00+00; 2 without a time stay', 'rows without a time are named');
+is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.timed", "column": "at"}], "retention": "30 days", "batch": 1}') limit 1}),
+	'2 rows older than 6 months, from 2020-01-01 00:00:00+00 to 2020-01-02 00:00:00+00; 2 without a time stay (file 1 of 2); kept for 30 days alone', 'a retention of less than six years is named');
 sql(q{select maintsched.archive_batch('audit.timed', 'at', '2021-01-01')});
 is(sql(q{select string_agg(id::text, ' ' order by id) from audit.timed}), '2 3 4', 'and stay');
+
+sql(q{
+	create table audit.numbered (id integer, at integer);
+	insert into audit.numbered values (1, 1000000000)});
+is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.numbered", "column": "at", "unit": "seconds"}]}')}),
+	'1 row older than 6 months, from 2001-09-09 01:46:40+00 to 2001-09-09 01:46:40+00', 'a number is shown as the time that it stands for');
+is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.numbered", "column": "at", "unit": "milliseconds"}]}')}),
+	'cannot be archived: column "at" of table audit.numbered is an integer, which holds no milliseconds since 1970', 'and a unit that cannot be is refused');
 
 # --- names, and paths ---
 
@@ -504,7 +514,7 @@ SKIP:
 {
 	skip 'there is no prlimit', 4 if system('sh', '-c', 'command -v prlimit > /dev/null') != 0;
 	# files of this process may not be longer than 17 MB: more than a WAL segment, less than the archive
-	like(said(q{copy (select 1) to program 'prlimit --pid $PPID --fsize=17000000:17000000'; select maintsched.archive_batch('audit.big', 'at', '2021-01-01')}),
+	like(said(q{copy (select 1) to program 'cat > /dev/null; prlimit --pid $PPID --fsize=17000000:17000000'; select maintsched.archive_batch('audit.big', 'at', '2021-01-01')}),
 		qr/ERROR:  could not write file ".*tmp": File too large/, 'no room for the file');
 	is(sql('select count(*) from audit.big'), '80', 'nothing is deleted');
 	is_deeply([ files_of('audit.big') ], [], 'no file is left');
@@ -656,6 +666,15 @@ is(sql(q{select sum(maintsched.restore_archive(archive_id)) from maintsched.arch
 is(sql(q{select count(*), count(*) filter (where tableoid = 'audit.event_other'::regclass) from audit.event}), '33|26', 'those of the dropped partition through the partitioned table');
 is(sql(q{select distinct state from maintsched.archives where relation like 'event%'}), 'restored', 'and are shown as restored');
 
+# a row that came after the snapshot of the transaction is one all the same
+sql(q{create table audit.event_1999 partition of audit."Event 2020" for values in (77)});
+my $psql = 'psql -XAtq -d "' . $node->connstr('postgres') . '"';
+like_error(qq{begin isolation level repeatable read; select 1;
+\\! $psql -c "insert into audit.event values (77, '2020-06-06')"
+select maintsched.drop_archived_partition('audit.event_1999', 'at'); commit},
+	'partition audit.event_1999 still holds rows', 'a partition with a row that the transaction does not see');
+is(sql(q{delete from audit.event_1999 returning at::date}), '2020-06-06', 'which is still there');
+
 is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor done 1\npublic.heir done 1", 'tables that inherit');
 is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor skipped not_needed\npublic.heir skipped not_needed", 'nothing to do is a success');
 
@@ -666,8 +685,56 @@ like($said, qr/^partial/, 'a member of the owner: what it may, and nothing else'
 like($said, qr/^audit.event_now done 1$/m, 'tables of the owner');
 like($said, qr/^audit.big failed role "regress_maintsched_manager" may not archive rows of table audit.big$/m, 'not those of others');
 like($said, qr/^audit.gone failed /m, 'a table that is not there is an error');
+sql('create schema closed');
+is(said(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "closed.gone", "column": "at"}, {"table": "audit.event_now", "column": "at"}]}')}, 'regress_maintsched_manager') =~ s/^no row.*/no row/mr,
+	qq{cannot be archived: table "closed.gone" does not exist\nno row}, 'one that is not there, in a schema that the role may not use, is not in the way of the others');
 like($said, qr/^audit.leaking failed raise_exception$/m, 'the text of an error in the code of the owner is not stored');
+sql(q{
+	create function audit.tells() returns boolean language plpgsql immutable as $$ begin
+		if current_setting('application_name') <> 'maker' then raise exception 'patient Meyer'; end if;
+		return true; end $$;
+	create table audit.telling (at timestamptz);
+	set application_name = maker;
+	create index on audit.telling (at) where audit.tells();
+	reset application_name;
+	alter table audit.telling owner to regress_maintsched_owner});
+is(sql(q{select reason from maintsched.plan('archive', '{"tables": [{"table": "audit.telling", "column": "at"}]}')}),
+	'cannot be archived: the old rows of table audit.telling could not be counted (raise_exception)', 'nor in the reason, where it comes when rows are counted');
+run_of_archive(q{{"tables": [{"table": "audit.telling", "column": "at"}]}});
 unlike(sql('select a::text from maintsched.run_action a'), qr/Meyer/, 'nowhere');
+
+# what one file of a table fails of, those after it are not tried for
+sql(q{
+	create table audit.referred (id integer primary key, at date);
+	create table audit.referring (id integer references audit.referred);
+	insert into audit.referred select i, '2020-01-01' from generate_series(1, 40) i;
+	insert into audit.referring values (5)});
+is(run_of_archive(q{{"tables": [{"table": "audit.referred", "column": "at"}, {"table": "public.heir", "column": "at"}], "batch": 10}}),
+	join("\n", 'failed', 'audit.referred failed foreign_key_violation, table audit.referring, constraint referring_id_fkey',
+		('audit.referred skipped cancelled the file before it was not written') x 3, 'public.heir skipped not_needed'),
+	'one failure of a table, and the next table');
+is(sql('select count(*) from audit.referred'), '40', 'nothing of it is gone');
+my $holder = background(q{begin; lock table audit.referred in exclusive mode; select pg_sleep(600)});
+wait_for($node, 'postgres', q{select exists (select from pg_locks where relation = 'audit.referred'::regclass and mode = 'ExclusiveLock' and granted)}) or die;
+is(run_of_archive(q{{"tables": [{"table": "audit.referred", "column": "at"}], "batch": 10}}) =~ s/lock_timeout lock_not_available.*/lock_timeout/r,
+	join("\n", 'partial', 'audit.referred skipped lock_timeout', ('audit.referred skipped lock_timeout the file before it was not written') x 3),
+	'a lock that is not to be had is waited for once');
+sql(q{select pg_terminate_backend(pid) from pg_stat_activity where query like '%lock table audit.referred%' and pid <> pg_backend_pid()});
+finish($holder);
+
+# a partition of a name of any letters comes back through what it was a part of
+sql(q{
+	create schema "Odd one";
+	create table "Odd one"."All of it" (at date) partition by range (at);
+	create table "Odd one".old partition of "Odd one"."All of it" for values from ('2019-01-01') to ('2020-01-01');
+	insert into "Odd one".old values ('2019-05-05')});
+my $odd = sql(q{select maintsched.archive_batch('"Odd one".old', 'at', '2021-01-01')});
+sql(q{drop table "Odd one".old});
+like_error("select maintsched.restore_archive($odd)", 'no partition of relation "All of it" found for row', 'where nothing takes its rows');
+is(sql("select manifest ->> 'partition_bound' from maintsched.archive_file where archive_id = $odd"), q{FOR VALUES FROM ('2019-01-01') TO ('2020-01-01')}, 'the manifest says which partition does');
+sql(q{create table "Odd one".rest partition of "Odd one"."All of it" default});
+is(sql("select maintsched.restore_archive($odd)"), '1', 'restored through a partitioned table in an odd schema');
+is(sql("select state from maintsched.archives where archive_id = $odd"), 'restored', 'which is home');
 
 # --- a task that is not told what to archive, and then is ---
 
@@ -700,6 +767,17 @@ sql('insert into audit.big (id) values (1000)');
 like_error(qq{select maintsched.archive_batch('audit.big', 'at', '2021-01-01', directory => '$cold')}, 'everybody may write into folder', 'a root that everybody may write into');
 chmod(0700, $cold);
 like_error(q{select maintsched.archive_batch('audit.big', 'at', '2021-01-01')}, 'could not open folder "/nowhere/at/all" of maintsched.archive_roots: No such file', 'one that is not there');
+like_error(q{select * from maintsched.plan('archive', '{"tables": [{"table": "audit.big", "column": "at"}]}')}, 'could not open folder "/nowhere/at/all"', 'which the plan says');
+my $data = $node->data_dir;
+symlink($data, "$cold/to_data") or die $!;
+foreach my $inside ($data, "$data/base", "$cold/to_data")
+{
+	$node->append_conf('postgresql.conf', "maintsched.archive_roots = '$inside, $cold'");
+	$node->reload;
+	$node->poll_query_until('postgres', "select current_setting('maintsched.archive_roots') like '$inside, %'") or die;
+	like_error(q{select maintsched.archive_batch('audit.big', 'at', '2021-01-01')}, "folder \"$inside\" of maintsched.archive_roots is in the data directory", 'a root in the data directory');
+	like_error(q{select * from maintsched.plan('archive', '{"tables": [{"table": "audit.big", "column": "at"}]}')}, "folder \"$inside\" of maintsched.archive_roots is in the data", 'which the plan says');
+}
 like(said(qq{select maintsched.archive_batch('audit.big', 'at', '2021-01-01', directory => '$cold')}), qr/^\d+$/, 'another root');
 is(sql(q{select count(*) from maintsched.archives a where case when a.relation = 'busy' then not maintsched.verify_archive(a.archive_id) end}), '0', 'archives are found below any root');
 is(sql('select count(*) from maintsched.run where finished_at is null'), '0', 'nothing hangs');

@@ -186,6 +186,15 @@ mend_by_hint('prepared transactions');
 is_item('prepared transactions', 'OK', 'none is prepared');
 measure();
 
+# what cannot be seen is not well
+my $hidden = session('set track_activities = off; begin');
+comes('longest transaction', 'UNKNOWN');
+is_item('longest transaction', 'UNKNOWN', 'no transaction is open; what 1 session may have open cannot be seen \(track_activities is off\)$');
+is_item('idle in transaction', 'UNKNOWN', 'no session is idle in a transaction; what 1 session may have open cannot be seen');
+$hidden->quit;
+comes('longest transaction', 'OK');
+is_item('idle in transaction', 'OK', 'no session is idle in a transaction$');
+
 # --- settings ---
 
 set('fsync = off');
@@ -243,6 +252,9 @@ mend_by_hint('autovacuum');
 is_item('autovacuum', 'OK', '');
 set('track_counts = off');
 is_item('autovacuum', 'CRIT', 'track_counts is off');
+measure('{"unused_after": "1 microsecond"}');
+is_item('unused indexes', 'UNKNOWN', 'not judged: track_counts is off', 'what nobody counts is not unused');
+measure();
 mend_by_hint('autovacuum');
 is_item('autovacuum', 'OK', '');
 is(sql(q{set track_counts = off; select status from maintsched.health where item = 'autovacuum'}), 'OK', 'a session counts for itself');
@@ -267,6 +279,20 @@ is_item('sequences', 'OK', qr/.*; others have 1 locked/, 'a sequence that somebo
 $holder->query_safe('commit');
 measure();
 is_item('sequences', 'OK', qr/((?!locked).)*$/);
+# nor is a table, an index or a partition
+sql(q{create index t_next on t ((a + 1)) where a > 0; create index t_next_again on t ((a + 1)) where a > 0;
+	create table parts (a integer) partition by range (a); create table parts_1 partition of parts for values from (0) to (10);
+	create index parts_a on parts (a)});
+$holder->query_safe('begin; truncate t, parts; reindex table t');
+is($node->psql('app', q{set statement_timeout = '60s'; select maintsched.measure_health('{"unused_after": "1 microsecond", "unused_bytes": 0, "exclude_objects": ["maintsched"]}')},
+		stderr => \$err), 0, 'what somebody has locked is not waited for')
+  or diag($err);
+is_item('duplicate indexes', 'WARN', '1 index is the same as another one, 0 bytes in all: public.t_next_again as public.t_next');
+$holder->query_safe('rollback');
+measure('{"unused_after": "1 microsecond", "unused_bytes": 0, "exclude_objects": ["maintsched"]}');
+is_item('duplicate indexes', 'WARN', qr/1 index is the same as another one, \d\d+ kB in all: public.t_next_again as public.t_next/);
+is_item('unused indexes', 'WARN', qr/3 indexes were not used .*public.parts_a/);
+sql('drop index t_next, t_next_again; drop table parts');
 # an index in the making is not valid, and as it should be
 $holder->query_safe('begin; insert into t values (0)');
 my $builder = $node->background_psql('app');
@@ -352,6 +378,12 @@ is($standby->safe_psql('app', q{select status from maintsched.health where item 
 is($standby->safe_psql('app', q{select count(*) from maintsched.health where detail like '%could not be judged%'}), '0', 'every item of it');
 is($standby->psql('app', 'select maintsched.measure_health()', stderr => \$err), 3, 'nothing is measured there');
 like($err, qr/this server is a standby/, 'it says why');
+# a primary that does nothing is no delay, however long ago its last commit was
+measure('{"replication_warn": "1 microsecond", "replication_crit": "2 microseconds"}');
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('app', q{select status || ': ' || detail from maintsched.health where item = 'replication lag'}),
+	'OK: this standby has replayed what its primary did until 0 seconds ago', 'it has nothing to catch up with');
+measure();
 $standby->safe_psql('app', 'select pg_wal_replay_pause()');
 is($standby->safe_psql('app', q{select status || ': ' || detail from maintsched.health where item = 'replication lag'}),
 	'WARN: replay is paused on this standby', 'paused');
@@ -376,9 +408,28 @@ $standby->poll_query_until('app', q{select status || ': ' || detail = 'CRIT: thi
 ok(1, 'a standby without its primary');
 $standby->stop;
 
+# one that only gets files: nobody here knows whether the primary is idle
+my $lag = q{select status || ': ' || regexp_replace(detail, 'until .* ago', 'until a while ago') from maintsched.health where item = 'replication lag'};
+my $files = '; it streams from nobody, so only the primary knows whether it has done anything since';
+$standby->append_conf('postgresql.conf', "primary_conninfo = ''\nrestore_command = 'false'\n");
+$standby->start;
+like($standby->safe_psql('app', $lag), qr/^OK: this standby has replayed (?:no commit since it started \d+ \w+ ago|what its primary did until a while ago)$files$/, 'a standby that only gets files');
+$node->start;
+measure('{"replication_warn": "1 microsecond", "replication_crit": "2 microseconds"}');
+sql('select pg_switch_wal()');
+$standby->append_conf('postgresql.conf', "restore_command = 'cp \"" . $node->data_dir . "/pg_wal/%f\" \"%p\"'\n");
+$standby->reload;
+ok($standby->poll_query_until('app', "select ($lag) = 'WARN: this standby has replayed what its primary did until a while ago$files'"), 'it got some, long ago')
+  or diag($standby->safe_psql('app', $lag));
+$standby->append_conf('postgresql.conf', "recovery_min_apply_delay = '1d'\n");
+$standby->reload;
+ok($standby->poll_query_until('app', "select ($lag) = 'OK: this standby has replayed what its primary did until a while ago$files'"), 'a delay that is meant is none')
+  or diag($standby->safe_psql('app', $lag));
+$standby->stop;
+measure();
+
 # --- damaged pages ---
 
-$node->start;
 my $file = $node->data_dir . '/' . sql(q{create table damaged as select generate_series(1, 1000) as a; checkpoint; select pg_relation_filepath('damaged')});
 $node->stop;
 open(my $fh, '+<', $file) or die $!;
@@ -459,7 +510,20 @@ SKIP:
 	# one of a chain
 	append_to_file("$data/long.crt", slurp_file("$data/shortest.crt"));
 	$use->('long');
-	is_item('server certificate', 'CRIT', 'the certificate of the server expires in \d+ (hours|days)', 'the first end of a chain');
+	is_item('server certificate', 'CRIT', 'certificate 2 of 2 in the file that ssl_cert_file names expires in \d+ (hours|days)', 'the first end of a chain');
+	is(item('server certificate', 'hint'), 'Put a new one into the file long.crt, then: select pg_reload_conf();', 'which file');
+	foreach my $kind ('ec -pkeyopt ec_paramgen_curve:P-256', 'ed25519')
+	{
+		my $days = $kind eq 'ed25519' ? 31 : 29;
+		system("openssl req -x509 -newkey $kind -nodes -subj /CN=test -days $days -keyout $data/other.key -out $data/other.crt > /dev/null 2>&1") == 0 or die 'openssl';
+		chmod 0600, "$data/other.key";
+		$use->('other');
+		is_item('server certificate', $days == 29 ? 'WARN' : 'OK', 'the certificate of the server expires in ' . ($days - 1) . ' days', "$kind, of $days days");
+	}
+	system("openssl x509 -in $data/other.crt -trustout -out $data/trusted.crt; cp -p $data/other.key $data/trusted.key") == 0 or die 'openssl';
+	$use->('trusted');
+	is_item('server certificate', 'OK', 'the certificate of the server expires in', 'as PEM of OpenSSL\'s own');
+	$use->('long');
 	$make->(400, 'long');
 	utime(time + 60, time + 60, "$data/long.crt");
 	is_item('server certificate', 'WARN', 'the file of the certificate is newer than what the server works with');
@@ -473,8 +537,9 @@ SKIP:
 	$use->('old');
 	comes('server certificate', 'CRIT');
 	is_item('server certificate', 'CRIT', 'the certificate of the server expired .* ago');
+	my $der = `openssl x509 -in $data/short.crt -outform DER`;
 	foreach my $case ([ 'nothing', '', 'holds no certificate' ], [ 'words', "$secret\n", 'holds no certificate' ],
-		[ 'broken', "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", 'holds a certificate that cannot be read' ])
+		[ 'DER', $der, 'holds no certificate' ], [ 'broken', "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", 'holds a certificate that cannot be read' ])
 	{
 		my ($name, $text, $why) = @$case;
 		unlink("$data/old.crt");
@@ -483,6 +548,7 @@ SKIP:
 	}
 	unlink("$data/old.crt");
 	is_item('server certificate', 'UNKNOWN', 'the file that ssl_cert_file names cannot be read: No such file or directory');
+	like(item('server certificate', 'hint'), qr/will not start again with this\. .*: openssl x509 -noout -dates -in old\.crt$/, 'and what that means');
 	sql('alter system reset ssl');
 	reload();
 	is_item('server certificate', 'OK', 'ssl is off');

@@ -337,6 +337,39 @@ is($node->safe_psql($db, qq{
 $node->safe_psql($db, q{drop table shop.pointers, shop.was_toasted});
 is(corrupt(), '', 'nothing is left');
 
+# --- an index is not corrupt because its table cannot be read; empty toast is sound ---
+
+$node->safe_psql($db, q{
+	create table shop.torn (id integer primary key);
+	insert into shop.torn select generate_series(1, 2000);
+	create table shop.long (note text);
+	alter table shop.long alter note set storage external;
+	insert into shop.long select repeat(md5(i::text), 200) from generate_series(1, 20) i});
+damage(
+	[ "'shop.torn'", 3, sub { my $page = shift; substr($$page, 0, 8192) = "\xff" x 8192; } ],
+	[ "(select indexrelid::regclass::text from pg_index i join pg_class c on c.reltoastrelid = i.indrelid where c.oid = 'shop.long'::regclass)", 1,
+		sub { my $page = shift; swap($page, 4, 24 + 4 * 4, 24 + 4 * 5); } ]);
+my $torn = run_check('{"include": ["shop.torn", "shop.long"]}');
+is($node->safe_psql($db, qq{
+		select concat_ws('|', target, details ->> 'amcheck', sqlstate, message) from maintsched.run_actions
+		where run_id = $torn and state = 'failed' and not (target = 'shop.long' and details ->> 'amcheck' = 'table') order by target, 1}) =~ s/"?(base\/)\d+\/\d+"?/$1/gr =~ s/pg_toast_\d+/pg_toast_N/gr,
+	join("\n", 'shop.long|toast index|XX002|item order invariant violated for index "pg_toast_N_index"',
+		'shop.torn|table|XX001|table shop.torn: invalid page in block 3 of relation base/',
+		'shop.torn_pkey|index|55000|index shop.torn_pkey could not be checked: the table cannot be read: invalid page in block 3 of relation base/'),
+	'what is said of an index whose table cannot be read');
+is(corrupt(), "shop|long|table|XX001|f\nshop|long|toast index|XX002|f\nshop|torn|table|XX001|f", 'it is the table that is corrupt');
+is(verdict_of('shop.torn_pkey'), 'error', 'nothing is known of the index');
+$node->safe_psql($db, q{truncate shop.long, shop.torn});
+is(corrupt(), "shop|long|table|XX001|t\nshop|torn|table|XX001|t", 'toast that is empty again needs no check');
+run_check('{"include": ["shop.torn", "shop.long"]}');
+is(corrupt(), '', 'and the table has had its own');
+is(verdict_of('shop.torn_pkey'), 'sound', 'with its index');
+is($node->safe_psql($db, q{
+	select string_agg(target, ' ' order by target)
+	from maintsched.plan('amcheck', '{"include": ["shop.torn", "shop.long"], "overrides": {"shop": {"recheck_after": "1 day"}, "shop.torn": {"recheck_after": "1 microsecond"}, "shop.torn_pkey": {"recheck_after": "2 days"}}}')}),
+	'shop.torn', 'what was checked lately is left out, as the nearest of its names has it');
+$node->safe_psql($db, q{drop table shop.long, shop.torn});
+
 # --- files that are gone ---
 
 $node->safe_psql($db, q{create table shop.lost as select 1 as a; create table shop.whole (id integer primary key)});

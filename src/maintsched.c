@@ -29,6 +29,9 @@
  *		log_cleanup.c	removing log files of the server
  *		archive*.c		old rows to compressed files, and back
  *		volume.c		how much room there is for the copy of an index
+ *	 src/backup/	backups, and what they are worth
+ *		manifest*.c		backup manifests as a stream
+ *		verify*.c		a base backup against its manifest
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
  *		scheduler.c		does what is due in one database
@@ -85,13 +88,14 @@
  *		58_archive		facts about archives; restoring, removing
  *		59_archive_plan	the routine archive
  *		58_optimize		analyze, bloat and reindex in a row
+ *		60_manifest		a base backup against its manifest
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health
  *		90_access		who may do what: nothing is granted to PUBLIC
  *		95_dump			what pg_dump takes along
  *
- * Calls go one way: door -> scheduler -> routines -> calendar -> core.  In
+ * Calls go one way: door -> scheduler -> routines, backup -> calendar -> core.  In
  * the postmaster only _PG_init() runs, which asks for a little shared memory
  * and registers the launcher.  Without shared_preload_libraries there is
  * neither, and tick() starts the same schedulers and runners.
@@ -110,6 +114,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "backup/verify.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/wake.h"
@@ -215,6 +220,7 @@ request_shmem(void)
 		next_request_hook();
 	wake_request_shmem();
 	workers_request_shmem();
+	verify_request_shmem();
 }
 
 static void
@@ -225,6 +231,7 @@ create_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	wake_create_shmem();
 	workers_create_shmem();
+	verify_create_shmem();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -255,6 +262,7 @@ _PG_init(void)
 	clock_define_settings();
 	define_worker_settings();
 	archive_define_settings();
+	verify_define_settings();
 
 	DefineCustomIntVariable("maintsched.horizon",
 							"How far ahead occurrences are planned.",

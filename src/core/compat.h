@@ -63,6 +63,15 @@
 	makeJsonLexContextCstringLen(unconstify(char *, (json)), (length), (encoding), true)
 #endif
 
+/* ... and without the memory for unescaped strings */
+#if PG_VERSION_NUM >= 170000
+#define compat_make_json_lexer(json, length) \
+	makeJsonLexContextCstringLen(NULL, (json), (length), PG_UTF8, false)
+#else
+#define compat_make_json_lexer(json, length) \
+	makeJsonLexContextCstringLen((json), (length), PG_UTF8, false)
+#endif
+
 /* before a function that does not return: renamed, and moved, in 18 */
 #if PG_VERSION_NUM >= 180000
 #define compat_noreturn pg_noreturn

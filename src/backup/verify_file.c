@@ -1,0 +1,185 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify_file.c
+ *	  The checksum of one file of a backup.
+ *
+ * Files are read from the beginning to the end, in blocks that are large enough
+ * for the disk to stream and for CRC32C to be computed in three parts, and small
+ * enough for the cache of a processor.  Runs in the backend that verifies, and
+ * in the workers that help it; what is found is left in the item, as codes.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "backup/verify.h"
+
+/* eleven times three parts of verify_crc.c */
+#define BLOCK (11 * 3 * 8192)
+
+/* from this size on the kernel is told that all of it will be read */
+#define LARGE_FILE (4 * BLOCK)
+
+void
+verify_reader_init(VerifyReader * reader, const VerifyRoots * roots)
+{
+	memset(reader, 0, sizeof(VerifyReader));
+	reader->roots = roots;
+	reader->buffer = palloc(BLOCK);
+	reader->fd = -1;
+	verify_opener_init(&reader->opener);
+}
+
+/*
+ * Close what is open, in any state.
+ */
+void
+verify_reader_close(VerifyReader * reader)
+{
+	if (reader->fd >= 0)
+		(void) close(reader->fd);
+	reader->fd = -1;
+	verify_opener_close(&reader->opener);
+	for (int i = 0; i < lengthof(reader->sha); i++)
+	{
+		if (reader->sha[i] != NULL)
+			pg_cryptohash_free(reader->sha[i]);
+		reader->sha[i] = NULL;
+	}
+}
+
+/*
+ * The context for SHA-2 of an algorithm, initialized; NULL: there is none.
+ */
+static pg_cryptohash_ctx *
+sha_of(VerifyReader * reader, pg_checksum_type algorithm)
+{
+	static const pg_cryptohash_type types[] = {
+		[CHECKSUM_TYPE_SHA224] = PG_SHA224,
+		[CHECKSUM_TYPE_SHA256] = PG_SHA256,
+		[CHECKSUM_TYPE_SHA384] = PG_SHA384,
+		[CHECKSUM_TYPE_SHA512] = PG_SHA512,
+	};
+
+	if (reader->sha[algorithm] == NULL)
+		reader->sha[algorithm] = pg_cryptohash_create(types[algorithm]);
+	if (reader->sha[algorithm] == NULL || pg_cryptohash_init(reader->sha[algorithm]) < 0)
+		return NULL;
+	return reader->sha[algorithm];
+}
+
+static int
+sum_length(pg_checksum_type algorithm)
+{
+	switch (algorithm)
+	{
+		case CHECKSUM_TYPE_CRC32C:
+			return sizeof(pg_crc32c);
+		case CHECKSUM_TYPE_SHA224:
+			return PG_SHA224_DIGEST_LENGTH;
+		case CHECKSUM_TYPE_SHA256:
+			return PG_SHA256_DIGEST_LENGTH;
+		case CHECKSUM_TYPE_SHA384:
+			return PG_SHA384_DIGEST_LENGTH;
+		case CHECKSUM_TYPE_SHA512:
+			return PG_SHA512_DIGEST_LENGTH;
+		default:
+			return 0;
+	}
+}
+
+/*
+ * Read an open file, and sum it up.  False: it was left in the middle.
+ */
+static bool
+sum_file(VerifyReader * reader, VerifyItem * item)
+{
+	pg_cryptohash_ctx *sha = NULL;
+	uint32		crc = 0xFFFFFFFF;
+	uint8		sum[MANIFEST_MAX_SUM];
+	int			length = sum_length(item->algorithm);
+
+	if (item->algorithm != CHECKSUM_TYPE_CRC32C)
+	{
+		sha = sha_of(reader, item->algorithm);
+		if (sha == NULL)
+		{
+			item->result = VERIFY_NO_SUM;
+			return true;
+		}
+	}
+	item->got = 0;
+	for (;;)
+	{
+		ssize_t		got = read(reader->fd, reader->buffer, BLOCK);
+
+		if (got < 0 && errno == EINTR)
+			got = 0;
+		else if (got < 0)
+		{
+			item->error = errno;
+			item->result = VERIFY_UNREADABLE;
+			return true;
+		}
+		else if (got == 0)
+			break;
+		if (sha == NULL)
+			crc = verify_crc32c(crc, reader->buffer, got);
+		else if (pg_cryptohash_update(sha, (uint8 *) reader->buffer, got) < 0)
+		{
+			item->result = VERIFY_NO_SUM;
+			return true;
+		}
+		item->got += got;
+		if (!reader->pace(reader->arg, got))
+			return false;
+		/* one that grows while it is read is not read for ever */
+		if (item->got > item->size)
+			break;
+	}
+	if (item->got != item->size)
+		item->result = VERIFY_OTHER_SIZE;
+	else if (item->sum_length != length)
+		item->result = VERIFY_SUM_LENGTH;
+	else if (sha == NULL)
+	{
+		FIN_CRC32C(crc);
+		memcpy(sum, &crc, sizeof(crc));
+		item->result = memcmp(sum, item->sum, length) == 0 ? VERIFY_GOOD : VERIFY_OTHER_SUM;
+	}
+	else if (pg_cryptohash_final(sha, sum, length) < 0)
+		item->result = VERIFY_NO_SUM;
+	else
+		item->result = memcmp(sum, item->sum, length) == 0 ? VERIFY_GOOD : VERIFY_OTHER_SUM;
+	return true;
+}
+
+/*
+ * Compare a file with its sum.  False: it was left, and is still pending.
+ */
+bool
+verify_file(VerifyReader * reader, VerifyItem * item, const char *below)
+{
+	bool		done;
+
+	reader->fd = verify_open_file(&reader->opener, reader->roots, item->root, below);
+	if (reader->fd < 0)
+	{
+		item->error = errno;
+		item->result = VERIFY_UNREADABLE;
+		return true;
+	}
+#ifdef POSIX_FADV_SEQUENTIAL
+	if (item->size >= LARGE_FILE)
+		(void) posix_fadvise(reader->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+#endif
+	done = sum_file(reader, item);
+	(void) close(reader->fd);
+	reader->fd = -1;
+	return done;
+}

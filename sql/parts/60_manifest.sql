@@ -12,7 +12,7 @@ create function maintsched.verify_backup(
 	checksums boolean default true, problem_limit integer default 1000,
 	out ok boolean, out manifest_version integer, out system_identifier numeric,
 	out timeline bigint, out start_lsn pg_lsn, out end_lsn pg_lsn, out wal_ranges jsonb,
-	out algorithms text, out files bigint, out bytes bigint, out files_read bigint, out bytes_read bigint,
+	out checkpoint_lsn pg_lsn, out algorithms text, out files bigint, out bytes bigint, out files_read bigint, out bytes_read bigint,
 	out files_without_checksum bigint, out processes integer, out seconds double precision,
 	out problem_count bigint, out problems jsonb)
 returns record
@@ -20,7 +20,7 @@ language c volatile
 as 'MODULE_PATHNAME', 'maintsched_verify_backup';
 
 comment on function maintsched.verify_backup(text, text[], text, boolean, integer) is
-'Internal: Compares the files of a plain base backup with its manifest, by name, size and checksum, as pg_verifybackup --no-parse-wal does. directory: its absolute path. roots: the folders below which files may be read, also through links such as those of tablespaces; none: the directory alone. manifest: NULL is backup_manifest in it. problems: the first problem_limit of them, each with kind (folder, manifest, missing, extra, size, checksum, unreadable, type, link, system), path and detail. The rest is NULL where the manifest is no good; what is about contents is NULL without checksums. Errors: insufficient_privilege (42501) for who may not read files of the server, and for paths outside of the roots; invalid_name (42602) for paths that are not absolute.';
+'Internal: Compares the files of a plain base backup with its manifest, by name, size and checksum, as pg_verifybackup --no-parse-wal does. directory: its absolute path. roots: the folders below which files may be read, also through links such as those of tablespaces; none: the directory alone. manifest: NULL is backup_manifest in it. problems: the first problem_limit of them, each with kind (folder, manifest, missing, extra, size, checksum, unreadable, type, link, system), path and detail. checkpoint_lsn: the redo position in its control file, which one of another backup would not have between start_lsn and end_lsn; the CRC32C of all control files is the same. The rest is NULL where the manifest is no good; what is about contents is NULL without checksums. Errors: insufficient_privilege (42501) for who may not read files of the server, and for paths outside of the roots; invalid_name (42602) for paths that are not absolute.';
 
 create function maintsched.verify_manifest(directory text, roots text[] default '{}', manifest text default null)
 returns table (kind text, path text, detail text)

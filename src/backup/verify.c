@@ -45,6 +45,7 @@ enum
 	COLUMN_START_LSN,
 	COLUMN_END_LSN,
 	COLUMN_WAL_RANGES,
+	COLUMN_CHECKPOINT_LSN,
 	COLUMN_ALGORITHMS,
 	COLUMN_FILES,
 	COLUMN_BYTES,
@@ -246,6 +247,8 @@ set_columns(Verification * v, bool checksums, char **columns)
 		columns[COLUMN_END_LSN] = lsn_text(summary->end);
 	}
 	columns[COLUMN_WAL_RANGES] = psprintf("[%s]", summary->ranges.data);
+	if (summary->control_redo != 0)
+		columns[COLUMN_CHECKPOINT_LSN] = lsn_text(summary->control_redo);
 	columns[COLUMN_FILES] = psprintf(UINT64_FORMAT, summary->head.files);
 	columns[COLUMN_BYTES] = psprintf(UINT64_FORMAT, summary->bytes);
 	if (!checksums)

@@ -134,6 +134,7 @@ typedef struct VerifySummary
 	uint64		end;
 	bool		has_control;
 	uint64		control_identifier;
+	uint64		control_redo;	/* 0: not known */
 } VerifySummary;
 
 extern bool verify_read_manifest(const VerifyRoots * roots, int root, const char *below,

@@ -10,7 +10,11 @@
  *
  * A manifest of version 2 says which system it is of; the control file has to
  * say the same.  Of a backup of another major version no more is known of the
- * control file than where it has its version and the identifier.
+ * control file than where it has its version and the identifier.  (A control file
+ * ends with its own CRC32C, and the CRC32C of anything and its CRC32C is always
+ * the same: in manifests with that algorithm all control files have the same
+ * checksum, and one of another backup passes.  Its redo position tells them
+ * apart; here it is only told, for the verdict is that of pg_verifybackup.)
  *
  * Files are opened as verify_place.c tells, and closed by an error, too.
  *
@@ -260,5 +264,7 @@ verify_control(const VerifyPlace * place, VerifyStore * store, VerifySummary * s
 	{
 		summary->has_control = true;
 		summary->control_identifier = control.system_identifier;
+		if (control.pg_control_version == PG_CONTROL_VERSION)
+			summary->control_redo = control.checkPointCopy.redo;
 	}
 }

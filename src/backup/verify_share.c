@@ -145,6 +145,7 @@ verify_pace(void *arg, size_t bytes)
 	VerifyShared *shared = arg;
 	uint64		total = pg_atomic_add_fetch_u64(&shared->bytes, bytes);
 
+	verify_progress(VERIFY_SUMMING, total, 0);
 	for (;;)
 	{
 		double		ahead;

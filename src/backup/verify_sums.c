@@ -217,7 +217,6 @@ read_item(VerifyReader * reader, VerifyShared * shared, int number)
 		ereport(ERROR,
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
 				 errmsg("the verification was stopped: the process is asked to end")));
-	verify_progress(VERIFY_SUMMING, pg_atomic_read_u64(&shared->bytes), 0);
 }
 
 /*

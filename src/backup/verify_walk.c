@@ -154,6 +154,19 @@ found_file(Walk * walk, int base, const char *path, size_t length, uint64 size)
 }
 
 /*
+ * Is a place the folder that path is in, or one above it?
+ */
+static bool
+leads_up(const VerifyBase * from, const char *path, int root, const char *below)
+{
+	char		here[MANIFEST_MAX_PATH + 1];
+	size_t		length = strlen(below);
+
+	return root == from->root && place_of(from, path, here) && strncmp(here, below, length) == 0 &&
+		(length == 0 || here[length] == '/');
+}
+
+/*
  * A symbolic link: *base becomes where it leads to, *st what is there.
  */
 static bool
@@ -179,6 +192,11 @@ found_link(Walk * walk, int *base, const char *path, size_t length, struct stat 
 	switch (verify_resolve(&place->roots, whole, &root, below, st))
 	{
 		case VERIFY_FOUND:
+			if (S_ISDIR(st->st_mode) && leads_up(from, path, root, below))
+			{
+				verify_problem(walk->report, "link", path, length, "it is a symbolic link to a folder that it is in");
+				return false;
+			}
 			*base = verify_add_base(place, root, below, length, from->links + 1);
 			return true;
 		case VERIFY_OUTSIDE:

@@ -146,7 +146,9 @@
 #endif
 
 /* reading blocks ahead: the server's own streams, since 17 */
-#if PG_VERSION_NUM >= 170000
+#ifdef FRONTEND
+/* none in the programs of test/fuzz */
+#elif PG_VERSION_NUM >= 170000
 #include "storage/read_stream.h"
 typedef ReadStream compat_read_stream;
 #define compat_has_read_stream true

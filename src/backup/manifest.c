@@ -6,14 +6,9 @@
  * A manifest names each file of a base backup, with its size and checksum, and
  * the WAL that the backup needs; its last line is the SHA-256 of all lines
  * before.  There may be millions of files, so neither a tree nor the text of it
- * is ever in memory: the server's JSON lexer works on a window that moves over
- * the file, and what it finds is taken at once by the few functions below, one
- * for each object that there can be.  They know exactly what may come next, so
- * nothing is nested deeper than they are.
- *
- * A token that reaches to the end of the window may go on behind it: then the
- * window is moved to where the token begins, filled, and read again.  An error
- * of the lexer counts only where that cannot help.
+ * is ever in memory: what the lexer (manifest_lex.c) finds is taken at once by
+ * the few functions below, one for each object that there can be.  They know
+ * exactly what may come next, so nothing is nested deeper than they are.
  *
  * Stricter than pg_verifybackup, for what no server writes: a key or a section
  * that is there twice, a number in quotes, an unknown key, a version 2 without
@@ -34,131 +29,28 @@
 #include "postgres.h"
 #endif
 
-#include "common/jsonapi.h"
-#include "mb/pg_wchar.h"
-
 #include "backup/manifest.h"
-#include "core/compat.h"
+#include "backup/manifest_lex.h"
 
 /* the longest key and short value there is, and more */
 #define SHORT_TEXT 160
 
 typedef struct Reader
 {
+	ManifestLexer lexer;
 	const ManifestSource *source;
 	ManifestHead *head;
-	JsonLexContext *lex;
-	char	   *window;
-	size_t		size;			/* of it */
-	size_t		filled;
-	bool		at_end;			/* the window holds the end of the file */
-	uint64		lines;			/* before the window */
-	uint64		summed;			/* bytes summed so far */
-	pg_cryptohash_ctx *hash;
-	/* the token read last */
-	JsonTokenType token;
-	const char *text;			/* without the quotes of a string */
-	size_t		length;
 	ManifestFile file;
 } Reader;
 
-static bool fail(Reader *r, const char *format,...) pg_attribute_printf(2, 3);
-
-/*
- * Note what is wrong; the first thing counts.  Always false.
- */
-static bool
-fail(Reader *r, const char *format,...)
-{
-	char		text[384];
-	va_list		args;
-
-	if (r->head->problem[0] != '\0')
-		return false;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	snprintf(r->head->problem, sizeof(r->head->problem), "%s, on line " UINT64_FORMAT, text,
-			 r->lines + (r->lex != NULL ? r->lex->line_number : 1));
-	return false;
-}
-
-/*
- * Drop the first bytes of the window and fill it up.
- */
-static bool
-move_window(Reader *r, size_t drop)
-{
-	size_t		rest = r->filled - drop;
-
-	memmove(r->window, r->window + drop, rest);
-	r->filled = rest;
-	while (r->filled < r->size && !r->at_end)
-	{
-		ssize_t		got = r->source->read(r->source->arg, r->window + r->filled, r->size - r->filled);
-
-		if (got < 0)
-			return fail(r, "it cannot be read: %s", strerror(errno));
-		if (got == 0)
-			r->at_end = true;
-		else if (r->summed < r->source->summed)
-		{
-			size_t		part = Min((uint64) got, r->source->summed - r->summed);
-
-			if (pg_cryptohash_update(r->hash, (const uint8 *) r->window + r->filled, part) < 0)
-				return fail(r, "its SHA-256 could not be computed");
-			r->summed += part;
-		}
-		r->filled += got;
-	}
-	/* the lexer looks at a few bytes more where it complains */
-	memset(r->window + r->filled, 0, 8);
-	if (r->lex != NULL)
-	{
-		r->lines += r->lex->line_number - 1;
-		pfree(r->lex);
-	}
-	r->lex = compat_make_json_lexer(r->window, r->filled);
-	return true;
-}
-
-static bool
-next_token(Reader *r)
-{
-	for (;;)
-	{
-		size_t		at = r->lex->token_terminator - r->window;
-		int			line = r->lex->line_number;
-		JsonParseErrorType error = json_lex(r->lex);
-		size_t		end = r->lex->token_terminator - r->window;
-
-		if (error == JSON_SUCCESS && (r->at_end || end < r->filled))
-			break;
-		if (r->at_end)
-			return fail(r, "it is not valid JSON");
-		if (at == 0 && r->filled == r->size)
-			return fail(r, error == JSON_SUCCESS ? "a value is too long" : "it is not valid JSON");
-		r->lex->line_number = line;
-		if (!move_window(r, at))
-			return false;
-	}
-	r->token = r->lex->token_type;
-	r->text = r->lex->token_start;
-	r->length = r->token == JSON_TOKEN_END ? 0 : r->lex->token_terminator - r->lex->token_start;
-	if (r->token == JSON_TOKEN_STRING)
-	{
-		r->text++;
-		r->length -= 2;
-	}
-	return true;
-}
+#define fail(r, ...) manifest_fail(&(r)->lexer, __VA_ARGS__)
 
 static bool
 expect(Reader *r, JsonTokenType token, const char *what)
 {
-	if (!next_token(r))
+	if (!manifest_next_token(&r->lexer))
 		return false;
-	return r->token == token || fail(r, "%s is missing", what);
+	return r->lexer.token == token || fail(r, "%s is missing", what);
 }
 
 /*
@@ -171,22 +63,22 @@ next_key(Reader *r, const char *const *keys, int count, uint32 *seen, int *which
 	char		key[SHORT_TEXT];
 
 	*which = -1;
-	if (!next_token(r))
+	if (!manifest_next_token(&r->lexer))
 		return false;
-	if (r->token == JSON_TOKEN_OBJECT_END && *seen == 0)
+	if (r->lexer.token == JSON_TOKEN_OBJECT_END && *seen == 0)
 		return true;
 	if (*seen != 0)
 	{
-		if (r->token == JSON_TOKEN_OBJECT_END)
+		if (r->lexer.token == JSON_TOKEN_OBJECT_END)
 			return true;
-		if (r->token != JSON_TOKEN_COMMA)
+		if (r->lexer.token != JSON_TOKEN_COMMA)
 			return fail(r, "a comma is missing");
-		if (!next_token(r))
+		if (!manifest_next_token(&r->lexer))
 			return false;
 	}
-	if (r->token != JSON_TOKEN_STRING)
+	if (r->lexer.token != JSON_TOKEN_STRING)
 		return fail(r, "a key is missing");
-	if (manifest_decode_string(r->text, r->length, key, sizeof(key)) < 0)
+	if (manifest_decode_string(r->lexer.text, r->lexer.length, key, sizeof(key)) < 0)
 		return fail(r, "a key is not known");
 	for (int i = 0; i < count; i++)
 		if (strcmp(key, keys[i]) == 0)
@@ -202,9 +94,9 @@ next_key(Reader *r, const char *const *keys, int count, uint32 *seen, int *which
 static bool
 read_number(Reader *r, const char *key, uint64 limit, uint64 *value)
 {
-	if (!next_token(r))
+	if (!manifest_next_token(&r->lexer))
 		return false;
-	if (r->token != JSON_TOKEN_NUMBER || !manifest_decode_number(r->text, r->length, limit, value))
+	if (r->lexer.token != JSON_TOKEN_NUMBER || !manifest_decode_number(r->lexer.text, r->lexer.length, limit, value))
 		return fail(r, "%s is not a whole number from 0 to " UINT64_FORMAT, key, limit);
 	return true;
 }
@@ -217,14 +109,14 @@ read_string(Reader *r, const char *key, char *out, size_t size)
 {
 	int			length;
 
-	if (!next_token(r))
+	if (!manifest_next_token(&r->lexer))
 		return -1;
-	if (r->token != JSON_TOKEN_STRING)
+	if (r->lexer.token != JSON_TOKEN_STRING)
 	{
 		(void) fail(r, "%s is not a string", key);
 		return -1;
 	}
-	length = manifest_decode_string(r->text, r->length, out, size);
+	length = manifest_decode_string(r->lexer.text, r->lexer.length, out, size);
 	if (length < 0)
 		(void) fail(r, length == -2 ? "%s is too long" : "%s holds an escape that means nothing", key);
 	return length;
@@ -335,7 +227,7 @@ read_file(Reader *r)
 static bool
 read_lsn(Reader *r, const char *key, uint64 *lsn)
 {
-	char		text[SHORT_TEXT];
+	char text[	SHORT_TEXT];
 
 	if (read_string(r, key, text, sizeof(text)) < 0)
 		return false;
@@ -384,24 +276,24 @@ read_range(Reader *r)
 static bool
 read_array(Reader *r, const char *key, bool (*one) (Reader *r))
 {
-	if (!next_token(r))
+	if (!manifest_next_token(&r->lexer))
 		return false;
-	if (r->token != JSON_TOKEN_ARRAY_START)
+	if (r->lexer.token != JSON_TOKEN_ARRAY_START)
 		return fail(r, "%s is not a list", key);
 	for (bool first = true;; first = false)
 	{
-		if (!next_token(r))
+		if (!manifest_next_token(&r->lexer))
 			return false;
-		if (r->token == JSON_TOKEN_ARRAY_END)
+		if (r->lexer.token == JSON_TOKEN_ARRAY_END)
 			return true;
 		if (!first)
 		{
-			if (r->token != JSON_TOKEN_COMMA)
+			if (r->lexer.token != JSON_TOKEN_COMMA)
 				return fail(r, "a comma is missing");
-			if (!next_token(r))
+			if (!manifest_next_token(&r->lexer))
 				return false;
 		}
-		if (r->token == JSON_TOKEN_ARRAY_END || r->token != JSON_TOKEN_OBJECT_START)
+		if (r->lexer.token == JSON_TOKEN_ARRAY_END || r->lexer.token != JSON_TOKEN_OBJECT_START)
 			return fail(r, "%s holds something other than objects", key);
 		if (!one(r))
 			return false;
@@ -488,24 +380,14 @@ manifest_read(const ManifestSource *source, ManifestHead *head)
 	memset(head, 0, sizeof(ManifestHead));
 	r->source = source;
 	r->head = head;
-	r->size = source->window > 0 ? source->window : MANIFEST_WINDOW;
-	r->window = palloc(r->size + 8);
-	r->hash = pg_cryptohash_create(PG_SHA256);
-	if (r->hash == NULL || pg_cryptohash_init(r->hash) < 0)
-		ok = fail(r, "its SHA-256 could not be computed");
-	else
-		ok = move_window(r, 0) && read_head(r, said);
-	if (ok && (r->summed != source->summed || pg_cryptohash_final(r->hash, found, sizeof(found)) < 0))
-		ok = fail(r, "its SHA-256 could not be computed");
+	ok = manifest_lexer_begin(&r->lexer, source, head) && read_head(r, said) &&
+		manifest_lexer_sum(&r->lexer, found);
 	if (ok && memcmp(said, found, sizeof(found)) != 0)
 	{
 		ok = false;
 		strlcpy(head->problem, "its checksum does not match: it was changed after the backup", sizeof(head->problem));
 	}
-	pg_cryptohash_free(r->hash);
-	if (r->lex != NULL)
-		pfree(r->lex);
-	pfree(r->window);
+	manifest_lexer_end(&r->lexer);
 	pfree(r);
 	return ok;
 }

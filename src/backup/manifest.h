@@ -46,10 +46,11 @@ typedef struct ManifestSource
 {
 	void	   *arg;
 	/* bytes that were read; 0: no more; -1: errno says why not */
-	ssize_t		(*read) (void *arg, char *buffer, size_t length);
+				ssize_t(*read) (void *arg, char *buffer, size_t length);
 	const char *(*file) (void *arg, const ManifestFile *file);
 	const char *(*range) (void *arg, const ManifestRange *range);
-	uint64		summed;			/* bytes before the last line: these are summed */
+	uint64		summed;			/* bytes before the last line: these are
+								 * summed */
 	size_t		window;			/* 0: MANIFEST_WINDOW */
 } ManifestSource;
 

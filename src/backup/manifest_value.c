@@ -43,7 +43,7 @@ code_unit(const char *text, const char *end)
 {
 	int			value = 0;
 
-	if (end - text < 4)
+	if (end - text <4)
 		return -1;
 	for (int i = 0; i < 4; i++)
 	{
@@ -100,26 +100,26 @@ escaped(const char **text, const char *end)
 	int			high;
 	int			low;
 
-	if (*text >= end || **text == '\0')
+	if (*text >=end || **text == '\0')
 		return 0;
 	found = strchr(letters, **text);
 	if (found != NULL)
 		return meant[found - letters];
-	if (**text != 'u')
+	if (**text !='u')
 		return 0;
-	high = code_unit(*text + 1, end);
+	high = code_unit(*text +1, end);
 	if (high < 0 || (high >= 0xDC00 && high <= 0xDFFF))
 		return 0;
-	*text += 4;
+	*text +=4;
 	if (high < 0xD800 || high > 0xDBFF)
 		return high;
 	/* the first half of a pair */
-	if (end - *text < 7 || (*text)[1] != '\\' || (*text)[2] != 'u')
+	if (end - *text <7 || (*text)[1] != '\\' || (*text)[2] != 'u')
 		return 0;
-	low = code_unit(*text + 3, end);
+	low = code_unit(*text +3, end);
 	if (low < 0xDC00 || low > 0xDFFF)
 		return 0;
-	*text += 6;
+	*text +=6;
 	return 0x10000 + ((uint32) (high - 0xD800) << 10) + (low - 0xDC00);
 }
 
@@ -131,7 +131,7 @@ escaped(const char **text, const char *end)
 int
 manifest_decode_string(const char *text, size_t length, char *out, size_t size)
 {
-	const char *end = text + length;
+	const char *end = text +length;
 	size_t		used = 0;
 
 	if (memchr(text, '\\', length) == NULL)
@@ -142,7 +142,7 @@ manifest_decode_string(const char *text, size_t length, char *out, size_t size)
 		out[length] = '\0';
 		return memchr(out, '\0', length) == NULL ? (int) length : -1;
 	}
-	for (; text < end; text++)
+	for (; text <end; text ++)
 	{
 		uint32		c = 0;
 
@@ -151,12 +151,13 @@ manifest_decode_string(const char *text, size_t length, char *out, size_t size)
 			return -2;
 		if (*text == '\0')
 			return -1;
-		if (*text != '\\')
+		if (*text !='\\')
 		{
 			out[used++] = *text;
 			continue;
 		}
-		text++;
+		text	  ++;
+
 		c = escaped(&text, end);
 		if (c == 0)
 			return -1;

@@ -131,7 +131,7 @@ need_absolute(const char *path, const char *what)
  * the backup alone.
  */
 static void
-set_roots(VerifyRoots * roots, ArrayType *names, const char *directory)
+set_roots(VerifyRoots *roots, ArrayType *names, const char *directory)
 {
 	Datum	   *values;
 	bool	   *nulls;
@@ -158,7 +158,7 @@ set_roots(VerifyRoots * roots, ArrayType *names, const char *directory)
  * Where a path is; false: it cannot be reached, and that is a problem of kind.
  */
 static bool
-resolve(Verification * v, const char *path, const char *kind, int *root, char *below, struct stat *st)
+resolve(Verification *v, const char *path, const char *kind, int *root, char *below, struct stat *st)
 {
 	VerifyFound found = verify_resolve(&v->place.roots, path, root, below, st);
 
@@ -173,7 +173,7 @@ resolve(Verification * v, const char *path, const char *kind, int *root, char *b
 }
 
 static void
-verify(Verification * v, const char *directory, const char *manifest, bool checksums)
+verify(Verification *v, const char *directory, const char *manifest, bool checksums)
 {
 	char		below[MANIFEST_MAX_PATH + 1];
 	int			root;
@@ -224,7 +224,7 @@ algorithm_list(uint32 algorithms)
  * The columns of the result, as text; NULL where the manifest is no good.
  */
 static void
-set_columns(Verification * v, bool checksums, char **columns)
+set_columns(Verification *v, bool checksums, char **columns)
 {
 	const VerifySummary *summary = &v->summary;
 

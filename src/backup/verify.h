@@ -43,12 +43,12 @@ typedef struct VerifyEntry
 
 typedef struct VerifyStore VerifyStore;
 
-extern VerifyStore * verify_store_create(void);
-extern bool verify_store_add(VerifyStore * store, const ManifestFile *file);
-extern VerifyEntry * verify_store_find(VerifyStore * store, const char *path, size_t length);
-extern VerifyEntry * verify_store_next(VerifyStore * store, uint32 *position);
-extern VerifyEntry * verify_store_at(VerifyStore * store, uint32 position);
-extern const uint8 *verify_entry_sum(const VerifyEntry * entry);
+extern VerifyStore *verify_store_create(void);
+extern bool verify_store_add(VerifyStore *store, const ManifestFile *file);
+extern VerifyEntry *verify_store_find(VerifyStore *store, const char *path, size_t length);
+extern VerifyEntry *verify_store_next(VerifyStore *store, uint32 *position);
+extern VerifyEntry *verify_store_at(VerifyStore *store, uint32 position);
+extern const uint8 *verify_entry_sum(const VerifyEntry *entry);
 
 /* ---- verify_place.c: folders and files below the roots ---- */
 
@@ -75,11 +75,11 @@ typedef struct VerifyOpener
 	char		directory[MANIFEST_MAX_PATH + 1];
 } VerifyOpener;
 
-extern VerifyFound verify_resolve(const VerifyRoots * roots, const char *path, int *root, char *below, struct stat *st);
+extern VerifyFound verify_resolve(const VerifyRoots *roots, const char *path, int *root, char *below, struct stat *st);
 extern int	verify_open_directory(const char *root, const char *below);
-extern int	verify_open_file(VerifyOpener * opener, const VerifyRoots * roots, int root, const char *below);
-extern void verify_opener_init(VerifyOpener * opener);
-extern void verify_opener_close(VerifyOpener * opener);
+extern int	verify_open_file(VerifyOpener *opener, const VerifyRoots *roots, int root, const char *below);
+extern void verify_opener_init(VerifyOpener *opener);
+extern void verify_opener_close(VerifyOpener *opener);
 
 /* ---- verify_report.c: what is found ---- */
 
@@ -91,7 +91,7 @@ typedef struct VerifyReport
 	bool		manifest;		/* the manifest itself is no good */
 } VerifyReport;
 
-extern void verify_problem(VerifyReport * report, const char *kind, const char *path, size_t length,
+extern void verify_problem(VerifyReport *report, const char *kind, const char *path, size_t length,
 						   const char *format,...) pg_attribute_printf(5, 6);
 extern char *verify_shown_path(const char *path, size_t length);
 
@@ -116,10 +116,10 @@ typedef struct VerifyPlace
 	List	   *ignored;		/* char *: not looked at, nor what is below */
 } VerifyPlace;
 
-extern int	verify_add_base(VerifyPlace * place, int root, const char *below, int prefix, int links);
-extern bool verify_ignored(const VerifyPlace * place, const char *path);
-extern void verify_walk(VerifyPlace * place, VerifyStore * store, VerifyReport * report);
-extern bool verify_location(const VerifyPlace * place, const VerifyEntry * entry, int *root, char *below);
+extern int	verify_add_base(VerifyPlace *place, int root, const char *below, int prefix, int links);
+extern bool verify_ignored(const VerifyPlace *place, const char *path);
+extern void verify_walk(VerifyPlace *place, VerifyStore *store, VerifyReport *report);
+extern bool verify_location(const VerifyPlace *place, const VerifyEntry *entry, int *root, char *below);
 
 /* ---- verify_manifest.c: the manifest, and the control file ---- */
 
@@ -137,9 +137,9 @@ typedef struct VerifySummary
 	uint64		control_redo;	/* 0: not known */
 } VerifySummary;
 
-extern bool verify_read_manifest(const VerifyRoots * roots, int root, const char *below,
-								 VerifyStore * store, VerifySummary * summary, VerifyReport * report);
-extern void verify_control(const VerifyPlace * place, VerifyStore * store, VerifySummary * summary, VerifyReport * report);
+extern bool verify_read_manifest(const VerifyRoots *roots, int root, const char *below,
+								 VerifyStore *store, VerifySummary *summary, VerifyReport *report);
+extern void verify_control(const VerifyPlace *place, VerifyStore *store, VerifySummary *summary, VerifyReport *report);
 
 /* ---- verify_file.c: one file ---- */
 
@@ -159,7 +159,7 @@ typedef struct VerifyItem
 	uint64		size;
 	uint64		got;
 	uint32		position;		/* in the store */
-	uint32		text;			/* where its path below the root begins */
+	uint32 text;				/* where its path below the root begins */
 	int			error;
 	uint16		root;
 	uint8		algorithm;
@@ -181,9 +181,9 @@ typedef struct VerifyReader
 	int			fd;
 } VerifyReader;
 
-extern void verify_reader_init(VerifyReader * reader, const VerifyRoots * roots);
-extern void verify_reader_close(VerifyReader * reader);
-extern bool verify_file(VerifyReader * reader, VerifyItem * item, const char *below);
+extern void verify_reader_init(VerifyReader *reader, const VerifyRoots *roots);
+extern void verify_reader_close(VerifyReader *reader);
+extern bool verify_file(VerifyReader *reader, VerifyItem *item, const char *below);
 
 /* ---- verify_share.c: work that several processes share ---- */
 
@@ -205,20 +205,20 @@ typedef struct VerifyShared
 	int			nroots;
 	uint32		roots[VERIFY_MAX_ROOTS];	/* where each begins in text */
 	VerifyItem	items[VERIFY_BATCH];
-	char		text[FLEXIBLE_ARRAY_MEMBER];	/* roots, then paths of items */
+	char text[	FLEXIBLE_ARRAY_MEMBER]; /* roots, then paths of items */
 } VerifyShared;
 
 typedef struct VerifyTeam VerifyTeam;
 
-extern VerifyTeam * verify_team(const VerifyRoots * roots, int processes, uint64 rate);
-extern VerifyShared * verify_team_shared(VerifyTeam * team);
-extern int	verify_team_size(const VerifyTeam * team);
-extern void verify_team_end(VerifyTeam * team);
-extern int	verify_take(VerifyShared * shared);
-extern void verify_done(VerifyShared * shared);
-extern void verify_offer(VerifyShared * shared, int nitems);
+extern VerifyTeam *verify_team(const VerifyRoots *roots, int processes, uint64 rate);
+extern VerifyShared *verify_team_shared(VerifyTeam *team);
+extern int	verify_team_size(const VerifyTeam *team);
+extern void verify_team_end(VerifyTeam *team);
+extern int	verify_take(VerifyShared *shared);
+extern void verify_done(VerifyShared *shared);
+extern void verify_offer(VerifyShared *shared, int nitems);
 extern bool verify_pace(void *shared, size_t bytes);
-extern void verify_wait(VerifyShared * shared);
+extern void verify_wait(VerifyShared *shared);
 
 /* ---- verify_sums.c: the checksums of all files ---- */
 
@@ -234,7 +234,7 @@ typedef struct VerifyTotals
 extern int	verify_workers;
 extern int	verify_rate_kb;
 
-extern void verify_sums(VerifyPlace * place, VerifyStore * store, VerifyReport * report, VerifyTotals * totals);
+extern void verify_sums(VerifyPlace *place, VerifyStore *store, VerifyReport *report, VerifyTotals *totals);
 
 /* ---- verify_progress.c: how far verifications are ---- */
 

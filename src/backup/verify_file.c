@@ -26,7 +26,7 @@
 #define LARGE_FILE (4 * BLOCK)
 
 void
-verify_reader_init(VerifyReader * reader, const VerifyRoots * roots)
+verify_reader_init(VerifyReader *reader, const VerifyRoots *roots)
 {
 	memset(reader, 0, sizeof(VerifyReader));
 	reader->roots = roots;
@@ -39,7 +39,7 @@ verify_reader_init(VerifyReader * reader, const VerifyRoots * roots)
  * Close what is open, in any state.
  */
 void
-verify_reader_close(VerifyReader * reader)
+verify_reader_close(VerifyReader *reader)
 {
 	if (reader->fd >= 0)
 		(void) close(reader->fd);
@@ -57,7 +57,7 @@ verify_reader_close(VerifyReader * reader)
  * The context for SHA-2 of an algorithm, initialized; NULL: there is none.
  */
 static pg_cryptohash_ctx *
-sha_of(VerifyReader * reader, pg_checksum_type algorithm)
+sha_of(VerifyReader *reader, pg_checksum_type algorithm)
 {
 	static const pg_cryptohash_type types[] = {
 		[CHECKSUM_TYPE_SHA224] = PG_SHA224,
@@ -97,7 +97,7 @@ sum_length(pg_checksum_type algorithm)
  * Read an open file, and sum it up.  False: it was left in the middle.
  */
 static bool
-sum_file(VerifyReader * reader, VerifyItem * item)
+sum_file(VerifyReader *reader, VerifyItem *item)
 {
 	pg_cryptohash_ctx *sha = NULL;
 	uint32		crc = 0xFFFFFFFF;
@@ -163,7 +163,7 @@ sum_file(VerifyReader * reader, VerifyItem * item)
  * Compare a file with its sum.  False: it was left, and is still pending.
  */
 bool
-verify_file(VerifyReader * reader, VerifyItem * item, const char *below)
+verify_file(VerifyReader *reader, VerifyItem *item, const char *below)
 {
 	bool		done;
 

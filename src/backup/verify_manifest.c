@@ -105,7 +105,7 @@ take_range(void *arg, const ManifestRange *range)
  * How many bytes there are before the last line.
  */
 static bool
-before_last_line(int fd, uint64 size, uint64 *before, VerifyReport * report)
+before_last_line(int fd, uint64 size, uint64 *before, VerifyReport *report)
 {
 	char		block[8192];
 	uint64		at = size;
@@ -146,7 +146,7 @@ before_last_line(int fd, uint64 size, uint64 *before, VerifyReport * report)
 }
 
 static bool
-read_manifest(Reading * reading, VerifyReport * report)
+read_manifest(Reading *reading, VerifyReport *report)
 {
 	ManifestSource source = {
 		.arg = reading,
@@ -175,8 +175,8 @@ read_manifest(Reading * reading, VerifyReport * report)
  * Read the manifest into store and summary.  False: it is no good.
  */
 bool
-verify_read_manifest(const VerifyRoots * roots, int root, const char *below,
-					 VerifyStore * store, VerifySummary * summary, VerifyReport * report)
+verify_read_manifest(const VerifyRoots *roots, int root, const char *below,
+					 VerifyStore *store, VerifySummary *summary, VerifyReport *report)
 {
 	VerifyOpener opener;
 	Reading		reading = {.store = store,.summary = summary};
@@ -205,7 +205,7 @@ verify_read_manifest(const VerifyRoots * roots, int root, const char *below,
  * What is wrong with a control file; NULL: nothing that is known.
  */
 static const char *
-check_control(const ControlFileData *control, ssize_t length, const VerifySummary * summary)
+check_control(const ControlFileData *control, ssize_t length, const VerifySummary *summary)
 {
 	pg_crc32c	crc;
 
@@ -233,7 +233,7 @@ check_control(const ControlFileData *control, ssize_t length, const VerifySummar
  * manifest?  Its system identifier goes into the summary.
  */
 void
-verify_control(const VerifyPlace * place, VerifyStore * store, VerifySummary * summary, VerifyReport * report)
+verify_control(const VerifyPlace *place, VerifyStore *store, VerifySummary *summary, VerifyReport *report)
 {
 	static const char path[] = "global/pg_control";
 	VerifyEntry *entry = verify_store_find(store, path, strlen(path));

@@ -74,13 +74,13 @@ verify_open_directory(const char *root, const char *below)
 }
 
 void
-verify_opener_init(VerifyOpener * opener)
+verify_opener_init(VerifyOpener *opener)
 {
 	opener->fd = -1;
 }
 
 void
-verify_opener_close(VerifyOpener * opener)
+verify_opener_close(VerifyOpener *opener)
 {
 	if (opener->fd >= 0)
 		(void) close_keeping_errno(opener->fd);
@@ -92,7 +92,7 @@ verify_opener_close(VerifyOpener * opener)
  * next file is likely to be in it.
  */
 int
-verify_open_file(VerifyOpener * opener, const VerifyRoots * roots, int root, const char *below)
+verify_open_file(VerifyOpener *opener, const VerifyRoots *roots, int root, const char *below)
 {
 	const char *name = strrchr(below, '/');
 	size_t		length = name == NULL ? 0 : name - below;
@@ -131,7 +131,7 @@ verify_open_file(VerifyOpener * opener, const VerifyRoots * roots, int root, con
  * The root that a path is below, the nearest one; NULL or what is below it.
  */
 static const char *
-below_root(const VerifyRoots * roots, const char *path, int *root)
+below_root(const VerifyRoots *roots, const char *path, int *root)
 {
 	const char *found = NULL;
 
@@ -183,7 +183,7 @@ follow(int folder, const char *name, const char *rest, char *todo)
  * Take one step: the first component of todo, from the folder below the root.
  */
 static VerifyFound
-step(const VerifyRoots * roots, int root, char *below, char *todo, int *links)
+step(const VerifyRoots *roots, int root, char *below, char *todo, int *links)
 {
 	struct stat st;
 	char		name[NAME_MAX + 1];
@@ -262,7 +262,7 @@ look_at(const char *root, const char *below, struct stat *st)
  * MANIFEST_MAX_PATH + 1 bytes, that has no links.  *st: what is there.
  */
 VerifyFound
-verify_resolve(const VerifyRoots * roots, const char *path, int *root, char *below, struct stat *st)
+verify_resolve(const VerifyRoots *roots, const char *path, int *root, char *below, struct stat *st)
 {
 	char		todo[MANIFEST_MAX_PATH + 1];
 	int			links = 0;

@@ -48,8 +48,8 @@ static const char *const phase_names[] = {
 	[VERIFY_SUMMING] = "comparing checksums",
 };
 
-static ProgressShared * shared = NULL;
-static ProgressSlot * my_slot = NULL;
+static ProgressShared *shared = NULL;
+static ProgressSlot *my_slot = NULL;
 
 PG_FUNCTION_INFO_V1(maintsched_verify_progress);
 

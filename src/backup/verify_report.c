@@ -22,11 +22,11 @@
 /*
  * A path as text.
  */
-char *
+char	   *
 verify_shown_path(const char *path, size_t length)
 {
 	bool		utf8 = (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII) &&
-		pg_encoding_verifymbstr(PG_UTF8, path, length) == length;
+	pg_encoding_verifymbstr(PG_UTF8, path, length) == length;
 	StringInfoData shown;
 
 	initStringInfo(&shown);
@@ -48,7 +48,7 @@ verify_shown_path(const char *path, size_t length)
  * Note a problem.  path: NULL where it is the whole.
  */
 void
-verify_problem(VerifyReport * report, const char *kind, const char *path, size_t length,
+verify_problem(VerifyReport *report, const char *kind, const char *path, size_t length,
 			   const char *format,...)
 {
 	char		detail[1024];

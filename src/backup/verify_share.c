@@ -55,7 +55,7 @@ static bool taken = false;
  * The number of an item that this process is to read; -1: there is none now.
  */
 int
-verify_take(VerifyShared * shared)
+verify_take(VerifyShared *shared)
 {
 	int			item = -1;
 
@@ -73,7 +73,7 @@ verify_take(VerifyShared * shared)
  * It has read, or left, an item.
  */
 void
-verify_done(VerifyShared * shared)
+verify_done(VerifyShared *shared)
 {
 	bool		last;
 
@@ -89,7 +89,7 @@ verify_done(VerifyShared * shared)
  * A new batch has been laid out.
  */
 void
-verify_offer(VerifyShared * shared, int nitems)
+verify_offer(VerifyShared *shared, int nitems)
 {
 	SpinLockAcquire(&shared->mutex);
 	Assert(shared->busy == 0 && shared->next >= shared->nitems);
@@ -100,7 +100,7 @@ verify_offer(VerifyShared * shared, int nitems)
 }
 
 static bool
-is_busy(VerifyShared * shared)
+is_busy(VerifyShared *shared)
 {
 	bool		busy;
 
@@ -114,7 +114,7 @@ is_busy(VerifyShared * shared)
  * Wait until all items that were taken are done.
  */
 void
-verify_wait(VerifyShared * shared)
+verify_wait(VerifyShared *shared)
 {
 	ConditionVariablePrepareToSleep(&shared->changed);
 	while (is_busy(shared))
@@ -126,7 +126,7 @@ verify_wait(VerifyShared * shared)
 }
 
 static bool
-is_stopped(VerifyShared * shared)
+is_stopped(VerifyShared *shared)
 {
 	bool		stop;
 
@@ -195,7 +195,7 @@ wake_up(int code, Datum arg)
 }
 
 static bool
-wait_for_items(VerifyShared * shared)
+wait_for_items(VerifyShared *shared)
 {
 	bool		more = false;
 
@@ -237,7 +237,7 @@ maintsched_verify_main(Datum arg)
 
 	roots.count = shared->nroots;
 	for (int i = 0; i < roots.count; i++)
-		roots.paths[i] = shared->text + shared->roots[i];
+		roots.paths[i] = shared->text +shared->roots[i];
 	verify_reader_init(&reader, &roots);
 	reader.pace = verify_pace;
 	reader.arg = shared;
@@ -251,7 +251,7 @@ maintsched_verify_main(Datum arg)
 			bool		finished;
 
 			taken = true;
-			finished = verify_file(&reader, item, shared->text + item->text);
+			finished = verify_file(&reader, item, shared->text +item->text);
 			taken = false;
 			verify_done(shared);
 			if (!finished)
@@ -262,7 +262,7 @@ maintsched_verify_main(Datum arg)
 }
 
 static void
-start_workers(VerifyTeam * team, int count)
+start_workers(VerifyTeam *team, int count)
 {
 	BackgroundWorker worker;
 
@@ -285,7 +285,7 @@ start_workers(VerifyTeam * team, int count)
  * This process and others, as many as asked for or as there is room for.
  */
 VerifyTeam *
-verify_team(const VerifyRoots * roots, int processes, uint64 rate)
+verify_team(const VerifyRoots *roots, int processes, uint64 rate)
 {
 	VerifyTeam *team = palloc0(sizeof(VerifyTeam));
 	Size		size = offsetof(VerifyShared, text) + VERIFY_BATCH_TEXT;
@@ -306,7 +306,7 @@ verify_team(const VerifyRoots * roots, int processes, uint64 rate)
 	for (int i = 0; i < roots->count; i++)
 	{
 		team->shared->roots[i] = VERIFY_BATCH_TEXT + used;
-		strcpy(team->shared->text + VERIFY_BATCH_TEXT + used, roots->paths[i]);
+		strcpy(team->shared->text +VERIFY_BATCH_TEXT + used, roots->paths[i]);
 		used += strlen(roots->paths[i]) + 1;
 	}
 	if (team->segment != NULL)
@@ -318,13 +318,13 @@ verify_team(const VerifyRoots * roots, int processes, uint64 rate)
 }
 
 VerifyShared *
-verify_team_shared(VerifyTeam * team)
+verify_team_shared(VerifyTeam *team)
 {
 	return team->shared;
 }
 
 int
-verify_team_size(const VerifyTeam * team)
+verify_team_size(const VerifyTeam *team)
 {
 	return team->nworkers + 1;
 }
@@ -333,7 +333,7 @@ verify_team_size(const VerifyTeam * team)
  * Send the workers home, and wait until they have gone.
  */
 void
-verify_team_end(VerifyTeam * team)
+verify_team_end(VerifyTeam *team)
 {
 	if (team->segment == NULL)
 		pfree(team->shared);

@@ -48,19 +48,19 @@ verify_store_create(void)
 }
 
 VerifyEntry *
-verify_store_at(VerifyStore * store, uint32 position)
+verify_store_at(VerifyStore *store, uint32 position)
 {
 	return (VerifyEntry *) (store->records + (size_t) position * UNIT);
 }
 
 static size_t
-record_size(const VerifyEntry * entry)
+record_size(const VerifyEntry *entry)
 {
 	return TYPEALIGN(UNIT, offsetof(VerifyEntry, path) + entry->path_length + 1 + entry->sum_length);
 }
 
 const uint8 *
-verify_entry_sum(const VerifyEntry * entry)
+verify_entry_sum(const VerifyEntry *entry)
 {
 	return (const uint8 *) entry->path + entry->path_length + 1;
 }
@@ -69,7 +69,7 @@ verify_entry_sum(const VerifyEntry * entry)
  * The slot of a path, or the free one where it belongs.
  */
 static uint32
-slot_of(VerifyStore * store, const char *path, size_t length)
+slot_of(VerifyStore *store, const char *path, size_t length)
 {
 	uint32		slot = hash_bytes((const unsigned char *) path, (int) length) & (store->nslots - 1);
 
@@ -85,7 +85,7 @@ slot_of(VerifyStore * store, const char *path, size_t length)
 }
 
 static void
-grow_slots(VerifyStore * store)
+grow_slots(VerifyStore *store)
 {
 	uint32		position = 0;
 
@@ -106,7 +106,7 @@ grow_slots(VerifyStore * store)
  * Add a file; false: its path is there already.
  */
 bool
-verify_store_add(VerifyStore * store, const ManifestFile *file)
+verify_store_add(VerifyStore *store, const ManifestFile *file)
 {
 	size_t		needed = offsetof(VerifyEntry, path) + file->path_length + 1 + file->sum_length + UNIT;
 	VerifyEntry *entry;
@@ -143,7 +143,7 @@ verify_store_add(VerifyStore * store, const ManifestFile *file)
 }
 
 VerifyEntry *
-verify_store_find(VerifyStore * store, const char *path, size_t length)
+verify_store_find(VerifyStore *store, const char *path, size_t length)
 {
 	uint32		position = store->slots[slot_of(store, path, length)];
 
@@ -155,7 +155,7 @@ verify_store_find(VerifyStore * store, const char *path, size_t length)
  * more.
  */
 VerifyEntry *
-verify_store_next(VerifyStore * store, uint32 *position)
+verify_store_next(VerifyStore *store, uint32 *position)
 {
 	VerifyEntry *entry;
 

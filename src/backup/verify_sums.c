@@ -45,7 +45,7 @@ typedef struct Queue
 } Queue;
 
 static bool
-is_to_be_read(const VerifyPlace * place, const VerifyEntry * entry)
+is_to_be_read(const VerifyPlace *place, const VerifyEntry *entry)
 {
 	return entry->base != VERIFY_NOT_FOUND && !entry->bad && entry->algorithm != CHECKSUM_TYPE_NONE &&
 		!verify_ignored(place, entry->path);
@@ -64,7 +64,7 @@ compare_sizes(const void *a, const void *b, void *store)
  * Make the queue; totals of all that is in it.
  */
 static void
-begin_queue(Queue * queue, VerifyPlace * place, VerifyStore * store, VerifyTotals * totals)
+begin_queue(Queue *queue, VerifyPlace *place, VerifyStore *store, VerifyTotals *totals)
 {
 	VerifyEntry *entry;
 	uint32		position = 0;
@@ -104,7 +104,7 @@ begin_queue(Queue * queue, VerifyPlace * place, VerifyStore * store, VerifyTotal
  * The next entry, which stays the next one until it is taken.
  */
 static VerifyEntry *
-peek(Queue * queue)
+peek(Queue *queue)
 {
 	if (queue->entry == NULL && queue->at < queue->nlarge)
 	{
@@ -129,7 +129,7 @@ peek(Queue * queue)
  * Lay out as many items as there is room for; how many.
  */
 static int
-lay_out(Queue * queue, VerifyShared * shared, VerifyReport * report)
+lay_out(Queue *queue, VerifyShared *shared, VerifyReport *report)
 {
 	uint32		used = 0;
 	int			n = 0;
@@ -160,7 +160,7 @@ lay_out(Queue * queue, VerifyShared * shared, VerifyReport * report)
 		item->sum_length = entry->sum_length;
 		memcpy(item->sum, verify_entry_sum(entry), entry->sum_length);
 		item->result = VERIFY_PENDING;
-		memcpy(shared->text + used, below, length);
+		memcpy(shared->text +used, below, length);
 		used += length;
 		queue->entry = NULL;
 		n++;
@@ -172,7 +172,7 @@ lay_out(Queue * queue, VerifyShared * shared, VerifyReport * report)
  * Report what was found of an item.
  */
 static void
-collect(const VerifyItem * item, const VerifyEntry * entry, VerifyReport * report)
+collect(const VerifyItem *item, const VerifyEntry *entry, VerifyReport *report)
 {
 	const char *algorithm = pg_checksum_type_name(item->algorithm);
 	const char *kind;
@@ -208,12 +208,12 @@ collect(const VerifyItem * item, const VerifyEntry * entry, VerifyReport * repor
 }
 
 static void
-read_item(VerifyReader * reader, VerifyShared * shared, int number)
+read_item(VerifyReader *reader, VerifyShared *shared, int number)
 {
 	VerifyItem *item = &shared->items[number];
 
 	/* only where this process is itself a worker that is asked to end */
-	if (!verify_file(reader, item, shared->text + item->text))
+	if (!verify_file(reader, item, shared->text +item->text))
 		ereport(ERROR,
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
 				 errmsg("the verification was stopped: the process is asked to end")));
@@ -223,7 +223,7 @@ read_item(VerifyReader * reader, VerifyShared * shared, int number)
  * Read a batch, with all who help.
  */
 static void
-read_batch(VerifyReader * reader, VerifyShared * shared, int nitems)
+read_batch(VerifyReader *reader, VerifyShared *shared, int nitems)
 {
 	int			number;
 
@@ -244,7 +244,7 @@ read_batch(VerifyReader * reader, VerifyShared * shared, int nitems)
  * Compare all files that were found with their checksums.
  */
 void
-verify_sums(VerifyPlace * place, VerifyStore * store, VerifyReport * report, VerifyTotals * totals)
+verify_sums(VerifyPlace *place, VerifyStore *store, VerifyReport *report, VerifyTotals *totals)
 {
 	Queue		queue;
 	VerifyTeam *team;

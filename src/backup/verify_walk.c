@@ -53,7 +53,7 @@ typedef struct Walk
  * Is a path, or a folder that it is in, not to be looked at?
  */
 bool
-verify_ignored(const VerifyPlace * place, const char *path)
+verify_ignored(const VerifyPlace *place, const char *path)
 {
 	ListCell   *cell;
 
@@ -69,7 +69,7 @@ verify_ignored(const VerifyPlace * place, const char *path)
 }
 
 static void
-ignore(Walk * walk, const char *path)
+ignore(Walk *walk, const char *path)
 {
 	walk->place->ignored = lappend(walk->place->ignored, pstrdup(path));
 }
@@ -78,7 +78,7 @@ ignore(Walk * walk, const char *path)
  * Where a path of the manifest is below the root of a base.
  */
 static bool
-place_of(const VerifyBase * base, const char *path, char *below)
+place_of(const VerifyBase *base, const char *path, char *below)
 {
 	const char *rest = path + base->prefix;
 
@@ -91,7 +91,7 @@ place_of(const VerifyBase * base, const char *path, char *below)
  * Where a file that was found is; below has MANIFEST_MAX_PATH + 1 bytes.
  */
 bool
-verify_location(const VerifyPlace * place, const VerifyEntry * entry, int *root, char *below)
+verify_location(const VerifyPlace *place, const VerifyEntry *entry, int *root, char *below)
 {
 	const VerifyBase *base = &place->bases[entry->base];
 
@@ -100,7 +100,7 @@ verify_location(const VerifyPlace * place, const VerifyEntry * entry, int *root,
 }
 
 static void
-push(Walk * walk, int base, const char *path)
+push(Walk *walk, int base, const char *path)
 {
 	if (walk->ntodo >= walk->max_todo)
 	{
@@ -113,7 +113,7 @@ push(Walk * walk, int base, const char *path)
 }
 
 int
-verify_add_base(VerifyPlace * place, int root, const char *below, int prefix, int links)
+verify_add_base(VerifyPlace *place, int root, const char *below, int prefix, int links)
 {
 	VerifyBase *base;
 
@@ -135,7 +135,7 @@ verify_add_base(VerifyPlace * place, int root, const char *below, int prefix, in
  * A regular file of the backup.
  */
 static void
-found_file(Walk * walk, int base, const char *path, size_t length, uint64 size)
+found_file(Walk *walk, int base, const char *path, size_t length, uint64 size)
 {
 	VerifyEntry *entry = verify_store_find(walk->store, path, length);
 
@@ -157,7 +157,7 @@ found_file(Walk * walk, int base, const char *path, size_t length, uint64 size)
  * Is a place the folder that path is in, or one above it?
  */
 static bool
-leads_up(const VerifyBase * from, const char *path, int root, const char *below)
+leads_up(const VerifyBase *from, const char *path, int root, const char *below)
 {
 	char		here[MANIFEST_MAX_PATH + 1];
 	size_t		length = strlen(below);
@@ -170,7 +170,7 @@ leads_up(const VerifyBase * from, const char *path, int root, const char *below)
  * A symbolic link: *base becomes where it leads to, *st what is there.
  */
 static bool
-found_link(Walk * walk, int *base, const char *path, size_t length, struct stat *st)
+found_link(Walk *walk, int *base, const char *path, size_t length, struct stat *st)
 {
 	VerifyPlace *place = walk->place;
 	const VerifyBase *from = &place->bases[*base];
@@ -209,7 +209,7 @@ found_link(Walk * walk, int *base, const char *path, size_t length, struct stat 
 }
 
 static void
-found_entry(Walk * walk, const Folder * folder, const char *name)
+found_entry(Walk *walk, const Folder *folder, const char *name)
 {
 	char		path[MANIFEST_MAX_PATH + NAME_MAX + 2];
 	int			base = folder->base;
@@ -244,7 +244,7 @@ found_entry(Walk * walk, const Folder * folder, const char *name)
 }
 
 static void
-walk_folder(Walk * walk, const Folder * folder)
+walk_folder(Walk *walk, const Folder *folder)
 {
 	const VerifyBase *base = &walk->place->bases[folder->base];
 	char		below[MANIFEST_MAX_PATH + 1];
@@ -295,7 +295,7 @@ walk_folder(Walk * walk, const Folder * folder)
  * too.  The first base of the place is the backup.
  */
 void
-verify_walk(VerifyPlace * place, VerifyStore * store, VerifyReport * report)
+verify_walk(VerifyPlace *place, VerifyStore *store, VerifyReport *report)
 {
 	Walk		walk = {.place = place,.store = store,.report = report};
 	VerifyEntry *entry;

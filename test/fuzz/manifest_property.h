@@ -47,12 +47,12 @@ add(Text *text, const void *data, size_t length)
 {
 	if (text->length + length + 1 > text->size)
 	{
-		text->size = (text->length + length + 1) * 2;
-		text->data = realloc(text->data, text->size);
+		text	  ->size = (text->length + length + 1) *2;
+		text	  ->data = realloc(text->data, text->size);
 	}
 	memcpy(text->data + text->length, data, length);
-	text->length += length;
-	text->data[text->length] = '\0';
+	text	  ->length += length;
+	text	  ->data[text->length] = '\0';
 }
 
 static void add_format(Text *text, const char *format,...) pg_attribute_printf(2, 3);
@@ -340,7 +340,7 @@ make_manifest(Bytes *b, Text *out, Text *meant)
 static int
 check_made(Bytes *b)
 {
-	Text		text = {0};
+	Text text = {0};
 	Text		meant = {0};
 	ManifestHead head;
 	Memory		memory;
@@ -360,7 +360,8 @@ check_made(Bytes *b)
 	free(memory.found.data);
 
 	at = choose(b, before_last_line(text.data, text.length));
-	text.data[at] ^= (char) (1 + choose(b, 255));
+	text.		data[at] ^= (char) (1 + choose(b, 255));
+
 	faults += check_text(text.data, text.length, window, 7, &taken);
 	if (taken)
 		faults += complain("a changed manifest is taken", text.data, text.length, &head);

@@ -130,7 +130,7 @@ check_lengths(void)
 
 	for (int more = -1; more <= 1; more++)
 	{
-		Text		text = {0};
+		Text text = {0};
 		ManifestHead head;
 		Memory		memory;
 

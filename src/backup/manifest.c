@@ -311,7 +311,7 @@ read_head(Reader *r, uint8 *sum)
 		VERSION, SYSTEM_IDENTIFIER, FILES, RANGES, SUM
 	};
 	static const char *const keys[] = {"PostgreSQL-Backup-Manifest-Version", "System-Identifier", "Files", "WAL-Ranges", "Manifest-Checksum"};
-	uint64		version;
+	uint64		version = 0;
 	uint32		seen = 0;
 	int			which;
 	char		hex[SHORT_TEXT];

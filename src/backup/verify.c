@@ -7,7 +7,8 @@
  * was written, the files are those of the manifest, each with its size and its
  * checksum.  The steps are the same, too: the manifest (verify_manifest.c), the
  * files that there are (verify_walk.c), then their contents (verify_sums.c),
- * but for those with which something is wrong already.  What differs is that
+ * but for those with which something is wrong already.  A backup in tar format is
+ * read once, archive by archive (verify_tar.c).  What differs is that
  * files are looked for only below the roots that the caller names, and that a
  * problem is a row and not a line of a log.
  *
@@ -196,7 +197,14 @@ verify(Verification *v, const char *directory, const char *manifest, bool checks
 		!verify_read_manifest(&v->place.roots, root, below, v->store, &v->summary, &v->report))
 		return;
 	verify_progress(VERIFY_LOOKING, 0, 0);
+	if (verify_is_tar(&v->place))
+	{
+		verify_tars(&v->place, v->store, &v->summary, checksums, &v->report, &v->totals);
+		verify_missing(&v->place, v->store, &v->report);
+		return;
+	}
 	verify_walk(&v->place, v->store, &v->report);
+	verify_missing(&v->place, v->store, &v->report);
 	verify_control(&v->place, v->store, &v->summary, &v->report);
 	if (checksums)
 		verify_sums(&v->place, v->store, &v->report, &v->totals);

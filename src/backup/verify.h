@@ -83,6 +83,8 @@ extern void verify_opener_close(VerifyOpener *opener);
 
 /* ---- verify_report.c: what is found ---- */
 
+#define VERIFY_LEADS_OUT "it is a symbolic link that leads out of the folders that may be read"
+
 typedef struct VerifyReport
 {
 	int			limit;			/* how many are kept */
@@ -118,6 +120,7 @@ typedef struct VerifyPlace
 
 extern int	verify_add_base(VerifyPlace *place, int root, const char *below, int prefix, int links);
 extern bool verify_ignored(const VerifyPlace *place, const char *path);
+extern void verify_missing(VerifyPlace *place, VerifyStore *store, VerifyReport *report);
 extern void verify_walk(VerifyPlace *place, VerifyStore *store, VerifyReport *report);
 extern bool verify_location(const VerifyPlace *place, const VerifyEntry *entry, int *root, char *below);
 
@@ -137,8 +140,13 @@ typedef struct VerifySummary
 	uint64		control_redo;	/* 0: not known */
 } VerifySummary;
 
+#define VERIFY_CONTROL_FILE "global/pg_control"
+/* more than what is looked at in it */
+#define VERIFY_CONTROL_SIZE 1024
+
 extern bool verify_read_manifest(const VerifyRoots *roots, int root, const char *below,
 								 VerifyStore *store, VerifySummary *summary, VerifyReport *report);
+extern void verify_control_data(const void *data, ssize_t length, VerifySummary *summary, VerifyReport *report);
 extern void verify_control(const VerifyPlace *place, VerifyStore *store, VerifySummary *summary, VerifyReport *report);
 
 /* ---- verify_file.c: one file ---- */
@@ -181,6 +189,20 @@ typedef struct VerifyReader
 	int			fd;
 } VerifyReader;
 
+/* eleven times three parts of verify_crc.c */
+#define VERIFY_BLOCK (11 * 3 * 8192)
+
+/* a sum under way */
+typedef struct VerifySum
+{
+	pg_checksum_type algorithm;
+	uint32		crc;
+	pg_cryptohash_ctx *sha;
+} VerifySum;
+
+extern bool verify_sum_begin(VerifyReader *reader, VerifySum *sum, pg_checksum_type algorithm);
+extern bool verify_sum_add(VerifySum *sum, const void *data, size_t length);
+extern VerifyResult verify_sum_compare(VerifySum *sum, const uint8 *expected, int expected_length);
 extern void verify_reader_init(VerifyReader *reader, const VerifyRoots *roots);
 extern void verify_reader_close(VerifyReader *reader);
 extern bool verify_file(VerifyReader *reader, VerifyItem *item, const char *below);
@@ -234,7 +256,14 @@ typedef struct VerifyTotals
 extern int	verify_workers;
 extern int	verify_rate_kb;
 
+extern void verify_report_result(VerifyReport *report, const VerifyEntry *entry, VerifyResult result, uint64 got, int error);
 extern void verify_sums(VerifyPlace *place, VerifyStore *store, VerifyReport *report, VerifyTotals *totals);
+
+/* ---- verify_tar.c: backups in tar format ---- */
+
+extern bool verify_is_tar(const VerifyPlace *place);
+extern void verify_tars(VerifyPlace *place, VerifyStore *store, VerifySummary *summary, bool checksums,
+						VerifyReport *report, VerifyTotals *totals);
 
 /* ---- verify_progress.c: how far verifications are ---- */
 

@@ -19,18 +19,15 @@
 
 #include "backup/verify.h"
 
-/* eleven times three parts of verify_crc.c */
-#define BLOCK (11 * 3 * 8192)
-
 /* from this size on the kernel is told that all of it will be read */
-#define LARGE_FILE (4 * BLOCK)
+#define LARGE_FILE (4 * VERIFY_BLOCK)
 
 void
 verify_reader_init(VerifyReader *reader, const VerifyRoots *roots)
 {
 	memset(reader, 0, sizeof(VerifyReader));
 	reader->roots = roots;
-	reader->buffer = palloc(BLOCK);
+	reader->buffer = palloc(VERIFY_BLOCK);
 	reader->fd = -1;
 	verify_opener_init(&reader->opener);
 }
@@ -94,47 +91,75 @@ sum_length(pg_checksum_type algorithm)
 }
 
 /*
+ * Begin a sum; false: it cannot be computed.
+ */
+bool
+verify_sum_begin(VerifyReader *reader, VerifySum *sum, pg_checksum_type algorithm)
+{
+	sum->algorithm = algorithm;
+	sum->crc = 0xFFFFFFFF;
+	sum->sha = NULL;
+	if (algorithm == CHECKSUM_TYPE_CRC32C)
+		return true;
+	sum->sha = sha_of(reader, algorithm);
+	return sum->sha != NULL;
+}
+
+bool
+verify_sum_add(VerifySum *sum, const void *data, size_t length)
+{
+	if (sum->sha != NULL)
+		return pg_cryptohash_update(sum->sha, data, length) >= 0;
+	sum->crc = verify_crc32c(sum->crc, data, length);
+	return true;
+}
+
+/*
+ * Is it the one that is expected?
+ */
+VerifyResult
+verify_sum_compare(VerifySum *sum, const uint8 *expected, int expected_length)
+{
+	uint8		found[MANIFEST_MAX_SUM];
+	int			length = sum_length(sum->algorithm);
+
+	if (expected_length != length)
+		return VERIFY_SUM_LENGTH;
+	if (sum->sha == NULL)
+	{
+		FIN_CRC32C(sum->crc);
+		memcpy(found, &sum->crc, sizeof(sum->crc));
+	}
+	else if (pg_cryptohash_final(sum->sha, found, length) < 0)
+		return VERIFY_NO_SUM;
+	return memcmp(found, expected, length) == 0 ? VERIFY_GOOD : VERIFY_OTHER_SUM;
+}
+
+/*
  * Read an open file, and sum it up.  False: it was left in the middle.
  */
 static bool
 sum_file(VerifyReader *reader, VerifyItem *item)
 {
-	pg_cryptohash_ctx *sha = NULL;
-	uint32		crc = 0xFFFFFFFF;
-	uint8		sum[MANIFEST_MAX_SUM];
-	int			length = sum_length(item->algorithm);
+	VerifySum	sum;
+	bool		summed = verify_sum_begin(reader, &sum, item->algorithm);
 
-	if (item->algorithm != CHECKSUM_TYPE_CRC32C)
-	{
-		sha = sha_of(reader, item->algorithm);
-		if (sha == NULL)
-		{
-			item->result = VERIFY_NO_SUM;
-			return true;
-		}
-	}
 	item->got = 0;
-	for (;;)
+	while (summed)
 	{
-		ssize_t		got = read(reader->fd, reader->buffer, BLOCK);
+		ssize_t		got = read(reader->fd, reader->buffer, VERIFY_BLOCK);
 
 		if (got < 0 && errno == EINTR)
-			got = 0;
-		else if (got < 0)
+			continue;
+		if (got < 0)
 		{
 			item->error = errno;
 			item->result = VERIFY_UNREADABLE;
 			return true;
 		}
-		else if (got == 0)
+		if (got == 0)
 			break;
-		if (sha == NULL)
-			crc = verify_crc32c(crc, reader->buffer, got);
-		else if (pg_cryptohash_update(sha, (uint8 *) reader->buffer, got) < 0)
-		{
-			item->result = VERIFY_NO_SUM;
-			return true;
-		}
+		summed = verify_sum_add(&sum, reader->buffer, got);
 		item->got += got;
 		if (!reader->pace(reader->arg, got))
 			return false;
@@ -142,20 +167,12 @@ sum_file(VerifyReader *reader, VerifyItem *item)
 		if (item->got > item->size)
 			break;
 	}
-	if (item->got != item->size)
-		item->result = VERIFY_OTHER_SIZE;
-	else if (item->sum_length != length)
-		item->result = VERIFY_SUM_LENGTH;
-	else if (sha == NULL)
-	{
-		FIN_CRC32C(crc);
-		memcpy(sum, &crc, sizeof(crc));
-		item->result = memcmp(sum, item->sum, length) == 0 ? VERIFY_GOOD : VERIFY_OTHER_SUM;
-	}
-	else if (pg_cryptohash_final(sha, sum, length) < 0)
+	if (!summed)
 		item->result = VERIFY_NO_SUM;
+	else if (item->got != item->size)
+		item->result = VERIFY_OTHER_SIZE;
 	else
-		item->result = memcmp(sum, item->sum, length) == 0 ? VERIFY_GOOD : VERIFY_OTHER_SUM;
+		item->result = verify_sum_compare(&sum, item->sum, item->sum_length);
 	return true;
 }
 

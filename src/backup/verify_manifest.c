@@ -229,37 +229,22 @@ check_control(const ControlFileData *control, ssize_t length, const VerifySummar
 }
 
 /*
- * Does the control file of the backup, if it was found, say the same as the
- * manifest?  Its system identifier goes into the summary.
+ * Does a control file say the same as the manifest?  What it says goes into the
+ * summary.  length: how much of it could be read.
  */
 void
-verify_control(const VerifyPlace *place, VerifyStore *store, VerifySummary *summary, VerifyReport *report)
+verify_control_data(const void *data, ssize_t length, VerifySummary *summary, VerifyReport *report)
 {
-	static const char path[] = "global/pg_control";
-	VerifyEntry *entry = verify_store_find(store, path, strlen(path));
 	ControlFileData control;
-	char		below[MANIFEST_MAX_PATH + 1];
-	VerifyOpener opener;
-	ssize_t		length = -1;
-	int			root;
-	int			fd;
 	const char *wrong;
 
-	if (entry == NULL || entry->base == VERIFY_NOT_FOUND || !verify_location(place, entry, &root, below))
-		return;
 	memset(&control, 0, sizeof(control));
-	verify_opener_init(&opener);
-	fd = verify_open_file(&opener, &place->roots, root, below);
-	verify_opener_close(&opener);
-	if (fd >= 0)
-	{
-		length = read(fd, &control, sizeof(control));
-		(void) close(fd);
-	}
-	wrong = check_control(&control, length, summary);
+	if (length > 0)
+		memcpy(&control, data, Min(length, sizeof(control)));
+	wrong = check_control(&control, Min(length, (ssize_t) sizeof(control)), summary);
 	/* in version 1 nothing is said that it could be compared with */
 	if (wrong != NULL && summary->head.version != 1)
-		verify_problem(report, "system", path, strlen(path), "%s", wrong);
+		verify_problem(report, "system", VERIFY_CONTROL_FILE, strlen(VERIFY_CONTROL_FILE), "%s", wrong);
 	if (wrong == NULL)
 	{
 		summary->has_control = true;
@@ -267,4 +252,31 @@ verify_control(const VerifyPlace *place, VerifyStore *store, VerifySummary *summ
 		if (control.pg_control_version == PG_CONTROL_VERSION)
 			summary->control_redo = control.checkPointCopy.redo;
 	}
+}
+
+/*
+ * The same for that of a plain backup, if it was found.
+ */
+void
+verify_control(const VerifyPlace *place, VerifyStore *store, VerifySummary *summary, VerifyReport *report)
+{
+	VerifyEntry *entry = verify_store_find(store, VERIFY_CONTROL_FILE, strlen(VERIFY_CONTROL_FILE));
+	char		data[VERIFY_CONTROL_SIZE];
+	char		below[MANIFEST_MAX_PATH + 1];
+	VerifyOpener opener;
+	ssize_t		length = -1;
+	int			root;
+	int			fd;
+
+	if (entry == NULL || entry->base == VERIFY_NOT_FOUND || !verify_location(place, entry, &root, below))
+		return;
+	verify_opener_init(&opener);
+	fd = verify_open_file(&opener, &place->roots, root, below);
+	verify_opener_close(&opener);
+	if (fd >= 0)
+	{
+		length = read(fd, data, sizeof(data));
+		(void) close(fd);
+	}
+	verify_control_data(data, length, summary, report);
 }

@@ -169,39 +169,36 @@ lay_out(Queue *queue, VerifyShared *shared, VerifyReport *report)
 }
 
 /*
- * Report what was found of an item.
+ * Report what was found of a file: got bytes of it were read.
  */
-static void
-collect(const VerifyItem *item, const VerifyEntry *entry, VerifyReport *report)
+void
+verify_report_result(VerifyReport *report, const VerifyEntry *entry, VerifyResult result, uint64 got, int error)
 {
-	const char *algorithm = pg_checksum_type_name(item->algorithm);
-	const char *kind;
+	const char *algorithm = pg_checksum_type_name(entry->algorithm);
+	const char *kind = "checksum";
 	char		detail[256];
 
-	switch ((VerifyResult) item->result)
+	switch (result)
 	{
 		case VERIFY_GOOD:
 			return;
 		case VERIFY_UNREADABLE:
 			kind = "unreadable";
-			snprintf(detail, sizeof(detail), "%s", strerror(item->error));
+			snprintf(detail, sizeof(detail), "%s", strerror(error));
 			break;
 		case VERIFY_OTHER_SIZE:
 			kind = "size";
 			snprintf(detail, sizeof(detail), "it had %s bytes when it was read than in the manifest, which says " UINT64_FORMAT,
-					 item->got > item->size ? "more" : "fewer", item->size);
+					 got > entry->size ? "more" : "fewer", entry->size);
 			break;
 		case VERIFY_OTHER_SUM:
-			kind = "checksum";
 			snprintf(detail, sizeof(detail), "its %s is not the one in the manifest", algorithm);
 			break;
 		case VERIFY_SUM_LENGTH:
-			kind = "checksum";
 			snprintf(detail, sizeof(detail), "the manifest has a checksum of %d bytes, which is no %s",
-					 item->sum_length, algorithm);
+					 entry->sum_length, algorithm);
 			break;
 		default:
-			kind = "checksum";
 			snprintf(detail, sizeof(detail), "its %s could not be computed", algorithm);
 	}
 	verify_problem(report, kind, entry->path, entry->path_length, "%s", detail);
@@ -269,7 +266,11 @@ verify_sums(VerifyPlace *place, VerifyStore *store, VerifyReport *report, Verify
 		{
 			read_batch(&reader, shared, n);
 			for (int i = 0; i < n; i++)
-				collect(&shared->items[i], verify_store_at(store, shared->items[i].position), report);
+			{
+				const VerifyItem *item = &shared->items[i];
+
+				verify_report_result(report, verify_store_at(store, item->position), item->result, item->got, item->error);
+			}
 		}
 	}
 	PG_FINALLY();

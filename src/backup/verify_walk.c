@@ -200,7 +200,7 @@ found_link(Walk *walk, int *base, const char *path, size_t length, struct stat *
 			*base = verify_add_base(place, root, below, length, from->links + 1);
 			return true;
 		case VERIFY_OUTSIDE:
-			verify_problem(walk->report, "link", path, length, "it is a symbolic link that leads out of the folders that may be read");
+			verify_problem(walk->report, "link", path, length, VERIFY_LEADS_OUT);
 			return false;
 		default:
 			verify_problem(walk->report, "unreadable", path, length, "%s", strerror(errno));
@@ -291,15 +291,29 @@ walk_folder(Walk *walk, const Folder *folder)
 }
 
 /*
- * Find the files.  Those that the manifest has and the backup not are problems,
- * too.  The first base of the place is the backup.
+ * Report the files that the manifest has and the backup not.
+ */
+void
+verify_missing(VerifyPlace *place, VerifyStore *store, VerifyReport *report)
+{
+	VerifyEntry *entry;
+	uint32		position = 0;
+
+	while ((entry = verify_store_next(store, &position)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (entry->base == VERIFY_NOT_FOUND && !verify_ignored(place, entry->path))
+			verify_problem(report, "missing", entry->path, entry->path_length, "it is in the manifest, but not in the backup");
+	}
+}
+
+/*
+ * Find the files.  The first base of the place is the backup.
  */
 void
 verify_walk(VerifyPlace *place, VerifyStore *store, VerifyReport *report)
 {
 	Walk		walk = {.place = place,.store = store,.report = report};
-	VerifyEntry *entry;
-	uint32		position = 0;
 
 	push(&walk, 0, "");
 	PG_TRY();
@@ -320,11 +334,4 @@ verify_walk(VerifyPlace *place, VerifyStore *store, VerifyReport *report)
 	PG_END_TRY();
 	if (walk.todo != NULL)
 		pfree(walk.todo);
-
-	while ((entry = verify_store_next(store, &position)) != NULL)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (entry->base == VERIFY_NOT_FOUND && !verify_ignored(place, entry->path))
-			verify_problem(report, "missing", entry->path, entry->path_length, "it is in the manifest, but not in the backup");
-	}
 }

@@ -20,7 +20,7 @@ my $node = PostgreSQL::Test::Cluster->new('manifest');
 $node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', 'autovacuum = off');
 $node->start;
-my $major = $node->pg_version->major;
+our $major = $node->pg_version->major;
 my $work = PostgreSQL::Test::Utils::tempdir;
 my $space = "$work/space";
 mkdir($space, 0700) or die $!;
@@ -272,6 +272,110 @@ foreach my $algorithm (qw(NONE SHA224 SHA256 SHA384 SHA512))
 		$algorithm eq 'NONE' ? () : ("checksum $table: its $algorithm is not", "checksum $small: its $algorithm is not"));
 	remove_tree("$backups/with_$algorithm", "$backups/with_$algorithm-space");
 }
+
+# --- tar format, which pg_verifybackup knows since 18 ---
+
+# Where the contents of a member begin, and where its header does.
+sub place_in_tar
+{
+	my ($file, $member) = @_;
+	open(my $fh, '<:raw', "$copy/$file") or die "$file: $!";
+	my $at = 0;
+	while (read($fh, my $header, 512) == 512)
+	{
+		my ($name, $size) = (unpack('Z100', $header), oct(unpack('x124 Z12', $header)));
+		$at += 512;
+		return ($at, $at - 512) if $name eq $member;
+		$at += int(($size + 511) / 512) * 512;
+		seek($fh, $at, 0) or die;
+	}
+	die "no $member in $file";
+}
+
+sub tar_says
+{
+	my ($name, $good, @problems) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return both_say($name, $good, @problems) if $major >= 18;
+	my ($ours, @lines) = we_say($copy);
+	is($ours, $good, "$name: " . ($good ? 'good' : 'bad')) or diag(join "\n", @lines);
+	my @left = grep { my $line = $_; !grep { $line =~ /^(?:$_)/ } @problems } @lines;
+	is_deeply(\@left, [], "$name: and nothing else");
+	foreach my $problem (@problems)
+	{
+		ok(scalar(grep { /^(?:$problem)/ } @lines), "$name: $problem") or diag(join "\n", @lines);
+	}
+	return;
+}
+
+sub tar_backup
+{
+	my ($name, @options) = @_;
+	$node->command_ok([ 'pg_basebackup', '-D', "$backups/$name", '--no-sync', '-cfast', '-Ft', @options ], "base backup $name");
+	return;
+}
+
+tar_backup('tar');
+copy_backup('tar');
+my ($space_tar) = map { s/.*\///r } glob("$copy/[0-9]*.tar");
+my $other_member = $other =~ s/^pg_tblspc\/\d+\///r;
+is(sql("select ok, processes, system_identifier = (pg_control_system()).system_identifier, checkpoint_lsn between start_lsn and end_lsn, files > files_read, files_read > 1000, algorithms
+	from maintsched.verify_backup('$copy')"), 't|1|t|t|t|t|CRC32C', 'tar format: a good backup');
+foreach my $sabotage (
+	[ 'intact', sub { }, 1 ],
+	[ 'a bit of a file', sub { flip('base.tar', (place_in_tar('base.tar', $table))[0] + 4321) }, 0, "checksum $table: its CRC32C is not" ],
+	[ 'a bit in the tablespace', sub { flip($space_tar, (place_in_tar($space_tar, $other_member))[0]) }, 0, "checksum $other:" ],
+	[ 'another name', sub { my $at = (place_in_tar('base.tar', 'PG_VERSION'))[1]; flip('base.tar', $at); flip('base.tar', $at + 155) }, 0, '(extra|missing|unreadable) ' ],
+	[ 'the archive of the tablespace less', sub { unlink("$copy/$space_tar") or die }, 0, 'missing pg_tblspc/' ],
+	[ 'a file more', sub { append_to_file("$copy/more", 'x') }, 0, 'extra more: it is not expected in a backup in tar format' ],
+	[ 'an archive more', sub { write_file("$copy/0.tar", '') }, 0, 'extra 0.tar:' ],
+	[ 'an archive cut off', sub { truncate("$copy/base.tar", (place_in_tar('base.tar', $table))[0] + 100_000) }, 0, 'unreadable base.tar: it is cut off, at byte \d+', 'missing ' ],
+	[ 'an archive emptied', sub { write_file("$copy/$space_tar", '') }, 0, 'missing pg_tblspc/' ],
+	[ 'an archive without its end', sub { truncate("$copy/$space_tar", (-s "$copy/$space_tar") - 1024) }, 1 ],
+	[ 'WAL is not looked at', sub { write_file("$copy/pg_wal.tar", 'x') }, 1 ],
+	[ 'a manifest made anew without a file', sub { edit_manifest(sub { s/^\{ "Path": "PG_VERSION".*\n//m or die }) }, 0, 'extra PG_VERSION: it is in base.tar, but not in the manifest' ],
+	[ 'a manifest made anew with another size', sub { edit_manifest(sub { s/("PG_VERSION", "Size": )3/${1}4/ or die }) }, 0, 'size PG_VERSION: it has 3 bytes, in the manifest 4' ],
+	[ 'an archive that is a folder', sub { unlink("$copy/$space_tar"); mkdir("$copy/$space_tar") }, 0, "type $space_tar: it is not a file", 'missing pg_tblspc/' ])
+{
+	my ($name, $do, $good, @problems) = @$sabotage;
+	copy_backup('tar');
+	$do->();
+	# where a problem stands for many, only the verdicts are compared
+	if (grep { /^(missing|\()/ } @problems)
+	{
+		is((verifybackup_says($copy))[0], $good, "tar, $name: pg_verifybackup") if $major >= 18;
+		local $major = 15;
+		tar_says("tar, $name", $good, @problems);
+	}
+	else
+	{
+		tar_says("tar, $name", $good, @problems);
+	}
+}
+copy_backup('tar');
+flip('base.tar', (place_in_tar('base.tar', $table))[1] + 105);
+like((we_say($copy))[1], qr/^unreadable base.tar: a header is damaged, or it is no tar archive, at byte \d+/, 'tar, a bit of a header, which stops tar: bad, though not to pg_verifybackup');
+copy_backup('tar');
+is((we_say($copy, roots => "'{}'"))[0], 1, 'tar, the folder alone is enough');
+rename("$copy/base.tar", "$copy/base.tar.zst") or die;
+like((we_say($copy))[1], qr/^unsupported base.tar.zst: archives of lz4 and zstd cannot be read here/, 'tar, zstd');
+remove_tree("$backups/tar");
+
+tar_backup('gzip', '-z', '--manifest-checksums=SHA224');
+copy_backup('gzip');
+tar_says('gzip', 1);
+flip('base.tar.gz', (-s "$copy/base.tar.gz") / 2);
+is((we_say($copy))[0], 0, 'gzip, a bit: bad');
+is((verifybackup_says($copy))[0], 0, 'gzip, a bit: so says pg_verifybackup') if $major >= 18;
+copy_backup('gzip');
+truncate("$copy/base.tar.gz", (-s "$copy/base.tar.gz") - 20) or die;
+my @cut = we_say($copy);
+is($cut[0], 0, 'gzip, cut off: bad');
+like($cut[1], qr/^unreadable base.tar.gz: it is cut off/, 'gzip, cut off: said');
+copy_backup('gzip');
+flip('base.tar.gz', -6);
+like((we_say($copy))[1], qr/^unreadable base.tar.gz: it is not what was compressed/, 'gzip, a bit of its own checksum');
+remove_tree("$backups/gzip");
 
 # --- what is told of a good one ---
 

@@ -68,10 +68,19 @@ verify_ignored(const VerifyPlace *place, const char *path)
 	return false;
 }
 
+/*
+ * What was reported is not missed, too, nor what may be below it.  There may be
+ * many of them, so a file is told by its entry.
+ */
 static void
 ignore(Walk *walk, const char *path)
 {
-	walk->place->ignored = lappend(walk->place->ignored, pstrdup(path));
+	VerifyEntry *entry = verify_store_find(walk->store, path, strlen(path));
+
+	if (entry != NULL)
+		entry->bad = true;
+	else
+		walk->place->ignored = lappend(walk->place->ignored, pstrdup(path));
 }
 
 /*
@@ -302,7 +311,7 @@ verify_missing(VerifyPlace *place, VerifyStore *store, VerifyReport *report)
 	while ((entry = verify_store_next(store, &position)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (entry->base == VERIFY_NOT_FOUND && !verify_ignored(place, entry->path))
+		if (entry->base == VERIFY_NOT_FOUND && !entry->bad && !verify_ignored(place, entry->path))
 			verify_problem(report, "missing", entry->path, entry->path_length, "it is in the manifest, but not in the backup");
 	}
 }

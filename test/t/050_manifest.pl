@@ -554,7 +554,7 @@ sql('create table wide as select i, repeat(md5(i::text), 40) as t from generate_
 base_backup('wide');
 SKIP:
 {
-	skip 'needs /proc', 12 if !-r '/proc/self/stat';
+	skip 'needs /proc', 17 if !-r '/proc/self/stat';
 	copy_backup('wide');
 	is(sql("set maintsched.verify_workers = 3; select ok, processes from maintsched.verify_backup('$copy', '{$backups}')"), 't|3', 'three processes');
 	is(sql("set maintsched.verify_workers = 1; select ok, processes from maintsched.verify_backup('$copy', '{$backups}')"), 't|1', 'one process');
@@ -570,6 +570,18 @@ SKIP:
 	like($session->{err}, qr/canceling statement due to user request/, 'it ends');
 	wait_until('so do those who help', sub { helpers() == 0 });
 	is(sql('select count(*) from maintsched.verify_progress()'), 0, 'and its progress');
+
+	# nothing stays open
+	my @slow = ('-c', "set maintsched.verify_rate = '2MB'", '-c', "set statement_timeout = '200ms'");
+	my $fds = q{select count(*) from pg_ls_dir('/proc/self/fd')};
+	my ($counts, $errors) = ('', '');
+	IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "select maintsched.verify_backup('$copy', '{$backups}', checksums => false) is null",
+			'-c', $fds, @slow, (map { ('-c', "select maintsched.verify_backup('$copy', '{$backups}')") } 1 .. 5), '-c', 'reset statement_timeout', '-c', $fds ],
+		'>', \$counts, '2>', \$errors);
+	my @counts = split /\n/, $counts;
+	is(scalar(() = $errors =~ /statement timeout/g), 5, 'cancelled five times in a session');
+	is($counts[2], $counts[1], 'no file stays open');
+	wait_until('nobody helps any more', sub { helpers() == 0 });
 
 	$session = background(sprintf($slow, '2MB'));
 	wait_until('two help again', sub { helpers() == 2 });

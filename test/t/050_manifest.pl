@@ -15,6 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
+use Worker;
 
 my $node = PostgreSQL::Test::Cluster->new('manifest');
 $node->init(allows_streaming => 1);
@@ -598,6 +599,18 @@ SKIP:
 	is($session->{out} . $session->{err}, "ok false 1\n", 'without its helpers it reads all by itself');
 	is(sql('select 1'), 1, 'the server goes on');
 }
+
+# a run that verifies shows in running
+$node->append_conf('postgresql.conf', "maintsched.launcher = on\nmaintsched.max_workers = 4\nmaintsched.verify_rate = '4MB'");
+$node->restart;
+sql('drop extension maintsched');
+make_calendar($node, 'postgres');
+add_work($node, 'postgres', 'verification', statement => "do \$\$ begin perform maintsched.verify_backup('$copy', '{$backups}'); end \$\$");
+wait_until('running shows the progress of a run that verifies', sub {
+	sql(q{select count(*) from maintsched.running where phase = 'comparing checksums' and percent > 0 and percent < 100}) eq '1' });
+sql('select maintsched.cancel_run(run_id) from maintsched.running');
+wait_until('until it is cancelled', sub { sql('select count(*) from maintsched.running') eq '0' });
+$node->append_conf('postgresql.conf', "maintsched.launcher = off\nmaintsched.verify_rate = 0");
 
 # no worker is free
 $node->append_conf('postgresql.conf', 'max_worker_processes = 1');

@@ -161,14 +161,16 @@ set_roots(VerifyRoots *roots, ArrayType *names, const char *directory)
 static bool
 resolve(Verification *v, const char *path, const char *kind, int *root, char *below, struct stat *st)
 {
-	VerifyFound found = verify_resolve(&v->place.roots, path, root, below, st);
+	VerifyFound found;
 
-	if (found == VERIFY_OUTSIDE)
+	if (!verify_is_below(&v->place.roots, path))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("\"%s\" is not below a folder of backups", path),
-				 errdetail("Symbolic links are followed, but not out of these folders.")));
-	if (found == VERIFY_ERROR)
+				 errmsg("\"%s\" is not below a folder of backups", path)));
+	found = verify_resolve(&v->place.roots, path, root, below, st);
+	if (found == VERIFY_OUTSIDE)
+		verify_problem(&v->report, kind, NULL, 0, "it leads out of the folders that may be read");
+	else if (found == VERIFY_ERROR)
 		verify_problem(&v->report, kind, NULL, 0, "it cannot be opened: %s", strerror(errno));
 	return found == VERIFY_FOUND;
 }

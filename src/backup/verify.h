@@ -75,6 +75,7 @@ typedef struct VerifyOpener
 	char		directory[MANIFEST_MAX_PATH + 1];
 } VerifyOpener;
 
+extern bool verify_is_below(const VerifyRoots *roots, const char *path);
 extern VerifyFound verify_resolve(const VerifyRoots *roots, const char *path, int *root, char *below, struct stat *st);
 extern int	verify_open_directory(const char *root, const char *below);
 extern int	verify_open_file(VerifyOpener *opener, const VerifyRoots *roots, int root, const char *below);

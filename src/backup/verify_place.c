@@ -152,6 +152,17 @@ below_root(const VerifyRoots *roots, const char *path, int *root)
 }
 
 /*
+ * Is a path, as it is written, below a root?
+ */
+bool
+verify_is_below(const VerifyRoots *roots, const char *path)
+{
+	int			root;
+
+	return below_root(roots, path, &root) != NULL;
+}
+
+/*
  * Put what a link says in place of its name: it is what is still to be walked,
  * before rest.
  */

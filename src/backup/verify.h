@@ -20,11 +20,6 @@
 #include "storage/condition_variable.h"
 #include "storage/spin.h"
 
-/* ---- verify_crc.c: CRC32C, as fast as it goes here ---- */
-
-extern uint32 verify_crc32c(uint32 crc, const void *data, size_t length);
-extern const char *verify_crc32c_name(void);
-
 /* ---- verify_store.c: the files of a manifest ---- */
 
 #define VERIFY_NOT_FOUND PG_UINT16_MAX

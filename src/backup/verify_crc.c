@@ -14,18 +14,23 @@
  * process, by trying both on a megabyte, which takes less than a millisecond;
  * and should they ever disagree, the server's counts.
  *
- * Runs in any process, keeps nothing but the choice and the tables.
+ * Runs in any process, keeps nothing but the choice and the tables.  Is also
+ * built outside the server, for its test.
  *
  * Copyright (c) 2026, maintsched developers
  *
  *-------------------------------------------------------------------------
  */
+#ifdef FRONTEND
+#include "postgres_fe.h"
+#else
 #include "postgres.h"
+#endif
 
 #include "port/pg_crc32c.h"
 #include "portability/instr_time.h"
 
-#include "backup/verify.h"
+#include "backup/verify_crc.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HAVE_THREE_WAY 1
@@ -37,8 +42,6 @@ server_crc32c(uint32 crc, const void *data, size_t length)
 	COMP_CRC32C(crc, data, length);
 	return crc;
 }
-
-typedef uint32 (*CrcFunction) (uint32 crc, const void *data, size_t length);
 
 static CrcFunction chosen = NULL;
 
@@ -119,12 +122,36 @@ three_way_crc32c(uint32 crc, const void *data, size_t length)
 }
 
 /*
- * Nanoseconds for the same block, the best of a few.
+ * The function that sums three parts up side by side; NULL: this processor has
+ * no instruction for it.
  */
-static uint64
+CrcFunction
+verify_three_way(void)
+{
+	__builtin_cpu_init();
+	if (!__builtin_cpu_supports("sse4.2"))
+		return NULL;
+	make_shifts();
+	return three_way_crc32c;
+}
+
+#else
+
+CrcFunction
+verify_three_way(void)
+{
+	return NULL;
+}
+
+#endif
+
+/*
+ * Seconds for a block, the best of a few.
+ */
+static double
 time_of(CrcFunction function, const char *block, size_t length, uint32 *crc)
 {
-	uint64		best = PG_UINT64_MAX;
+	double		best = 1e9;
 
 	for (int round = 0; round < 4; round++)
 	{
@@ -135,7 +162,7 @@ time_of(CrcFunction function, const char *block, size_t length, uint32 *crc)
 		*crc = function(0xFFFFFFFF, block, length);
 		INSTR_TIME_SET_CURRENT(ended);
 		INSTR_TIME_SUBTRACT(ended, begun);
-		best = Min(best, (uint64) (INSTR_TIME_GET_DOUBLE(ended) * 1e9));
+		best = Min(best, INSTR_TIME_GET_DOUBLE(ended));
 	}
 	return best;
 }
@@ -143,35 +170,24 @@ time_of(CrcFunction function, const char *block, size_t length, uint32 *crc)
 static CrcFunction
 choose(void)
 {
-	size_t		length = 10 * 3 * PART + 4321;
-	char	   *block;
-	uint32		ours;
-	uint32		theirs;
+	size_t		length = 256 * 1024;
+	CrcFunction ours = verify_three_way();
 	CrcFunction best = server_crc32c;
+	char	   *block;
+	uint32		our_crc;
+	uint32		their_crc;
 
-	__builtin_cpu_init();
-	if (!__builtin_cpu_supports("sse4.2"))
+	if (ours == NULL)
 		return best;
-	make_shifts();
 	block = palloc(length);
 	for (size_t i = 0; i < length; i++)
 		block[i] = (char) (i * 2654435761U >> 13);
-	if (time_of(three_way_crc32c, block, length, &ours) < time_of(server_crc32c, block, length, &theirs) &&
-		ours == theirs)
-		best = three_way_crc32c;
+	if (time_of(ours, block, length, &our_crc) < time_of(server_crc32c, block, length, &their_crc) &&
+		our_crc == their_crc)
+		best = ours;
 	pfree(block);
 	return best;
 }
-
-#else
-
-static CrcFunction
-choose(void)
-{
-	return server_crc32c;
-}
-
-#endif
 
 /*
  * As COMP_CRC32C.
@@ -182,15 +198,4 @@ verify_crc32c(uint32 crc, const void *data, size_t length)
 	if (chosen == NULL)
 		chosen = choose();
 	return chosen(crc, data, length);
-}
-
-/*
- * Which one it is.
- */
-const char *
-verify_crc32c_name(void)
-{
-	if (chosen == NULL)
-		chosen = choose();
-	return chosen == server_crc32c ? "server" : "three-way";
 }

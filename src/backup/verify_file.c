@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "backup/verify.h"
+#include "backup/verify_crc.h"
 
 /* from this size on the kernel is told that all of it will be read */
 #define LARGE_FILE (4 * VERIFY_BLOCK)

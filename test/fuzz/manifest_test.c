@@ -2,7 +2,7 @@
  *
  * manifest_test.c
  *	  Properties of backup manifests, for those of a fixed generator, and what
- *	  is to be said of some that are wrong.
+ *	  is to be said of some that are wrong; and of CRC32C.
  *
  * manifest_test [manifests [seed]]
  *
@@ -11,6 +11,8 @@
  *-------------------------------------------------------------------------
  */
 #include "manifest_property.h"
+
+#include "backup/verify_crc.h"
 
 #define HEAD "{\"PostgreSQL-Backup-Manifest-Version\": 1,\n"
 #define FILE_IS(text) HEAD "\"Files\": [{" text "}],\n\"Manifest-Checksum\": \"\"}\n"
@@ -152,6 +154,48 @@ check_lengths(void)
 	return faults;
 }
 
+/* bit by bit */
+static uint32
+slow_crc(uint32 crc, const uint8 *data, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+	{
+		crc ^= data[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = (crc & 1) != 0 ? crc >> 1 ^ 0x82F63B78 : crc >> 1;
+	}
+	return crc;
+}
+
+/* CRC32C by both ways, of lengths around the parts, from any address */
+static int
+check_crc(void)
+{
+	static const size_t lengths[] = {0, 1, 7, 8, 9, 100, 8191, 8192, 24575, 24576, 24577, 32768, 49151, 49152, 49160, 100003};
+	CrcFunction three_way = verify_three_way();
+	uint8	   *data = malloc(100011);
+	int			faults = 0;
+
+	for (int i = 0; i < 100011; i++)
+		data[i] = random_byte();
+	/* as RFC 3720 has it */
+	if ((verify_crc32c(0xFFFFFFFF, "123456789", 9) ^ 0xFFFFFFFF) != 0xE3069283)
+		faults++;
+	for (int i = 0; i < lengthof(lengths); i++)
+		for (int at = 0; at < 8; at++)
+		{
+			uint32		begin = i % 2 == 0 ? 0xFFFFFFFF : 12345;
+			uint32		expected = slow_crc(begin, data + at, lengths[i]);
+
+			faults += verify_crc32c(begin, data + at, lengths[i]) != expected;
+			faults += three_way != NULL && three_way(begin, data + at, lengths[i]) != expected;
+		}
+	free(data);
+	if (faults > 0)
+		fprintf(stderr, "CRC32C is wrong %d times\n", faults);
+	return faults;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -159,6 +203,7 @@ main(int argc, char **argv)
 	int			faults = check_wrong() + check_lengths();
 
 	state = argc > 2 ? strtoul(argv[2], NULL, 10) : 20261122;
+	faults += check_crc();
 	for (int i = 0; i < n && faults < 10; i++)
 	{
 		uint8		bytes[400];

@@ -178,7 +178,8 @@ typedef struct VerifyReader
 	VerifyOpener opener;
 	const VerifyRoots *roots;
 	pg_cryptohash_ctx *sha[CHECKSUM_TYPE_SHA512 + 1];
-	char	   *buffer;
+	char	   *memory;
+	char	   *buffer;			/* in it, VERIFY_BLOCK bytes */
 	/* called after each block; false: leave it */
 	bool		(*pace) (void *arg, size_t bytes);
 	void	   *arg;

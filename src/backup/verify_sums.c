@@ -278,7 +278,7 @@ verify_sums(VerifyPlace *place, VerifyStore *store, VerifyReport *report, Verify
 		verify_reader_close(&reader);
 	}
 	PG_END_TRY();
-	pfree(reader.buffer);
+	pfree(reader.memory);
 	pfree(queue.large);
 	verify_team_end(team);
 }

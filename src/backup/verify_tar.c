@@ -433,6 +433,6 @@ verify_tars(VerifyPlace *place, VerifyStore *store, VerifySummary *summary, bool
 	}
 	PG_END_TRY();
 	pfree(tar.stream.out);
-	pfree(reader.buffer);
+	pfree(reader.memory);
 	verify_team_end(team);
 }

@@ -33,6 +33,8 @@
  *		volume.c		how much room there is for the copy of an index
  *	 src/backup/	what backups are, and what they are worth
  *		tool.c			asking pgBackRest and Barman
+ *		manifest*.c		backup manifests as a stream
+ *		verify*.c		a base backup against its manifest
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
  *		scheduler.c		does what is due in one database
@@ -89,6 +91,7 @@
  *		58_archive		facts about archives; restoring, removing
  *		59_archive_plan	the routine archive
  *		58_optimize		analyze, bloat and reindex in a row
+ *		60_manifest		a base backup against its manifest
  *		60_tool			what backup tools say of their backups
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
@@ -116,6 +119,7 @@
 #include "utils/guc.h"
 
 #include "backup/tool.h"
+#include "backup/verify.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/wake.h"
@@ -221,6 +225,7 @@ request_shmem(void)
 		next_request_hook();
 	wake_request_shmem();
 	workers_request_shmem();
+	verify_request_shmem();
 }
 
 static void
@@ -231,6 +236,7 @@ create_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	wake_create_shmem();
 	workers_create_shmem();
+	verify_create_shmem();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -262,6 +268,7 @@ _PG_init(void)
 	define_worker_settings();
 	archive_define_settings();
 	tool_define_settings();
+	verify_define_settings();
 
 	DefineCustomIntVariable("maintsched.horizon",
 							"How far ahead occurrences are planned.",

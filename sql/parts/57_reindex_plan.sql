@@ -291,7 +291,10 @@ begin
 		j.partial, j.min_interval,
 		coalesce(b.bloat_ratio >= j.min_bloat and b.bloat_bytes >= j.min_wasted, false),
 		b.bloat_ratio, b.bloat_bytes, b.ci_low, b.ci_high,
-		case when j.bytes is null then 'locked by another session' else b.detail end
+		case when j.bytes is null then 'locked by another session'
+			-- an index has a page at least; on a standby, what is unlogged has no file
+			when j.bytes = 0 then 'it has no file here'
+			else b.detail end
 	from sized j
 	-- none can waste more than it is
 	left join lateral maintsched.index_bloat(j.index, sample_pages, j.valid and j.allowed and j.bytes >= j.min_wasted) b on true

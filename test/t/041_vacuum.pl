@@ -211,6 +211,8 @@ sql('create unlogged table shop.fleeting (a integer primary key); insert into sh
 wait_for($standby, 'postgres', q{select to_regclass('shop.fleeting') is not null and not exists (select from pg_locks where relation = to_regclass('shop.fleeting'))}, 'it is there');
 is($standby->safe_psql('postgres', "select count(*) > 0 from maintsched.plan('$_', '{\"include\": [\"shop\"]}')"), 't', "plan of $_ on a standby")
 	foreach qw(analyze vacuum reindex optimize);
+like($standby->safe_psql('postgres', q{select reason from maintsched.plan('reindex', '{"include": ["shop.fleeting"]}')}),
+	qr/; 1 could not be judged \(it has no file here\)$/, 'an index without a file is not one in order');
 sql('drop table shop.fleeting');
 sub on_standby
 {

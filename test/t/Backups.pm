@@ -352,9 +352,16 @@ sub stop_receiving
 sub barman_backup
 {
 	my ($repository, @options) = @_;
-	my ($rc, $out, $err) = barman($repository, 'backup', '--wait', '--wait-timeout', '120', @options, $repository->{location});
-	BAIL_OUT("Barman's backup ended with $rc: $out$err" . slurp_file("$repository->{home}/../barman.log")) if $rc != 0;
+	my ($rc, $out, $err) = barman($repository, 'backup', @options, $repository->{location});
+	if ($rc != 0)
+	{
+		diag($out, $err, slurp_file("$repository->{home}/../barman.log"));
+		BAIL_OUT("Barman's backup ended with $rc");
+	}
 	my @ids = reverse sort map { m{/base/([^/]+)$} } glob("$repository->{server}/base/*");
+	# --wait would wait for a segment that an idle server does not begin
+	archive_now($repository->{node}, $repository);
+	must(barman_command($repository, 'check-backup', $repository->{location}, $ids[0]));
 	return $ids[0];
 }
 

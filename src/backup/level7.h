@@ -58,6 +58,7 @@ typedef struct Level7
 
 	/* what a tool said of its whole repository, for the next backup of it */
 	struct ToolVerdict **said;
+	MemoryContext keep;			/* where that is kept */
 } Level7;
 
 /* level7.c */

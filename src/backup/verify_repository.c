@@ -209,6 +209,7 @@ describe(Work * work, Level7 *l, const char *label)
 	l->repository = work->repository;
 	l->label = pstrdup(label);
 	l->said = &work->said;
+	l->keep = CurrentMemoryContext;
 	set_roots(&l->roots);
 	rows = query_as_owner("select kind, location, config, pulled, state, expected_system, number, start_wal,"
 						  " pg_catalog.array_to_string(paths, E'\\n'), member, directory, start_lsn, end_lsn, system"

@@ -118,6 +118,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "backup/catalogue.h"
 #include "backup/tool.h"
 #include "backup/verify.h"
 #include "core/clock.h"
@@ -267,6 +268,7 @@ _PG_init(void)
 	clock_define_settings();
 	define_worker_settings();
 	archive_define_settings();
+	backup_roots_define_settings();
 	tool_define_settings();
 	verify_define_settings();
 

@@ -98,13 +98,14 @@ begin
 			select b.label, b.state, coalesce(b.finished_at, b.started_at) as at,
 				row_number() over (order by coalesce(b.finished_at, b.started_at) desc nulls last, b.label collate "C" desc) as newest
 			from maintsched.current_backups(backups_to_verify.repository) b
-			where b.state in ('done', 'failed')
+			where b.state in ('done', 'failed', 'waiting')
 		)
 		select p.label
 		from present p
 		where backups_to_verify.backups = 'all'
 		-- one that failed is no reason to be content with the one before
 		or p.newest <= coalesce((select min(x.newest) from present x where x.state = 'done'), 1)
+			and (p.state <> 'waiting' or not exists (select from present x where x.state = 'done'))
 		order by p.newest;
 end
 $$;

@@ -165,19 +165,17 @@ compare_positions(Level7 *l, const Level7Member *member, const Verification *v)
 	else if (l->system != NULL && strcmp(system, l->system) != 0)
 		level7_fail(l, "backup %s is of cluster %s, not of %s", member->label, system, l->system);
 
+	/* a manifest that was made later does not say which WAL it needs */
 	if (summary->head.ranges == 0)
-		level7_fail(l, "the manifest of backup %s does not say which WAL it needs", member->label);
-	else
-	{
-		if (summary->control_redo != 0 &&
-			(summary->control_redo < summary->start || summary->control_redo > summary->end))
-			level7_fail(l, "the control file of backup %s is of another one: it is of position %X/%X, the backup from %X/%X to %X/%X",
-						member->label, LSN_FORMAT_ARGS(summary->control_redo),
-						LSN_FORMAT_ARGS(summary->start), LSN_FORMAT_ARGS(summary->end));
-		if (!XLogRecPtrIsInvalid(member->start) && member->start != summary->start)
-			level7_fail(l, "backup %s begins at %X/%X by its manifest, and at %X/%X by the catalogue",
-						member->label, LSN_FORMAT_ARGS(summary->start), LSN_FORMAT_ARGS(member->start));
-	}
+		return;
+	if (summary->control_redo != 0 &&
+		(summary->control_redo < summary->start || summary->control_redo > summary->end))
+		level7_fail(l, "the control file of backup %s is of another one: it is of position %X/%X, the backup from %X/%X to %X/%X",
+					member->label, LSN_FORMAT_ARGS(summary->control_redo),
+					LSN_FORMAT_ARGS(summary->start), LSN_FORMAT_ARGS(summary->end));
+	if (!XLogRecPtrIsInvalid(member->start) && member->start != summary->start)
+		level7_fail(l, "backup %s begins at %X/%X by its manifest, and at %X/%X by the catalogue",
+					member->label, LSN_FORMAT_ARGS(summary->start), LSN_FORMAT_ARGS(member->start));
 }
 
 /*
@@ -219,6 +217,25 @@ level7_directory(Level7 *l, const Level7Member *member)
 		level7_number(l, "manifest_version", v.summary.head.version);
 		level7_number(l, "processes", v.totals.processes);
 	}
+}
+
+/*
+ * Have a tool verify, which may take long.
+ */
+void
+level7_ask(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer)
+{
+	verify_progress_begin();
+	verify_progress(VERIFY_ASKING, 0, 0);
+	PG_TRY();
+	{
+		tool_work(tool, arguments, limits, answer);
+	}
+	PG_FINALLY();
+	{
+		verify_progress_end();
+	}
+	PG_END_TRY();
 }
 
 static void

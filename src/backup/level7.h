@@ -68,6 +68,7 @@ extern void level7_unchecked(Level7 *l, const char *format,...) pg_attribute_pri
 extern void level7_fact(Level7 *l, const char *name, const char *value);
 extern void level7_number(Level7 *l, const char *name, uint64 value);
 extern void level7_verify(Level7 *l);
+extern void level7_ask(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer);
 extern void level7_directory(Level7 *l, const Level7Member *member);
 
 /* level7_barman.c */

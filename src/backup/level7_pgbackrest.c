@@ -245,20 +245,10 @@ ask_tool(Level7 *l)
 	if (*l->said != NULL && (l->number == NULL) == ((*l->said)->number == NULL) &&
 		(l->number == NULL || strcmp(l->number, (*l->said)->number) == 0))
 		return *l->said;
-	verify_progress_begin();
-	verify_progress(VERIFY_ASKING, 0, 0);
 	list = lappend(list, "--output=text");
 	list = lappend(list, "--verbose");
 	list = lappend(list, "verify");
-	PG_TRY();
-	{
-		tool_work(TOOL_PGBACKREST, list, &limits, &answer);
-	}
-	PG_FINALLY();
-	{
-		verify_progress_end();
-	}
-	PG_END_TRY();
+	level7_ask(TOOL_PGBACKREST, list, &limits, &answer);
 
 	before = MemoryContextSwitchTo(l->keep);
 	verdict = palloc0(sizeof(ToolVerdict));

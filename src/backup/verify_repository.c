@@ -39,8 +39,8 @@
 #include "utils/memutils.h"
 #include "utils/pg_lsn.h"
 #include "utils/resowner.h"
-#include "utils/varlena.h"
 
+#include "backup/catalogue.h"
 #include "backup/level7.h"
 #include "core/exec.h"
 
@@ -59,8 +59,9 @@ typedef struct Work
 	int			failed;
 	int			unchecked;
 	int			passed;
-	StringInfoData words;		/* the first problems */
-	int			named;
+	List	   *failures;		/* char *: the first of each */
+	List	   *doubts;
+	int			named;			/* how many there are */
 
 	/* of the current one */
 	char	   *repository;
@@ -101,19 +102,24 @@ done_with_result(void)
 static void
 commit(Work * work)
 {
-	if (!work->atomic)
-		SPI_commit();
+	if (work->atomic)
+		return;
+	SPI_commit();
+	/* clock() goes by it, and hours may have passed */
+	SetCurrentStatementStartTimestamp();
 }
 
 /*
- * Note what is wrong, for the message at the end.
+ * Note what is wrong, or could not be found out, for the message at the end.
  */
 static void
-name_problem(Work * work, const char *where, const char *problem)
+name_problem(Work * work, bool failure, const char *where, const char *problem)
 {
-	if (work->named++ >= MAX_NAMED)
-		return;
-	appendStringInfo(&work->words, "%s%s: %s", work->words.len > 0 ? "; " : "", where, problem);
+	List	  **list = failure ? &work->failures : &work->doubts;
+
+	work->named++;
+	if (list_length(*list) < MAX_NAMED)
+		*list = lappend(*list, psprintf("%s: %s", where, problem));
 }
 
 static void
@@ -143,15 +149,10 @@ static void
 set_roots(VerifyRoots *roots)
 {
 	const char *words = GetConfigOption("maintsched.backup_roots", true, false);
-	List	   *list = NIL;
-	ListCell   *cell;
 
 	roots->count = 0;
-	if (words == NULL || words[0] == '\0' || !SplitDirectoriesString(pstrdup(words), ',', &list))
-		return;
-	foreach(cell, list)
-		if (roots->count < VERIFY_MAX_ROOTS)
-			roots->paths[roots->count++] = lfirst(cell);
+	if (words != NULL && words[0] != '\0')
+		backup_roots_get(roots);
 }
 
 static ArrayType *
@@ -250,7 +251,7 @@ describe(Work * work, Level7 *l, const char *label)
 	}
 	if (strcmp(value_of(0, 4), "t") != 0)
 		level7_unchecked(l, "the repository is not read from here: its catalogue is imported");
-	else if (strcmp(value_of(0, 5), "done") != 0)
+	else if (strcmp(value_of(0, 5), "done") != 0 && strcmp(value_of(0, 5), "waiting") != 0)
 		level7_unchecked(l, "the backup is %s", value_of(0, 5));
 	done_with_result();
 }
@@ -332,7 +333,7 @@ verify_files(Work * work, const char *label)
 		else
 			work->unchecked++;
 		foreach(cell, l.problems)
-			name_problem(work, where, lfirst(cell));
+			name_problem(work, l.result == LEVEL7_FAIL, where, lfirst(cell));
 		work->named += l.more;
 	}
 	MemoryContextDelete(context);
@@ -354,8 +355,9 @@ judge(Work * work, const char *label)
 	{
 		const char *result = value_of(i, 2);
 		const char *problem = value_of(i, 3);
+		bool		failure = strcmp(result, "fail") == 0;
 
-		if (strcmp(result, "fail") == 0)
+		if (failure)
 			work->failed++;
 		else if (strcmp(result, "not_checked") == 0)
 			work->unchecked++;
@@ -364,7 +366,7 @@ judge(Work * work, const char *label)
 			work->passed++;
 			continue;
 		}
-		name_problem(work, psprintf("%s %s, level %s", work->repository, label, value_of(i, 1)),
+		name_problem(work, failure, psprintf("%s %s, level %s", work->repository, label, value_of(i, 1)),
 					 problem == NULL ? result : problem);
 	}
 	done_with_result();
@@ -401,7 +403,7 @@ read_catalogue(Work * work, bool pulled)
 	if (problem == NULL)
 		return true;
 	work->unchecked++;
-	name_problem(work, psprintf("repository %s", work->repository), problem);
+	name_problem(work, false, psprintf("repository %s", work->repository), problem);
 	return false;
 }
 
@@ -427,7 +429,7 @@ verify_one(Work * work, const char *repository, bool pulled)
 	if (labels == NIL)
 	{
 		work->failed++;
-		name_problem(work, psprintf("repository %s", repository), "it has no backup");
+		name_problem(work, true, psprintf("repository %s", repository), "it has no backup");
 	}
 	foreach(cell, labels)
 	{
@@ -441,11 +443,20 @@ verify_one(Work * work, const char *repository, bool pulled)
 static void
 report_problems(const Work * work)
 {
-	int			rest = work->named - MAX_NAMED;
+	List	   *problems = list_concat_copy(work->failures, work->doubts);
+	StringInfoData words;
+	int			named = 0;
+	ListCell   *cell;
 
+	initStringInfo(&words);
+	foreach(cell, problems)
+		if (named++ < MAX_NAMED)
+			appendStringInfo(&words, "%s%s", named > 1 ? "; " : "", (char *) lfirst(cell));
+	if (work->named > MAX_NAMED)
+		appendStringInfo(&words, "; and %d more", work->named - MAX_NAMED);
 	ereport(ERROR,
 			(errcode(work->failed > 0 ? ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : ERRCODE_NO_DATA_FOUND),
-			 rest > 0 ? errmsg("%s; and %d more", work->words.data, rest) : errmsg("%s", work->words.data),
+			 errmsg("%s", words.data),
 			 errdetail("%d checks passed, %d failed, %d could not be made.", work->passed, work->failed, work->unchecked),
 			 errhint("View backup_log has every check.")));
 }
@@ -481,7 +492,6 @@ maintsched_verify_repository(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect_ext failed");
 	/* arguments do not outlive a commit */
 	work.backups = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	initStringInfo(&work.words);
 
 	rows = query_as_owner("select r.name, r.kind, s.pulled from maintsched.repositories_to_verify($1) r"
 						  " join maintsched.repository s on s.name operator(pg_catalog.=) r.name", 1, types, values, nulls);

@@ -24,11 +24,23 @@ typedef struct ToolAnswer
 	char	   *output;			/* in the server's encoding */
 	char	   *error;			/* of the standard error, fit for a message */
 	double		seconds;
+	char	   *raw;			/* the output, as it came */
+	size_t		raw_length;
+	char	   *log;			/* the standard error, as it came */
 } ToolAnswer;
+
+/* how much it may take; zeroes: as for a short question */
+typedef struct ToolLimits
+{
+	bool		long_work;		/* it may take any time */
+	bool		bytes;			/* it prints a file, and not text */
+	size_t		output;
+	size_t		error;
+} ToolLimits;
 
 extern void tool_define_settings(void);
 extern const char *tool_command(BackupTool tool);
 extern void tool_run(BackupTool tool, List *arguments, ToolAnswer *answer);
-extern void tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer);
+extern void tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer);
 
 #endif							/* MAINTSCHED_TOOL_H */

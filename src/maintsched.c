@@ -119,6 +119,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "backup/catalogue.h"
 #include "backup/drill.h"
 #include "backup/tool.h"
 #include "backup/verify.h"
@@ -269,6 +270,7 @@ _PG_init(void)
 	clock_define_settings();
 	define_worker_settings();
 	archive_define_settings();
+	backup_roots_define_settings();
 	tool_define_settings();
 	verify_define_settings();
 	drill_define_settings();

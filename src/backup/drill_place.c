@@ -123,31 +123,10 @@ refuse_root(const char *why)
 			 errhint("maintsched.drill_root names it. It must be a folder of the server's user, with mode 0700, apart from data and backups.")));
 }
 
-/*
- * The folders below which backups may be read.
- */
-VerifyRoots *
-drill_backup_roots(void)
-{
-	VerifyRoots *roots = palloc0(sizeof(VerifyRoots));
-	const char *setting = GetConfigOption("maintsched.backup_roots", true, false);
-	List	   *names = NIL;
-	ListCell   *cell;
-
-	if (setting != NULL && setting[0] != '\0')
-		(void) SplitDirectoriesString(pstrdup(setting), ',', &names);
-	foreach(cell, names)
-	{
-		if (roots->count < VERIFY_MAX_ROOTS)
-			roots->paths[roots->count++] = lfirst(cell);
-	}
-	return roots;
-}
-
 static void
 check_apart(const char *real)
 {
-	VerifyRoots *roots = drill_backup_roots();
+	ArrayType  *names = DatumGetArrayTypeP(DirectFunctionCall1(maintsched_backup_roots, (Datum) 0));
 	char		path[PATH_MAX];
 	DIR		   *folder;
 	struct dirent *entry;

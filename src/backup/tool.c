@@ -325,11 +325,11 @@ maintsched_read_barman(PG_FUNCTION_ARGS)
 	command = word(fcinfo, 0, "command");
 	of_backup = strcmp(command, "show-backup") == 0;
 	is_check = strcmp(command, "check") == 0;
-	if (!of_backup && !is_check && strcmp(command, "list-backups") != 0)
+	if (!of_backup && !is_check && strcmp(command, "list-backups") != 0 && strcmp(command, "show-servers") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("Barman is not asked for \"%s\"", command),
-				 errhint("Commands are list-backups, show-backup and check.")));
+				 errhint("Commands are list-backups, show-backup, show-servers and check.")));
 	config = config_path(fcinfo, 3);
 	if (config != NULL)
 		arguments = list_make2("--config", config);

@@ -55,6 +55,7 @@ as $$
 			'occurrences', 'next_occurrence', 'describe_rule', 'evidence_for', 'evidence_for_task',
 			'run_progress', 'export_calendar', 'shipped_document', 'acting_role', 'status_lines',
 			'run_outlook', 'run_health',
+			'current_backups',
 			'server_health', 'judge_health', 'plan_health', 'list_text',
 			'run_state_machine', 'launcher_state', 'library_version', 'plan',
 			-- plan() and a run call the plan function with the rights of who plans, and these
@@ -90,6 +91,8 @@ as $$
 			'measure_bloat',
 			'lock_obstacle', 'rebuild_obstacle', 'await_table', 'rebuild_needed', 'drop_needed', 'drop_verdict', 'rebuild_verdict',
 			'run_routine', 'queue_routine', 'put_task', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
+			'add_repository', 'add_repository_as', 'change_repository', 'change_repository_as', 'remove_repository', 'remove_repository_as',
+			'read_repository', 'read_repository_as', 'import_backup_catalog', 'import_catalog_as',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
 		('manager', 'select, update', array['task', 'contact']),
 		('manager', 'select, insert (name, plan, description, defaults, change_class)', array['routine'])

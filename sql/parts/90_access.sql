@@ -16,7 +16,7 @@ revoke all on all sequences in schema maintsched from public;
 
 revoke all on all routines in schema maintsched from public;
 
-revoke all on type maintsched.rrule, maintsched.expansion, maintsched.task_comparison, maintsched.evidence, maintsched.action from public;
+revoke all on type maintsched.rrule, maintsched.expansion, maintsched.task_comparison, maintsched.evidence, maintsched.action, maintsched.backup_entry from public;
 
 grant usage on schema maintsched to pg_monitor;
 

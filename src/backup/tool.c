@@ -152,6 +152,15 @@ detail_said(const char *error, const char *output)
 void
 tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 {
+	tool_run_limited(tool, arguments, MAX_OUTPUT, answer);
+}
+
+/*
+ * The same, for one that may print much, or little.
+ */
+void
+tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer)
+{
 	const ToolKind *kind = &tools[tool];
 	ProcessSpec spec = {0};
 	ProcessResult result;
@@ -159,7 +168,7 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 	spec.program = tool_command(tool);
 	spec.setting = kind->setting;
 	spec.arguments = arguments;
-	spec.output_limit = MAX_OUTPUT;
+	spec.output_limit = limit;
 	spec.error_limit = MAX_ERROR;
 	spec.timeout_ms = timeout_ms;
 	process_run(&spec, &result);
@@ -177,7 +186,7 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%s printed more than is read of it", kind->name),
-				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %d.", result.output.total, MAX_OUTPUT)));
+				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %zu.", result.output.total, limit)));
 	if (!pg_verify_mbstr(PG_UTF8, result.output.data, result.output.length, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
@@ -325,11 +334,11 @@ maintsched_read_barman(PG_FUNCTION_ARGS)
 	command = word(fcinfo, 0, "command");
 	of_backup = strcmp(command, "show-backup") == 0;
 	is_check = strcmp(command, "check") == 0;
-	if (!of_backup && !is_check && strcmp(command, "list-backups") != 0)
+	if (!of_backup && !is_check && strcmp(command, "list-backups") != 0 && strcmp(command, "show-servers") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("Barman is not asked for \"%s\"", command),
-				 errhint("Commands are list-backups, show-backup and check.")));
+				 errhint("Commands are list-backups, show-backup, show-servers and check.")));
 	config = config_path(fcinfo, 3);
 	if (config != NULL)
 		arguments = list_make2("--config", config);

@@ -29,5 +29,6 @@ typedef struct ToolAnswer
 extern void tool_define_settings(void);
 extern const char *tool_command(BackupTool tool);
 extern void tool_run(BackupTool tool, List *arguments, ToolAnswer *answer);
+extern void tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer);
 
 #endif							/* MAINTSCHED_TOOL_H */

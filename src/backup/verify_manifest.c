@@ -68,7 +68,7 @@ take_file(void *arg, const ManifestFile *file)
 {
 	Reading    *reading = arg;
 
-	if (!verify_store_add(reading->store, file))
+	if (reading->store != NULL && !verify_store_add(reading->store, file))
 		return "a file is there twice";
 	if (file->size > PG_INT64_MAX - reading->summary->bytes)
 		return "the files are larger than any disk";
@@ -172,7 +172,8 @@ read_manifest(Reading *reading, VerifyReport *report)
 }
 
 /*
- * Read the manifest into store and summary.  False: it is no good.
+ * Read the manifest into store, unless that is NULL, and summary.  False: it is
+ * no good.
  */
 bool
 verify_read_manifest(const VerifyRoots *roots, int root, const char *below,

@@ -76,7 +76,7 @@ foreach my $case (
 	[ q{read_pgbackrest('-x')}, '22023', '"-x" is not the name of a stanza' ],
 	[ q{read_pgbackrest('a b')}, '22023', '"a b" is not the name of a stanza' ],
 	[ q{read_pgbackrest('a', 'b')}, '22023', 'configuration file "b" is not named by an absolute path' ],
-	[ q{read_barman('delete', 'main')}, '22023', "Barman is not asked for \"delete\"\nHINT:  Commands are list-backups, show-backup and check." ],
+	[ q{read_barman('delete', 'main')}, '22023', "Barman is not asked for \"delete\"\nHINT:  Commands are list-backups, show-backup, show-servers and check." ],
 	[ q{read_barman('check', '--help')}, '22023', '"--help" is not the name of a server' ],
 	[ q{read_barman('show-backup', 'main')}, '22004', 'the name of the backup is null' ],
 	[ q{read_barman('show-backup', 'main', '-x')}, '22023', '"-x" is not the name of a backup' ])

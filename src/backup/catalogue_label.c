@@ -1,0 +1,265 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalogue_label.c
+ *	  What a base backup says of itself.
+ *
+ * backup_label, tablespace_map, PG_VERSION and the control file are small, and
+ * tell what a backup is.  In a backup in tar format they are in base.tar, which
+ * is passed through by its headers, without reading the files; of base.tar.gz
+ * only the begin is uncompressed, where the first two of them are.  What is not
+ * found is not known: no error.
+ *
+ * Files are opened as verify_place.c tells.  Runs in any backend; no locks.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "miscadmin.h"
+
+#include "backup/catalogue.h"
+
+#define RECORD		512
+#define SMALL_FILE	65536
+/* so much of a compressed archive is read, and uncompressed */
+#define HEAD_READ	65536
+#define HEAD_BYTES	(256 * 1024)
+#define GZIP_WINDOW	(15 + 16)
+
+/*
+ * The rest of the line that begins with a word; NULL: there is none.
+ */
+static char *
+line_of(const char *text, const char *word)
+{
+	size_t		length = strlen(word);
+
+	while (*text != '\0')
+	{
+		size_t		rest = strcspn(text, "\n");
+
+		if (strncmp(text, word, length) == 0)
+			return pnstrdup(text + length, rest - length);
+		text += rest;
+		text += *text == '\n' ? 1 : 0;
+	}
+	return NULL;
+}
+
+/*
+ * Is a text fit for JSON and for people?
+ */
+static char *
+clean(char *text)
+{
+	for (char *at = text; at != NULL && *at != '\0'; at++)
+		if ((unsigned char) *at < ' ' || (unsigned char) *at > '~')
+			*at = '?';
+	return text;
+}
+
+void
+backup_label_parse(const char *text, BackupLabel *label)
+{
+	char	   *line;
+	unsigned int hi,
+				lo,
+				timeline;
+
+	memset(label, 0, sizeof(BackupLabel));
+	line = line_of(text, "START WAL LOCATION: ");
+	if (line != NULL && sscanf(line, "%X/%X (file %24[0-9A-F])", &hi, &lo, label->start_wal) >= 2)
+		label->start_lsn = ((uint64) hi << 32) | lo;
+	if (strlen(label->start_wal) != 24)
+		label->start_wal[0] = '\0';
+	line = line_of(text, "START TIMELINE: ");
+	if (line != NULL && sscanf(line, "%u", &timeline) == 1)
+		label->timeline = timeline;
+	line = line_of(text, "INCREMENTAL FROM LSN: ");
+	if (line != NULL && sscanf(line, "%X/%X", &hi, &lo) == 2)
+		label->incremental_lsn = ((uint64) hi << 32) | lo;
+	line = line_of(text, "INCREMENTAL FROM TLI: ");
+	if (line != NULL && sscanf(line, "%u", &timeline) == 1)
+		label->incremental_timeline = timeline;
+	line = line_of(text, "BACKUP FROM: ");
+	label->from_standby = line != NULL && strcmp(line, "standby") == 0;
+	label->start_time = clean(line_of(text, "START TIME: "));
+	label->name = clean(line_of(text, "LABEL: "));
+}
+
+/*
+ * A small file below a root; NULL: it cannot be read, or is larger.
+ */
+static char *
+small_file(const VerifyRoots *roots, int root, const char *below, const char *name, ssize_t *length)
+{
+	VerifyOpener opener;
+	char	   *path = psprintf("%s%s%s", below, *below != '\0' ? "/" : "", name);
+	char	   *data;
+	int			fd;
+
+	verify_opener_init(&opener);
+	fd = verify_open_file(&opener, roots, root, path);
+	verify_opener_close(&opener);
+	pfree(path);
+	if (fd < 0)
+		return NULL;
+	data = palloc_extended(SMALL_FILE + 1, MCXT_ALLOC_NO_OOM);
+	*length = data == NULL ? -1 : read(fd, data, SMALL_FILE);
+	(void) close(fd);
+	if (data == NULL || *length < 0 || *length == SMALL_FILE)
+		return NULL;
+	data[*length] = '\0';
+	return data;
+}
+
+void
+backup_files_plain(const VerifyRoots *roots, int root, const char *below, BackupFiles *files)
+{
+	ssize_t		length;
+
+	memset(files, 0, sizeof(BackupFiles));
+	files->label = small_file(roots, root, below, "backup_label", &length);
+	files->map = small_file(roots, root, below, "tablespace_map", &length);
+	files->version = small_file(roots, root, below, "PG_VERSION", &length);
+	files->control = small_file(roots, root, below, VERIFY_CONTROL_FILE, &files->control_length);
+}
+
+/* an archive: the file, or what was uncompressed of it */
+typedef struct Archive
+{
+	int			fd;
+	char	   *head;
+	size_t		have;
+} Archive;
+
+static bool
+get(const Archive *archive, uint64 at, char *buffer, size_t length)
+{
+	if (archive->head == NULL)
+		return pread(archive->fd, buffer, length, at) == length;
+	if (at + length > archive->have)
+		return false;
+	memcpy(buffer, archive->head + at, length);
+	return true;
+}
+
+/*
+ * A number in octal digits, or in 63 bits after a first byte of 0x80.
+ */
+static uint64
+tar_number(const char *field, int length)
+{
+	uint64		value = 0;
+
+	if ((unsigned char) field[0] == 0x80)
+	{
+		for (int i = 1; i < length; i++)
+			value = (value << 8) | (unsigned char) field[i];
+		return value & PG_INT64_MAX;
+	}
+	for (int i = 0; i < length && field[i] >= '0' && field[i] <= '7'; i++)
+		value = (value << 3) | (field[i] - '0');
+	return value;
+}
+
+/*
+ * Pass through an archive for the files that are looked for.
+ */
+static void
+look_through(const Archive *archive, BackupFiles *files)
+{
+	char		header[RECORD];
+	uint64		at = 0;
+
+	while (get(archive, at, header, RECORD) && header[0] != '\0' && memcmp(header + 257, "ustar", 5) == 0)
+	{
+		uint64		size = tar_number(header + 124, 12);
+		char	   *data = NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		header[99] = '\0';
+		at += RECORD;
+		if (size < SMALL_FILE && (header[156] == '0' || header[156] == '\0'))
+		{
+			bool		wanted = strcmp(header, "backup_label") == 0 || strcmp(header, "tablespace_map") == 0 ||
+			strcmp(header, "PG_VERSION") == 0 || strcmp(header, VERIFY_CONTROL_FILE) == 0;
+
+			data = wanted ? palloc(size + 1) : NULL;
+			if (data != NULL && !get(archive, at, data, size))
+				return;
+			if (data != NULL)
+				data[size] = '\0';
+		}
+		if (data != NULL && header[0] == 'b')
+			files->label = data;
+		else if (data != NULL && header[0] == 't')
+			files->map = data;
+		else if (data != NULL && header[0] == 'P')
+			files->version = data;
+		else if (data != NULL)
+		{
+			files->control = data;
+			files->control_length = size;
+			return;				/* it is the last one */
+		}
+		if (size > PG_INT64_MAX - at - RECORD)
+			return;
+		at += size + (RECORD - size % RECORD) % RECORD;
+	}
+}
+
+/*
+ * The begin of a compressed archive.
+ */
+static void
+uncompress_head(Archive *archive)
+{
+	z_stream	gzip = {0};
+	char	   *data = palloc(HEAD_READ);
+	ssize_t		got = pread(archive->fd, data, HEAD_READ, 0);
+
+	archive->head = palloc(HEAD_BYTES);
+	if (got <= 0 || inflateInit2(&gzip, GZIP_WINDOW) != Z_OK)
+		return;
+	gzip.next_in = (unsigned char *) data;
+	gzip.avail_in = got;
+	gzip.next_out = (unsigned char *) archive->head;
+	gzip.avail_out = HEAD_BYTES;
+	/* it ends early, of course */
+	(void) inflate(&gzip, Z_SYNC_FLUSH);
+	archive->have = HEAD_BYTES - gzip.avail_out;
+	(void) inflateEnd(&gzip);
+	pfree(data);
+}
+
+void
+backup_files_tar(const VerifyRoots *roots, int root, const char *archive, bool compressed, BackupFiles *files)
+{
+	VerifyOpener opener;
+	Archive		tar = {0};
+
+	memset(files, 0, sizeof(BackupFiles));
+	verify_opener_init(&opener);
+	tar.fd = verify_open_file(&opener, roots, root, archive);
+	verify_opener_close(&opener);
+	if (tar.fd < 0)
+		return;
+	PG_TRY();
+	{
+		if (compressed)
+			uncompress_head(&tar);
+		look_through(&tar, files);
+	}
+	PG_FINALLY();
+	{
+		(void) close(tar.fd);
+	}
+	PG_END_TRY();
+}

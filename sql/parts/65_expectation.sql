@@ -7,74 +7,6 @@
 -- that was recovered to it.
 --
 
-create function maintsched.need_repository(repository text) returns maintsched.repository
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_variable
-declare
-	r maintsched.repository;
-begin
-	select x.* into r from maintsched.repository x where x.name = repository;
-	if not found then
-		raise exception using
-			errcode = 'undefined_object',
-			message = format('repository %s does not exist', coalesce('"' || repository || '"', 'NULL')),
-			hint = maintsched.perhaps(coalesce(repository, ''),
-				array(select x.name from maintsched.repository x order by 1), 'Repositories are');
-	end if;
-	return r;
-end
-$$;
-
-comment on function maintsched.need_repository(text) is
-'Internal: The repository of this name. Error: undefined_object (42704).';
-
-create function maintsched.note_expected(repository text, field text, old text, new text) returns void
-language sql
-set search_path = pg_catalog, pg_temp
-as $$
-	insert into maintsched.repository_change (repository, field, old, new)
-	values (repository, field, old, new)
-$$;
-
-comment on function maintsched.note_expected(text, text, text, text) is
-'Internal: Records a change of what is expected of a repository''s backups.';
-
-create function maintsched.expected_name(name text, out schema_name text, out table_name text)
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_variable
-declare
-	parts text[];
-begin
-	if strpos(name, '"') > 0 then
-		begin
-			parts := parse_ident(name);
-		exception when invalid_parameter_value then
-			null;
-		end;
-	else
-		-- as the catalog has it; a schema with a point in its name is quoted
-		parts := array[split_part(name, '.', 1), substr(name, strpos(name, '.') + 1)];
-	end if;
-	if strpos(coalesce(name, ''), '.') < 2 or parts is null or cardinality(parts) <> 2 or parts[1] = '' or parts[2] = ''
-		or octet_length(name) > 300 or name ~ '[[:cntrl:]]'
-	then
-		raise exception using
-			errcode = 'invalid_name',
-			message = format('%s is not the name of a table with its schema', coalesce('"' || left(name, 100) || '"', 'NULL')),
-			hint = 'Write it as schema.table, with * for any text and ? for a character, in the letters of the catalog; in double quotes where it has points.';
-	end if;
-	schema_name := parts[1];
-	table_name := parts[2];
-end
-$$;
-
-comment on function maintsched.expected_name(text) is
-'Internal: A table, or pattern of tables, in its two parts. Error: invalid_name (42602).';
-
 create function maintsched.expected_relations(repository text)
 returns table (relation oid, schema_name text, table_name text, method text, bytes bigint, problem text)
 language plpgsql volatile
@@ -167,7 +99,9 @@ create function maintsched.write_count(relation oid) returns bigint
 language sql volatile
 set search_path = pg_catalog, pg_temp
 return case when current_setting('track_counts')::boolean then
-	pg_stat_get_tuples_inserted(relation) + pg_stat_get_tuples_updated(relation) + pg_stat_get_tuples_deleted(relation) end;
+	pg_stat_get_tuples_inserted(relation) + pg_stat_get_tuples_updated(relation) + pg_stat_get_tuples_deleted(relation)
+	-- what this session has not told the others yet
+	+ pg_stat_get_xact_tuples_inserted(relation) + pg_stat_get_xact_tuples_updated(relation) + pg_stat_get_xact_tuples_deleted(relation) end;
 
 comment on function maintsched.write_count(oid) is
 'Internal: How many rows were written in a table, as the statistics have it; NULL: they are not kept.';
@@ -337,3 +271,28 @@ as 'MODULE_PATHNAME', 'maintsched_capture_expectations';
 
 comment on function maintsched.capture_expectations(text) is
 'Captures what a restored backup of this cluster is to hold: of this database the row counts or digests of the tables that add_expected_table() named (where it named none: row counts of its ordinary tables of up to 1 GB, the smallest ones first, up to 2 GB and 500 tables in all), the lists of its tables and extensions with versions, and the lists of databases and of roles with attributes and memberships. A restore point is made, and only what is the same when read again as of that point is kept; what was not is named by the message in expectations. Tables are read as their owners, of whom the caller must have the privileges; those that are written to are locked (SHARE) for the instant of the restore point, if that needs no waiting. Returns expectation_id. A drill recovers to the point, once its WAL is archived. Other databases are captured from within them. For managers. Errors: undefined_object (42704), read_only_sql_transaction (25006) on a standby, object_not_in_prerequisite_state (55000) with wal_level minimal and for a repository of another cluster, active_sql_transaction (25001) in a transaction that has changed something, feature_not_supported (0A000) outside read committed.';
+
+create view maintsched.expectations as
+select e.expectation_id, e.repository, e.kept, e.captured_at, e.restore_point, e.lsn, e.timeline,
+	n.tables, n.rows, e.message, e.recorded_by as captured_by, e.simulated
+from maintsched.expectation e
+cross join lateral (
+	select count(*) as tables,
+		coalesce(sum(case i.value ->> 'item' when 'rows' then i.value ->> 'value' else i.value -> 'value' ->> 'rows' end::numeric), 0) as rows
+	from jsonb_array_elements(e.items) i
+	where i.value ? 'table') n
+where e.clock_at <= maintsched.clock() and e.simulated <= maintsched.clock_simulated();
+
+comment on view maintsched.expectations is 'What was captured of this database, to be compared with restored backups: capture_expectations().';
+comment on column maintsched.expectations.expectation_id is 'Key, in order of recording.';
+comment on column maintsched.expectations.repository is 'The repository.';
+comment on column maintsched.expectations.kept is 'Whether there is something that is expected.';
+comment on column maintsched.expectations.captured_at is 'When, in real time.';
+comment on column maintsched.expectations.restore_point is 'The restore point at which it holds.';
+comment on column maintsched.expectations.lsn is 'Where that is in WAL.';
+comment on column maintsched.expectations.timeline is 'On which timeline.';
+comment on column maintsched.expectations.tables is 'How many tables are compared.';
+comment on column maintsched.expectations.rows is 'How many rows they have.';
+comment on column maintsched.expectations.message is 'What was left out, and why.';
+comment on column maintsched.expectations.captured_by is 'Who did it.';
+comment on column maintsched.expectations.simulated is 'Whether it was under maintsched.now.';

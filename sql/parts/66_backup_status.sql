@@ -124,6 +124,7 @@ returns table (repository text, kind text, label text, finished_at timestamptz, 
 	level smallint, level_name text, verdict text, problems text[], verified_at timestamptz, newest boolean, state text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 	with present as materialized (
 		select r.name as repository, r.kind, s.label, s.finished_at, s.size_bytes, s.state,

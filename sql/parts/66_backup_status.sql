@@ -69,7 +69,7 @@ as $$
 			end as problems,
 			case when v.level is not null then maintsched.clock() else c.checked_at end as checked_at
 		from maintsched.backup_levels() l
-		cross join maintsched.repository_row(backup_climb.repository) r
+		cross join maintsched.need_repository(backup_climb.repository) r
 		left join live v on v.level = l.level
 		left join maintsched.latest_checks(backup_climb.repository, backup_climb.label) c on c.level = l.level
 	)
@@ -111,7 +111,7 @@ as $$
 			when x.drilled_at < maintsched.clock() - r.drill_within
 				then format('no backup was restored in a drill (level 12) for %s', maintsched.age_text(maintsched.clock() - x.drilled_at))
 		end], null)
-	from maintsched.repository_row(repository_wants.repository) r
+	from maintsched.need_repository(repository_wants.repository) r
 	cross join lateral (
 		select maintsched.last_passed(r.name, 7) as verified_at, maintsched.last_passed(r.name, 12) as drilled_at) x
 $$;

@@ -101,11 +101,22 @@ grant select (
 on maintsched.amcheck_report to pg_monitor;
 grant select on maintsched.archives to pg_monitor;
 
+grant select (
+	repository, kind, label, finished_at, age_seconds, size_bytes, level, level_name, verdict, verified_at, newest, state)
+on maintsched.backup_status to pg_monitor;
+
+grant select (
+	checked_at, repository, label, level, check_name, result, checked_by, calendar, task, run_id, drill_id, seconds, simulated)
+on maintsched.backup_log to pg_monitor;
+
 grant execute on function
 	maintsched.run_outlook(),
 	maintsched.run_health(),
 	maintsched.amcheck_health(),
 	maintsched.archive_health(),
+	maintsched.backup_levels(),
+	maintsched.backup_standing(),
+	maintsched.backup_health(),
 	maintsched.check_standing(),
 	maintsched.corrupt_relations(),
 	maintsched.server_health(),

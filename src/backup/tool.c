@@ -158,7 +158,18 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 }
 
 /*
- * The same, for what may take long or print much.
+ * The same, for one that may print much, or little.
+ */
+void
+tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer)
+{
+	ToolLimits	limits = {.output = limit};
+
+	tool_work(tool, arguments, &limits, answer);
+}
+
+/*
+ * The same, for what may take long or print no text.
  */
 void
 tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer)
@@ -179,7 +190,6 @@ tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer
 	answer->exit_code = result.exit_code;
 	answer->seconds = result.seconds;
 	answer->error = shown(result.error.data, result.error.length);
-	answer->whole_error = result.error.data;
 	if (result.exit_code < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION),
@@ -236,8 +246,8 @@ report_exit(BackupTool tool, const ToolAnswer *answer)
 			 detail_said(answer->error, shown(answer->output, strlen(answer->output)))));
 }
 
-void
-tool_check_caller(void)
+static void
+check_caller(void)
 {
 	if (!has_privs_of_role(GetUserId(), ROLE_PG_EXECUTE_SERVER_PROGRAM))
 		ereport(ERROR,
@@ -263,8 +273,8 @@ argument(FunctionCallInfo fcinfo, int number)
 /*
  * One that is a word: never an option, nor empty.
  */
-char *
-tool_word(FunctionCallInfo fcinfo, int number, const char *what)
+static char *
+word(FunctionCallInfo fcinfo, int number, const char *what)
 {
 	char	   *value = argument(fcinfo, number);
 
@@ -283,8 +293,8 @@ tool_word(FunctionCallInfo fcinfo, int number, const char *what)
 /*
  * The path of a configuration file; NULL: the tool's own.
  */
-char *
-tool_config(FunctionCallInfo fcinfo, int number)
+static char *
+config_path(FunctionCallInfo fcinfo, int number)
 {
 	char	   *value = argument(fcinfo, number);
 
@@ -307,9 +317,9 @@ maintsched_read_pgbackrest(PG_FUNCTION_ARGS)
 	List	   *arguments;
 	ToolAnswer	answer;
 
-	tool_check_caller();
-	stanza = tool_word(fcinfo, 0, "stanza");
-	config = tool_config(fcinfo, 1);
+	check_caller();
+	stanza = word(fcinfo, 0, "stanza");
+	config = config_path(fcinfo, 1);
 	arguments = list_make1(psprintf("--stanza=%s", stanza));
 	if (config != NULL)
 		arguments = lappend(arguments, psprintf("--config=%s", config));
@@ -340,8 +350,8 @@ maintsched_read_barman(PG_FUNCTION_ARGS)
 	ToolAnswer	answer;
 	Jsonb	   *json;
 
-	tool_check_caller();
-	command = tool_word(fcinfo, 0, "command");
+	check_caller();
+	command = word(fcinfo, 0, "command");
 	of_backup = strcmp(command, "show-backup") == 0;
 	is_check = strcmp(command, "check") == 0;
 	if (!of_backup && !is_check && strcmp(command, "list-backups") != 0 && strcmp(command, "show-servers") != 0)
@@ -349,15 +359,15 @@ maintsched_read_barman(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("Barman is not asked for \"%s\"", command),
 				 errhint("Commands are list-backups, show-backup, show-servers and check.")));
-	config = tool_config(fcinfo, 3);
+	config = config_path(fcinfo, 3);
 	if (config != NULL)
 		arguments = list_make2("--config", config);
 	arguments = lappend(arguments, "--format");
 	arguments = lappend(arguments, "json");
 	arguments = lappend(arguments, command);
-	arguments = lappend(arguments, tool_word(fcinfo, 1, "server"));
+	arguments = lappend(arguments, word(fcinfo, 1, "server"));
 	if (of_backup)
-		arguments = lappend(arguments, tool_word(fcinfo, 2, "backup"));
+		arguments = lappend(arguments, word(fcinfo, 2, "backup"));
 	tool_run(TOOL_BARMAN, arguments, &answer);
 	if (answer.exit_code > (is_check ? 1 : 0))
 		report_exit(TOOL_BARMAN, &answer);

@@ -32,7 +32,7 @@ begin
 	elsif repositories_to_verify.repository is not null then
 		raise exception using
 			errcode = 'undefined_object',
-			message = format('there is no repository "%s"', repositories_to_verify.repository),
+			message = format('repository "%s" does not exist', repositories_to_verify.repository),
 			hint = maintsched.perhaps(repositories_to_verify.repository,
 				array(select r.name from maintsched.repository r order by 1), 'Repositories are');
 	end if;

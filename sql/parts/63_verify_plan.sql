@@ -100,4 +100,4 @@ comment on function maintsched.plan_backup_verify(jsonb) is
 'Plan of routine backup_verify: for each repository a call of verify_repository(), what was verified longest ago, or never, first. params: repository, a name or an array of names (all); level, 0 to 7 (7); backups: latest, all, or a label (latest). Errors: no_data_found (P0002) where no repository is set up, undefined_object (42704), invalid_parameter_value (22023).';
 
 insert into maintsched.routine (name, plan, description, defaults, change_class, built_in) values
-	('backup_verify', 'maintsched.plan_backup_verify', 'Verifies backups: reads their repositories, judges what is known of them, and compares their files with their checksums.', '{}', 'none', true);
+	('backup_verify', 'maintsched.plan_backup_verify', 'Verifies backups: reads their repositories, judges what is known of them, and compares their files with their checksums.', '{"level": 7, "backups": "latest"}', 'none', true);

@@ -204,3 +204,26 @@ $$;
 
 comment on function maintsched.judge_and_record(text, text, integer, bigint) is
 'Internal: Judges a backup up to a level, 6 at most, and records each check.';
+
+create function maintsched.run_evidence(run_id bigint) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select jsonb_strip_nulls(jsonb_build_object('checks', (
+		select jsonb_agg(jsonb_build_object(
+			'repository', b.repository, 'label', b.label, 'level', b.level, 'reading_id', b.reading_id,
+			'failed', b.failed, 'not_checked', b.not_checked) order by b.repository collate "C", b.label collate "C")
+		from (
+			select c.repository, c.label,
+				-- up to the first that stops the climb
+				coalesce(min(c.level) filter (where c.result in ('fail', 'not_checked')) - 1, max(c.level)) as level,
+				max(c.reading_id) as reading_id,
+				jsonb_agg(c.level order by c.level) filter (where c.result = 'fail') as failed,
+				jsonb_agg(c.level order by c.level) filter (where c.result = 'not_checked') as not_checked
+			from maintsched.backup_check c
+			where c.run_id = run_evidence.run_id
+			group by c.repository, c.label) b)))
+$$;
+
+comment on function maintsched.run_evidence(bigint) is
+'Internal: What completions by a run hold besides the run: the backups that it checked, each with the level up to which nothing stops it.';

@@ -81,7 +81,7 @@ ask_tool(Level7 *l)
 	list = lappend(list, l->location);
 	list = lappend(list, l->label);
 	level7_ask(TOOL_BARMAN, list, &limits, &answer);
-	error = first_error(answer.log);
+	error = first_error(answer.whole_error);
 	level7_fact(l, "checksums", "tool");
 	level7_number(l, "tool_exit_code", answer.exit_code);
 	if (answer.exit_code == 0)

@@ -257,7 +257,7 @@ ask_tool(Level7 *l)
 	verdict->seconds = answer.seconds;
 	if (answer.exit_code != 0)
 		verdict->failure = pstrdup(answer.error[0] != '\0' ? answer.error : "it said nothing");
-	tool_verdict_parse(verdict, answer.output, answer.log);
+	tool_verdict_parse(verdict, answer.output, answer.whole_error);
 	MemoryContextSwitchTo(before);
 	*l->said = verdict;
 	return verdict;

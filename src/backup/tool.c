@@ -158,7 +158,18 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 }
 
 /*
- * The same, for what may take long or print much.
+ * The same, for one that may print much, or little.
+ */
+void
+tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer)
+{
+	ToolLimits	limits = {.output = limit};
+
+	tool_work(tool, arguments, &limits, answer);
+}
+
+/*
+ * The same, for what may take long or print no text.
  */
 void
 tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer)
@@ -193,7 +204,6 @@ tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer
 				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %zu.", result.output.total, output_limit)));
 	answer->raw = result.output.data;
 	answer->raw_length = result.output.length;
-	answer->log = result.error.data;
 	answer->output = NULL;
 	if (limits->bytes)
 		return;

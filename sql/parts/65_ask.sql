@@ -6,29 +6,6 @@
 -- machine: who registers one must be allowed to run programs as that anyway.
 --
 
-create function maintsched.need_repository(repository text) returns maintsched.repository
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_variable
-declare
-	r maintsched.repository;
-begin
-	select x.* into r from maintsched.repository x where x.name = repository;
-	if not found then
-		raise exception using
-			errcode = 'undefined_object',
-			message = format('repository %s does not exist', coalesce('"' || repository || '"', 'NULL')),
-			hint = maintsched.perhaps(coalesce(repository, ''),
-				array(select x.name from maintsched.repository x order by 1), 'Repositories are');
-	end if;
-	return r;
-end
-$$;
-
-comment on function maintsched.need_repository(text) is
-'Internal: The repository of this name. Error: undefined_object (42704).';
-
 create function maintsched.note_expected(repository text, field text, old text, new text) returns void
 language sql
 set search_path = pg_catalog, pg_temp

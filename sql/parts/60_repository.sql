@@ -239,7 +239,7 @@ comment on column maintsched.drill_step.facts is 'Figures.';
 
 create table maintsched.drill_result (
 	drill_id bigint primary key,
-	verdict text not null check (verdict in ('pass', 'fail', 'interrupted')),
+	verdict text not null check (verdict in ('pass', 'fail', 'inconclusive', 'interrupted')),
 	failed_step text,
 	level smallint check (level between 0 and 12),
 	rto_seconds numeric,
@@ -252,8 +252,8 @@ create table maintsched.drill_result (
 
 comment on table maintsched.drill_result is 'How drills ended. Only grows.';
 comment on column maintsched.drill_result.drill_id is 'The drill.';
-comment on column maintsched.drill_result.verdict is 'pass, fail, or interrupted: the process that did it ended.';
-comment on column maintsched.drill_result.failed_step is 'The step that failed.';
+comment on column maintsched.drill_result.verdict is 'pass; fail; inconclusive: nothing failed, but not all could be checked; interrupted: the process that did it ended.';
+comment on column maintsched.drill_result.failed_step is 'The step that failed, or the first one that could not be checked.';
 comment on column maintsched.drill_result.level is 'Up to which level it proved the backup; NULL: none.';
 comment on column maintsched.drill_result.rto_seconds is 'How long it took from the first step until the restored server could be used.';
 comment on column maintsched.drill_result.rpo_seconds is 'How much time of work was missing in it.';

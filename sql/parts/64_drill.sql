@@ -16,7 +16,7 @@ language c
 as 'MODULE_PATHNAME', 'maintsched_drill';
 
 comment on procedure maintsched.drill(text, text, interval, jsonb) is
-'Restores a backup below maintsched.drill_root, starts a server on it, checks what is in it, and removes all of it; each step is recorded and committed. backup: latest, random, or a label; within: of those that are no older. options: timeout (of all of it, text such as "2 h"; default: maintsched.drill_timeout), superuser (its name in the backup, where it is another one than here), amcheck (false: the slowest check is left out and level 10 is not checked), space_factor (how much room is wanted per byte of the backup; 1.1). It is ended by a cancel request, removing what it made. Errors: active_sql_transaction (25001) in a transaction block, insufficient_privilege (42501) except for superusers and roles with privileges of pg_execute_server_program, pg_read_server_files and pg_write_server_files, no_data_found (P0002) where there is no such backup, object_not_in_prerequisite_state (55000) where maintsched.drill_root is not fit, or where the drill failed: see drills and drill_report().';
+'Restores a backup below maintsched.drill_root, starts a server on it, checks what is in it, and removes all of it; each step is recorded and committed. backup: latest, random, or a label; within: of those that are no older. options: timeout (of all of it, text such as "2 h"; default: maintsched.drill_timeout), superuser (its name in the backup, where it is another one than here), amcheck (false: the slowest check is left out and level 10 is not checked), space_factor (how much room is wanted per byte of the backup; 1.1). It is ended by a cancel request, removing what it made. Errors: active_sql_transaction (25001) in a transaction block, insufficient_privilege (42501) except for superusers and roles with privileges of pg_execute_server_program, pg_read_server_files and pg_write_server_files, no_data_found (P0002) where there is no such backup, or where nothing failed but not all could be checked, object_not_in_prerequisite_state (55000) where maintsched.drill_root is not fit, or where the drill failed: see drills and drill_report().';
 
 create function maintsched.document_step(step text) returns integer
 language sql immutable parallel safe
@@ -197,13 +197,17 @@ begin
 	select s.* into f
 	from maintsched.drill_step s
 	where s.drill_id = d.drill_id and s.result in ('fail', 'not_checked')
-	order by s.result, s.seq
+	order by s.result = 'not_checked', s.seq
 	limit 1;
 	steps := array(select s.step from maintsched.drill_step s where s.drill_id = d.drill_id);
 	failed_step := coalesce(f.step, (case when not end_drill.removed then 'destroy' end));
-	verdict := (case when failed_step is null and 'report' = any (steps) then 'pass' else 'fail' end);
+	verdict := (case
+		when not end_drill.removed or f.result = 'fail' or 'report' <> all (steps) then 'fail'
+		when f.result = 'not_checked' then 'inconclusive'
+		else 'pass' end);
 	message := (case
 		when verdict = 'pass' then format('backup "%s" was restored, and is proven up to level %s', d.label, reached)
+		when verdict = 'inconclusive' then format('backup "%s" was restored, and is proven up to level %s; %s: %s', d.label, reached, f.step, coalesce(f.message, f.result))
 		when f.step is not null then format('%s: %s', f.step, coalesce(f.message, f.result))
 		else 'what was restored could not be removed' end);
 	begin

@@ -358,7 +358,7 @@ do_step(Drill *drill, const char *name, void (*run) (Drill *drill), bool interru
 /*
  * All the steps; then the verdict, which is returned in words.
  */
-static bool
+static char *
 do_steps(Drill *drill, char **message)
 {
 	const char *args[2];
@@ -376,7 +376,7 @@ do_steps(Drill *drill, char **message)
 	row = linitial(drill_query(drill, "select * from maintsched.end_drill($1::bigint, $2::boolean)", 2, args));
 	*message = row[2];
 	SPI_commit();
-	return strcmp(row[0], "pass") == 0;
+	return row[0];
 }
 
 static void
@@ -400,13 +400,19 @@ text_argument(FunctionCallInfo fcinfo, int number)
 }
 
 static void
-report_failure(Drill *drill, const char *message)
+report_failure(Drill *drill, const char *verdict, const char *message)
 {
 	if (drill->sqlstate == ERRCODE_QUERY_CANCELED && !drill->timed_out)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("drill " INT64_FORMAT " was cancelled", drill->id),
 				 errdetail("%s", message)));
+	if (strcmp(verdict, "inconclusive") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("drill " INT64_FORMAT " of backup \"%s\" of repository \"%s\" is inconclusive", drill->id, drill->label, drill->repository),
+				 errdetail("%s", message),
+				 errhint("See maintsched.drill_steps.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("drill " INT64_FORMAT " of backup \"%s\" of repository \"%s\" failed", drill->id, drill->label, drill->repository),
@@ -424,7 +430,7 @@ maintsched_drill(PG_FUNCTION_ARGS)
 	MemoryContext context;
 	Drill	   *drill;
 	char	   *message;
-	bool		passed = false;
+	char	   *verdict = NULL;
 	uint32		holdoff = QueryCancelHoldoffCount;
 	const char *backup;
 	const char *within;
@@ -463,7 +469,7 @@ maintsched_drill(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		(void) drill_begin(drill, backup, within, options);
-		passed = do_steps(drill, &message);
+		verdict = do_steps(drill, &message);
 	}
 	PG_CATCH();
 	{
@@ -478,8 +484,8 @@ maintsched_drill(PG_FUNCTION_ARGS)
 	if (drill->lock >= 0)
 		(void) close(drill->lock);
 	SPI_finish();
-	if (!passed)
-		report_failure(drill, message);
+	if (strcmp(verdict, "pass") != 0)
+		report_failure(drill, verdict, message);
 	ereport(NOTICE,
 			(errmsg("drill " INT64_FORMAT ": %s", drill->id, message)));
 	PG_RETURN_VOID();

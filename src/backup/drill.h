@@ -85,7 +85,6 @@ extern void drill_define_settings(void);
 extern int	drill_timeout_ms(void);
 extern char *drill_check_root(void);
 extern bool drill_free_bytes(const char *folder, uint64 *bytes);
-extern VerifyRoots *drill_backup_roots(void);
 extern void drill_make_folder(const char *path);
 extern void drill_make_scratch(Drill *drill);
 extern char *drill_make_socket_folder(Drill *drill);

@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "backup/catalogue.h"
 #include "backup/drill.h"
 
 #define BLOCK		(1024 * 1024)
@@ -35,7 +36,7 @@
 typedef struct Copy
 {
 	Drill	   *drill;
-	VerifyRoots *roots;
+	VerifyRoots roots;
 	char	   *block;
 	uint64		files;
 	uint64		bytes;
@@ -144,7 +145,7 @@ copy_link(Copy *copy, const char *path, const char *real, const char *to)
 
 	if (strcmp(path, "pg_wal") != 0 && (name == NULL || strchr(name, '/') != NULL))
 		return fail(copy, 0, "is a symbolic link, where a backup has none", path);
-	switch (verify_resolve(copy->roots, real, &root, below, &st))
+	switch (verify_resolve(&copy->roots, real, &root, below, &st))
 	{
 		case VERIFY_OUTSIDE:
 			return fail(copy, 0, "leads out of maintsched.backup_roots", path);
@@ -180,7 +181,7 @@ copy_entry(Copy *copy, int folder, const char *name, int root, const char *below
 	if (snprintf(inner_below, sizeof(inner_below), "%s%s%s", below, below[0] != '\0' ? "/" : "", name) >= sizeof(inner_below) ||
 		snprintf(inner_path, sizeof(inner_path), "%s%s%s", path, path[0] != '\0' ? "/" : "", name) >= sizeof(inner_path) ||
 		snprintf(inner_to, sizeof(inner_to), "%s/%s", to, name) >= sizeof(inner_to) ||
-		snprintf(real, sizeof(real), "%s/%s", copy->roots->paths[root], inner_below) >= sizeof(real))
+		snprintf(real, sizeof(real), "%s/%s", copy->roots.paths[root], inner_below) >= sizeof(real))
 		return fail(copy, ENAMETOOLONG, "could not copy", path);
 	/* of a server that ran on it */
 	if (depth == 0 && (strcmp(name, "postmaster.pid") == 0 || strcmp(name, "postmaster.opts") == 0))
@@ -211,7 +212,7 @@ copy_folder(Copy *copy, int root, const char *below, const char *path, const cha
 		return fail(copy, ELOOP, "could not copy", path);
 	if (mkdir(to, 0700) != 0)
 		return fail(copy, errno, "could not create the copy of", path);
-	fd = verify_open_directory(copy->roots->paths[root], below);
+	fd = verify_open_directory(copy->roots.paths[root], below);
 	folder = fd < 0 ? NULL : fdopendir(fd);
 	if (folder == NULL)
 	{
@@ -241,8 +242,8 @@ copy_backup(Copy *copy, const char *from, const char *to)
 	int			root;
 	VerifyFound found = VERIFY_OUTSIDE;
 
-	if (copy->roots->count > 0 && verify_is_below(copy->roots, from))
-		found = verify_resolve(copy->roots, from, &root, below, &st);
+	if (verify_is_below(&copy->roots, from))
+		found = verify_resolve(&copy->roots, from, &root, below, &st);
 	if (found == VERIFY_OUTSIDE)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -278,7 +279,7 @@ begin_copy(Copy *copy, Drill *drill)
 {
 	memset(copy, 0, sizeof(*copy));
 	copy->drill = drill;
-	copy->roots = drill_backup_roots();
+	backup_roots_get(&copy->roots);
 	copy->block = palloc(BLOCK);
 }
 

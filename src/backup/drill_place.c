@@ -36,9 +36,9 @@
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/varlena.h"
 
 #include "backup/drill.h"
+#include "core/roots.h"
 
 #define PREFIX		"drill-"
 #define LOCK_FILE	"drill.lock"
@@ -126,16 +126,19 @@ refuse_root(const char *why)
 static void
 check_apart(const char *real)
 {
-	ArrayType  *names = DatumGetArrayTypeP(DirectFunctionCall1(maintsched_backup_roots, (Datum) 0));
+	List	   *roots = roots_split(GetConfigOption("maintsched.backup_roots", false, false));
+	ListCell   *cell;
 	char		path[PATH_MAX];
 	DIR		   *folder;
 	struct dirent *entry;
 
 	if (realpath(DataDir, path) != NULL && is_within(real, path))
 		refuse_root("It is in the data directory.");
-	for (int i = 0; i < roots->count; i++)
-		if (realpath(roots->paths[i], path) != NULL && is_within(real, path))
+	foreach(cell, roots)
+	{
+		if (realpath(lfirst(cell), path) != NULL && is_within(real, path))
 			refuse_root("It is below a folder of backups.");
+	}
 	folder = AllocateDir("pg_tblspc");
 	while ((entry = ReadDirExtended(folder, "pg_tblspc", LOG)) != NULL)
 	{

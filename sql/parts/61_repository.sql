@@ -52,6 +52,7 @@ comment on function maintsched.check_repository_reader(text, text) is
 create function maintsched.check_repository(r maintsched.repository, role text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 declare
 	field text;
@@ -76,13 +77,12 @@ begin
 			message = format('"%s" is not the name of a %s', left(r.location, 200),
 				case r.kind when 'barman' then 'server of Barman' else 'stanza of pgBackRest' end),
 			detail = 'Such a name has letters, digits and "_", ".", "-", "+", "@".';
+	elsif r.kind = 'basebackup' and r.config is not null then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = 'a repository of kind basebackup has no configuration file';
 	elsif r.kind = 'basebackup' then
 		perform maintsched.check_backup_folder(r.location, 'location', r.pulled);
-		if r.config is not null then
-			raise exception using
-				errcode = 'invalid_parameter_value',
-				message = 'a repository of kind basebackup has no configuration file';
-		end if;
 	end if;
 	if r.config is not null and (r.config !~ '^/' or r.config ~ '[[:cntrl:]]' or length(r.config) > 4096) then
 		raise exception using
@@ -143,6 +143,7 @@ comment on function maintsched.check_repository(maintsched.repository, text) is
 create function maintsched.add_repository_as(caller oid, definition jsonb) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 #variable_conflict use_variable
 declare
@@ -175,6 +176,7 @@ create function maintsched.add_repository(
 returns void
 language sql
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 	select maintsched.add_repository_as(maintsched.note_caller(), jsonb_build_object(
 		'name', name, 'kind', kind, 'location', location, 'config', config, 'archive', archive,
@@ -190,6 +192,7 @@ comment on function maintsched.add_repository(text, text, text, text, text, bool
 create function maintsched.change_repository_as(caller oid, name text, changes jsonb, reason text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 #variable_conflict use_variable
 declare
@@ -266,6 +269,7 @@ comment on function maintsched.change_repository(text, jsonb, text) is
 create function maintsched.remove_repository_as(caller oid, name text, reason text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 #variable_conflict use_variable
 declare
@@ -330,6 +334,12 @@ select b.repository, r.kind, b.label, b.type, b.state, b.started_at, b.finished_
 	b.system_identifier, b.size_bytes, b.delta_bytes, b.stored_bytes, b.encrypted, b.location, b.details,
 	b.recorded_at
 from maintsched.repository r
-cross join lateral maintsched.current_backups(r.name) b;
+join (
+	select distinct on (x.repository, x.label) x.*
+	from maintsched.backup_record x
+	where x.clock_at <= maintsched.clock()
+	order by x.repository, x.label, x.record_id desc
+) b on b.repository = r.name and b.state <> 'removed'
+order by b.repository, b.finished_at, b.label;
 
 comment on view maintsched.backups is 'The backups that are in the repositories by what was read of them.';

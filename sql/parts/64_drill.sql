@@ -124,7 +124,14 @@ begin
 	system_here := (select (s.system_identifier::numeric + 18446744073709551616) % 18446744073709551616 from pg_control_system() s);
 	system_identifier := coalesce(r.system_identifier, system_here);
 	pg_version := b.pg_version;
-	chain := b.depends_on;
+	chain := array(
+		select (case when r.kind = 'basebackup' then coalesce(x.location, r.location || '/' || x.label) else x.label end)
+		from maintsched.current_backups(r.name) x
+		where x.label = any (b.depends_on)
+		order by x.finished_at, x.record_id);
+	if cardinality(chain) < cardinality(b.depends_on) then
+		problem := format('it builds on backups that are not there: %s', array_to_string(b.depends_on, ', '));
+	end if;
 	timeout_ms := (extract(epoch from (begin_drill.options ->> 'timeout')::interval) * 1000)::bigint;
 	scratch := format('%s/drill-%s-%s', begin_drill.root, drill_id, substr(md5(random()::text || clock_timestamp()), 1, 6));
 

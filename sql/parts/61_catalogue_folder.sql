@@ -65,6 +65,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
 	entry maintsched.backup_entry;
+	written timestamptz;
+	copied boolean := false;
 begin
 	entry.label := maintsched.catalogue_text(doc, 'label', place, true, '^.');
 	entry.state := coalesce(maintsched.catalogue_text(doc, 'state', place, pattern => '^(done|running|waiting|failed)$'), 'done');
@@ -77,6 +79,12 @@ begin
 	entry.started_at := coalesce(maintsched.label_time(maintsched.catalogue_text(doc, 'label_time', place)),
 		maintsched.catalogue_instant(doc, 'started_at', place));
 	entry.finished_at := maintsched.catalogue_instant(doc, 'finished_at', place);
+	-- pg_basebackup writes backup_label at once: when that was later, the folder is a copy, and its times are that one's
+	written := maintsched.catalogue_instant(doc, 'label_written', place);
+	if written - entry.started_at not between interval '-10 minutes' and interval '1 hour' then
+		entry.finished_at := entry.started_at + greatest(entry.finished_at - written, interval '0');
+		copied := true;
+	end if;
 	entry.start_lsn := maintsched.catalogue_lsn(doc, 'start_lsn', place);
 	entry.end_lsn := maintsched.catalogue_lsn(doc, 'end_lsn', place);
 	entry.timeline := maintsched.catalogue_number(doc, 'timeline', place, 1, 4294967295);
@@ -90,7 +98,8 @@ begin
 	entry.encrypted := maintsched.catalogue_value(doc, 'encrypted', place, 'boolean')::boolean;
 	entry.location := maintsched.catalogue_text(doc, 'location', place, pattern => '^/');
 	entry.problem := maintsched.catalogue_note(doc, 'problem', place);
-	entry.details := maintsched.catalogue_value(doc, 'details', place, 'object');
+	entry.details := coalesce(maintsched.catalogue_value(doc, 'details', place, 'object'), '{}')
+		|| case when copied then '{"copied": true}' else '{}' end::jsonb;
 	return entry;
 end
 $$;

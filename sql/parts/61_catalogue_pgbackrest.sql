@@ -15,6 +15,10 @@ declare
 	names text[];
 	element record;
 begin
+	-- as it is read here, with the options
+	if catalog ? 'info' then
+		catalog := catalog -> 'info';
+	end if;
 	if jsonb_typeof(catalog) = 'object' then
 		catalog := jsonb_build_array(catalog);
 	elsif jsonb_typeof(catalog) <> 'array' then
@@ -64,6 +68,24 @@ $$;
 comment on function maintsched.pgbackrest_status(jsonb, text) is
 'Internal: Status of a stanza or a repository of pgBackRest.';
 
+create function maintsched.pgbackrest_path(options jsonb, repository integer) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+	select case coalesce(options ->> format('repo%s-type', repository), 'posix')
+			when 's3' then 's3://' || coalesce(options ->> format('repo%s-s3-bucket', repository), '?')
+			when 'azure' then 'azure://' || coalesce(options ->> format('repo%s-azure-container', repository), '?')
+			when 'gcs' then 'gs://' || coalesce(options ->> format('repo%s-gcs-bucket', repository), '?')
+			when 'sftp' then 'sftp://' || coalesce(options ->> format('repo%s-sftp-host', repository), '?')
+			else coalesce(nullif(options ->> format('repo%s-host', repository), '') || ':', '')
+		end || coalesce(options ->> format('repo%s-path', repository), '/var/lib/pgbackrest')
+	where options is not null and (repository = 1 or exists (
+		select from jsonb_object_keys(options) k where starts_with(k, format('repo%s-', repository))))
+$$;
+
+comment on function maintsched.pgbackrest_path(jsonb, integer) is
+'Internal: Where a repository of pgBackRest is, by its options: a folder, of another host with that and a colon before it, or what it is in an object store.';
+
 create function maintsched.pgbackrest_facts(catalog jsonb, stanza_name text) returns jsonb
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -72,6 +94,7 @@ declare
 	stanza constant jsonb := maintsched.pgbackrest_stanza(catalog, stanza_name);
 	path constant text := format('stanza "%s"', stanza_name);
 	status constant jsonb := maintsched.pgbackrest_status(stanza, path);
+	options constant jsonb := case jsonb_typeof(catalog -> 'options') when 'object' then catalog -> 'options' end;
 	systems jsonb := '[]';
 	archives jsonb := '[]';
 	repositories jsonb := '[]';
@@ -85,6 +108,7 @@ begin
 		place := format('%s.repo[%s]', path, element.at);
 		repositories := repositories || (jsonb_build_object(
 			'key', maintsched.catalogue_number(element.value, 'key', place, 1, 256, true),
+			'path', maintsched.pgbackrest_path(options, (element.value ->> 'key')::integer),
 			'encrypted', maintsched.catalogue_text(element.value, 'cipher', place) <> 'none')
 			|| maintsched.pgbackrest_status(element.value, place));
 	end loop;
@@ -109,15 +133,21 @@ begin
 			'id', maintsched.catalogue_text(element.value, 'id', place, true, '^[0-9.]+-[0-9]+$'),
 			'repository', coalesce(maintsched.catalogue_number(element.database, 'repo-key', place || '.database', 1, 256), 1),
 			'database', maintsched.catalogue_number(element.database, 'id', place || '.database', 0, 1000000),
-			'path', null,
+			'path', maintsched.pgbackrest_path(options, coalesce((element.database ->> 'repo-key')::integer, 1))
+				|| format('/archive/%s/%s', stanza_name, element.value ->> 'id'),
 			'first', maintsched.catalogue_wal(element.value, 'min', place),
 			'last', maintsched.catalogue_wal(element.value, 'max', place));
 	end loop;
 	return jsonb_build_object(
 		'tool', 'pgBackRest',
-		'version', (select max(b.value #>> '{backrest,version}' collate "C") from jsonb_array_elements(stanza -> 'backup') b),
-		'status', status -> 'code', 'message', status -> 'message',
-		'paths', '[]'::jsonb,
+		'version', options -> 'version',
+		'status', status -> 'code',
+		'message', (status ->> 'message') || case when (status -> 'code')::integer not in (0, 2) then coalesce((
+			select ': ' || string_agg(format('repository %s: %s', r.value ->> 'key', r.value ->> 'message'), '; ' order by r.ordinality)
+			from jsonb_array_elements(repositories) with ordinality r), '') else '' end,
+		'paths', (
+			select coalesce(jsonb_agg(r.value -> 'path' order by r.ordinality) filter (where r.value ->> 'path' is not null), '[]')
+			from jsonb_array_elements(repositories) with ordinality r),
 		'encrypted', case maintsched.catalogue_text(stanza, 'cipher', path) when 'none' then false when 'mixed' then null else true end,
 		'running', stanza #> '{status,lock,backup,held}' is not distinct from 'true',
 		'repositories', repositories, 'systems', systems, 'archives', archives);
@@ -133,18 +163,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
 	status constant integer := facts -> 'status';
-	said constant text := (
-		select string_agg(format('repository %s: %s', r.value ->> 'key', r.value ->> 'message'), '; ' order by r.ordinality)
-		from jsonb_array_elements(facts -> 'repositories') with ordinality r
-		where (r.value -> 'code')::integer not in (0, 2));
 begin
 	-- 0 ok, 2 no valid backups, 4 different across repositories, 5 systems differ across repositories
 	if status not in (0, 2, 4, 5) then
 		raise exception using
 			errcode = case when status = 1 then 'undefined_object' else 'external_routine_exception' end,
-			message = format('pgBackRest says of stanza "%s": %s (%s)', stanza,
-				coalesce(facts ->> 'message', 'nothing'), status)
-				|| coalesce('; ' || said, ''),
+			message = format('pgBackRest says of stanza "%s" (%s): %s', stanza, status, coalesce(facts ->> 'message', 'nothing')),
 			hint = case when status = 1 then 'Is it the right name, and is the repository there?' else
 				'pgbackrest info says more, as the user of the server.' end;
 	elsif status = 4 and not exists (
@@ -152,7 +176,7 @@ begin
 	then
 		raise exception using
 			errcode = 'external_routine_exception',
-			message = format('pgBackRest can read no repository of stanza "%s": %s', stanza, said);
+			message = format('pgBackRest can read no repository of stanza "%s": %s', stanza, facts ->> 'message');
 	end if;
 end
 $$;
@@ -160,7 +184,7 @@ $$;
 comment on function maintsched.pgbackrest_check(jsonb, text) is
 'Internal: Raises an error where the status of a stanza means that its backups could not be listed: undefined_object (42704), external_routine_exception (38000).';
 
-create function maintsched.pgbackrest_backup(backup jsonb, place text, facts jsonb) returns maintsched.backup_entry
+create function maintsched.pgbackrest_backup(backup jsonb, place text, stanza text, facts jsonb) returns maintsched.backup_entry
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -206,6 +230,10 @@ begin
 		select (r.value ->> 'encrypted')::boolean
 		from jsonb_array_elements(facts -> 'repositories') r
 		where (r.value -> 'key')::integer = repository), (facts ->> 'encrypted')::boolean);
+	entry.location := (
+		select format('%s/backup/%s/%s', r.value ->> 'path', stanza, entry.label)
+		from jsonb_array_elements(facts -> 'repositories') r
+		where (r.value -> 'key')::integer = repository and r.value ->> 'path' is not null);
 	if maintsched.catalogue_value(backup, 'error', place, 'boolean') = 'true' then
 		entry.problem := 'pgBackRest found pages with wrong checksums when it made it'
 			|| coalesce(': ' || left(regexp_replace((
@@ -226,7 +254,7 @@ begin
 end
 $$;
 
-comment on function maintsched.pgbackrest_backup(jsonb, text, jsonb) is
+comment on function maintsched.pgbackrest_backup(jsonb, text, text, jsonb) is
 'Internal: A backup of pgBackRest. place: where it stands; facts: pgbackrest_facts().';
 
 create function maintsched.pgbackrest_backups(catalog jsonb, stanza_name text, facts jsonb)
@@ -262,7 +290,7 @@ begin
 				min(x.ordinality) as at
 			from (
 				select b.ordinality,
-					maintsched.pgbackrest_backup(b.value, format('%s.backup[%s]', path, b.ordinality - 1), facts) as entry
+					maintsched.pgbackrest_backup(b.value, format('%s.backup[%s]', path, b.ordinality - 1), stanza_name, facts) as entry
 				from jsonb_array_elements(stanza -> 'backup') with ordinality b
 			) x
 			group by (x.entry).label

@@ -12,7 +12,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
 	return case r.kind
-		when 'pgbackrest' then maintsched.read_pgbackrest(r.location, r.config)
+		when 'pgbackrest' then jsonb_build_object(
+			'info', maintsched.read_pgbackrest(r.location, r.config),
+			'options', maintsched.pgbackrest_options(r.location, r.config) - 'exec-id')
 		when 'barman' then maintsched.read_barman_catalog(r.location, r.config)
 		else maintsched.read_backup_folder(r.location)
 	end;
@@ -29,18 +31,23 @@ as $$
 declare
 	list constant jsonb := maintsched.read_barman('list-backups', server, config => config);
 	catalog jsonb := jsonb_build_array(list);
+	folders jsonb;
 	backup record;
 begin
 	begin
-		-- most of it changes all the time
-		catalog := catalog || jsonb_build_object(server, (
-			select jsonb_object_agg(f.key, f.value)
-			from jsonb_each(maintsched.read_barman('show-servers', server, config => config) -> server) f
-			where f.key in ('backup_directory', 'basebackups_directory', 'wals_directory', 'identity_systemid')));
-	exception when external_routine_exception then
+		-- most of what it says changes all the time
+		select jsonb_object_agg(f.key, f.value) into folders
+		from jsonb_each(maintsched.read_barman('show-servers', server, config => config) -> server) f
+		where f.key in ('backup_directory', 'basebackups_directory', 'wals_directory');
+		folders := folders || jsonb_build_object('identity_systemid',
+			maintsched.backup_file((folders ->> 'backup_directory') || '/identity.json')::jsonb -> 'systemid');
+	exception when external_routine_exception or invalid_text_representation then
 		-- its folders are not known then; the backups are
 		null;
 	end;
+	if folders is not null then
+		catalog := catalog || jsonb_build_object(server, jsonb_strip_nulls(folders));
+	end if;
 	for backup in
 		select b.label from maintsched.barman_backups(jsonb_build_array(list), server) b
 	loop

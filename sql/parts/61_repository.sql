@@ -14,6 +14,20 @@ as 'MODULE_PATHNAME', 'maintsched_check_backup_folder';
 comment on function maintsched.check_backup_folder(text, text, boolean) is
 'Internal: Raises an error unless a path is absolute, below a folder of maintsched.backup_roots and, with must_exist, a folder that the server can read. what: what it is, for the message. Errors: invalid_parameter_value (22023), object_not_in_prerequisite_state (55000) where there are no roots, insufficient_privilege (42501) where it leads out of them, undefined_file (58P01) and its like, wrong_object_type (42809).';
 
+create function maintsched.backup_roots() returns text[]
+language c stable strict
+as 'MODULE_PATHNAME', 'maintsched_backup_roots';
+
+comment on function maintsched.backup_roots() is
+'Internal: The folders of maintsched.backup_roots, for verify_backup().';
+
+create function maintsched.backup_file(path text) returns text
+language c volatile strict
+as 'MODULE_PATHNAME', 'maintsched_backup_file';
+
+comment on function maintsched.backup_file(text) is
+'Internal: The text of a small file below maintsched.backup_roots; NULL where it is not there, cannot be read or is no text.';
+
 create function maintsched.check_repository_reader(kind text, role text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

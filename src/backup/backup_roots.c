@@ -19,6 +19,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -27,6 +28,9 @@
 
 PG_FUNCTION_INFO_V1(maintsched_check_backup_folder);
 PG_FUNCTION_INFO_V1(maintsched_backup_roots);
+PG_FUNCTION_INFO_V1(maintsched_backup_file);
+
+#define SMALL_FILE	65536
 
 static char *backup_roots = NULL;
 
@@ -151,4 +155,37 @@ maintsched_check_backup_folder(PG_FUNCTION_ARGS)
 				 errhint("The server's user must be able to read it.")));
 	(void) close(folder);
 	PG_RETURN_VOID();
+}
+
+/*
+ * backup_file(path text) returns text
+ */
+Datum
+maintsched_backup_file(PG_FUNCTION_ARGS)
+{
+	char	   *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	VerifyRoots roots;
+	VerifyOpener opener;
+	char		below[MANIFEST_MAX_PATH + 1];
+	char		data[SMALL_FILE + 1];
+	int			root;
+	int			fd;
+	ssize_t		length;
+	struct stat st;
+
+	if (backup_roots[0] == '\0')
+		PG_RETURN_NULL();
+	backup_roots_get(&roots);
+	if (!verify_is_below(&roots, path) || verify_resolve(&roots, path, &root, below, &st) != VERIFY_FOUND)
+		PG_RETURN_NULL();
+	verify_opener_init(&opener);
+	fd = verify_open_file(&opener, &roots, root, below);
+	verify_opener_close(&opener);
+	if (fd < 0)
+		PG_RETURN_NULL();
+	length = read(fd, data, SMALL_FILE);
+	(void) close(fd);
+	if (length < 0 || length == SMALL_FILE || !pg_verifymbstr(data, length, true))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(data, length));
 }

@@ -176,6 +176,7 @@ tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *ans
 	answer->exit_code = result.exit_code;
 	answer->seconds = result.seconds;
 	answer->error = shown(result.error.data, result.error.length);
+	answer->whole_error = result.error.data;
 	if (result.exit_code < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION),
@@ -226,8 +227,8 @@ report_exit(BackupTool tool, const ToolAnswer *answer)
 			 detail_said(answer->error, shown(answer->output, strlen(answer->output)))));
 }
 
-static void
-check_caller(void)
+void
+tool_check_caller(void)
 {
 	if (!has_privs_of_role(GetUserId(), ROLE_PG_EXECUTE_SERVER_PROGRAM))
 		ereport(ERROR,
@@ -253,8 +254,8 @@ argument(FunctionCallInfo fcinfo, int number)
 /*
  * One that is a word: never an option, nor empty.
  */
-static char *
-word(FunctionCallInfo fcinfo, int number, const char *what)
+char *
+tool_word(FunctionCallInfo fcinfo, int number, const char *what)
 {
 	char	   *value = argument(fcinfo, number);
 
@@ -273,8 +274,8 @@ word(FunctionCallInfo fcinfo, int number, const char *what)
 /*
  * The path of a configuration file; NULL: the tool's own.
  */
-static char *
-config_path(FunctionCallInfo fcinfo, int number)
+char *
+tool_config(FunctionCallInfo fcinfo, int number)
 {
 	char	   *value = argument(fcinfo, number);
 
@@ -297,9 +298,9 @@ maintsched_read_pgbackrest(PG_FUNCTION_ARGS)
 	List	   *arguments;
 	ToolAnswer	answer;
 
-	check_caller();
-	stanza = word(fcinfo, 0, "stanza");
-	config = config_path(fcinfo, 1);
+	tool_check_caller();
+	stanza = tool_word(fcinfo, 0, "stanza");
+	config = tool_config(fcinfo, 1);
 	arguments = list_make1(psprintf("--stanza=%s", stanza));
 	if (config != NULL)
 		arguments = lappend(arguments, psprintf("--config=%s", config));
@@ -330,8 +331,8 @@ maintsched_read_barman(PG_FUNCTION_ARGS)
 	ToolAnswer	answer;
 	Jsonb	   *json;
 
-	check_caller();
-	command = word(fcinfo, 0, "command");
+	tool_check_caller();
+	command = tool_word(fcinfo, 0, "command");
 	of_backup = strcmp(command, "show-backup") == 0;
 	is_check = strcmp(command, "check") == 0;
 	if (!of_backup && !is_check && strcmp(command, "list-backups") != 0 && strcmp(command, "show-servers") != 0)
@@ -339,15 +340,15 @@ maintsched_read_barman(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("Barman is not asked for \"%s\"", command),
 				 errhint("Commands are list-backups, show-backup, show-servers and check.")));
-	config = config_path(fcinfo, 3);
+	config = tool_config(fcinfo, 3);
 	if (config != NULL)
 		arguments = list_make2("--config", config);
 	arguments = lappend(arguments, "--format");
 	arguments = lappend(arguments, "json");
 	arguments = lappend(arguments, command);
-	arguments = lappend(arguments, word(fcinfo, 1, "server"));
+	arguments = lappend(arguments, tool_word(fcinfo, 1, "server"));
 	if (of_backup)
-		arguments = lappend(arguments, word(fcinfo, 2, "backup"));
+		arguments = lappend(arguments, tool_word(fcinfo, 2, "backup"));
 	tool_run(TOOL_BARMAN, arguments, &answer);
 	if (answer.exit_code > (is_check ? 1 : 0))
 		report_exit(TOOL_BARMAN, &answer);

@@ -10,6 +10,7 @@
 #ifndef MAINTSCHED_TOOL_H
 #define MAINTSCHED_TOOL_H
 
+#include "fmgr.h"
 #include "nodes/pg_list.h"
 
 typedef enum BackupTool
@@ -23,6 +24,7 @@ typedef struct ToolAnswer
 	int			exit_code;
 	char	   *output;			/* in the server's encoding */
 	char	   *error;			/* of the standard error, fit for a message */
+	char	   *whole_error;	/* its first 8 kB as they are */
 	double		seconds;
 } ToolAnswer;
 
@@ -30,5 +32,10 @@ extern void tool_define_settings(void);
 extern const char *tool_command(BackupTool tool);
 extern void tool_run(BackupTool tool, List *arguments, ToolAnswer *answer);
 extern void tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer);
+
+/* arguments of the functions that ask them */
+extern void tool_check_caller(void);
+extern char *tool_word(FunctionCallInfo fcinfo, int number, const char *what);
+extern char *tool_config(FunctionCallInfo fcinfo, int number);
 
 #endif							/* MAINTSCHED_TOOL_H */

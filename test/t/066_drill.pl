@@ -78,7 +78,7 @@ $node->safe_psql('postgres', 'create database source');
 $node->safe_psql('source', q{create table subscribed (id integer primary key); insert into subscribed values (1); create publication out for table subscribed});
 my $connection = $node->connstr('source');
 $node->safe_psql('source', q{select pg_create_logical_replication_slot('sub', 'pgoutput')});
-$node->safe_psql('shop', qq{create subscription sub connection '$connection' publication out with (create_slot = false, slot_name = sub)});
+$node->safe_psql('shop', 'create subscription sub connection ' . quote($connection) . qq{ publication out with (create_slot = false, slot_name = sub)});
 $node->wait_for_subscription_sync(undef, undef, 'shop') if $node->can('wait_for_subscription_sync');
 
 my $folder = make_folder($node, archive => 0);

@@ -117,6 +117,7 @@ grant select on maintsched.expected_tables to pg_monitor;
 grant select (repository, name, database, min_rows, max_rows, columns, timeout)
 on maintsched.sample_queries to pg_monitor;
 
+grant select (
 	repository, kind, location, archive, pulled, system_identifier, max_age, rpo, rto, copies, expected_location, encrypted,
 	size_tolerance, size_floor, read_within, verify_within, drill_within, read_at, read_ok, read_from, read_well_at, backups)
 on maintsched.repositories to pg_monitor;

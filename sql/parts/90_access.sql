@@ -109,6 +109,17 @@ grant select (
 	checked_at, repository, label, level, check_name, result, checked_by, calendar, task, run_id, drill_id, seconds, simulated)
 on maintsched.backup_log to pg_monitor;
 
+grant select (
+	repository, kind, location, archive, pulled, system_identifier, max_age, rpo, rto, copies, expected_location, encrypted,
+	size_tolerance, size_floor, read_within, verify_within, drill_within, read_at, read_ok, read_from, read_well_at, backups)
+on maintsched.repositories to pg_monitor;
+
+grant select (
+	repository, kind, label, type, state, started_at, finished_at, age, age_seconds, size, stored, prior, depends_on,
+	pg_version, timeline, start_lsn, end_lsn, start_wal, end_wal, system_identifier, size_bytes, delta_bytes, stored_bytes,
+	encrypted, location, recorded_at)
+on maintsched.backups to pg_monitor;
+
 grant execute on function
 	maintsched.run_outlook(),
 	maintsched.run_health(),

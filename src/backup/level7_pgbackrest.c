@@ -178,9 +178,9 @@ compare_file(Level7 *l, const RepoManifest *manifest, RepoFile *file, RepoListin
 		file->stored = false;
 		return;
 	}
-	if (!name->known && file->bundled)
-		name->known = true;
 	name->known = true;
+	if (file->bundled && file->own)
+		name->end = Max(name->end, file->offset + file->size);
 	if (file->bundled ? name->size >= file->offset + file->size : name->size == file->size)
 		return;
 	path = verify_shown_path(file->path, strlen(file->path));
@@ -188,6 +188,21 @@ compare_file(Level7 *l, const RepoManifest *manifest, RepoFile *file, RepoListin
 				path, name->size, file->offset + file->size);
 	pfree(path);
 	file->stored = false;
+}
+
+/*
+ * Where a tablespace is, as a link beside the data folder.
+ */
+static bool
+is_space_link(const RepoName *name, size_t length)
+{
+	static const char folder[] = "/pg_data/pg_tblspc/";
+	const char *rest = name->path + length;
+
+	if (name->type != 'l' || strncmp(rest, folder, strlen(folder)) != 0)
+		return false;
+	rest += strlen(folder);
+	return *rest != '\0' && strspn(rest, "0123456789") == strlen(rest);
 }
 
 /*
@@ -202,8 +217,12 @@ find_extra(Level7 *l, const RepoManifest *manifest, const RepoListing *listing)
 	{
 		const RepoName *name = &listing->names[i];
 
+		if (name->end > 0 && name->size > name->end)
+			level7_fail(l, "%s has " UINT64_FORMAT " bytes, and " UINT64_FORMAT " in the manifest",
+						verify_shown_path(name->path, strlen(name->path)), name->size, name->end);
 		if (name->known || name->type == 'd' || manifest->hardlinks ||
-			strncmp(name->path, l->label, length) != 0 || name->path[length] != '/')
+			strncmp(name->path, l->label, length) != 0 || name->path[length] != '/' ||
+			is_space_link(name, length))
 			continue;
 		level7_fail(l, "%s is not in the manifest", verify_shown_path(name->path, strlen(name->path)));
 	}

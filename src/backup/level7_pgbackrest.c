@@ -361,7 +361,12 @@ level7_pgbackrest(Level7 *l)
 	}
 	verdict = ask_tool(l);
 	if (manifest != NULL)
-		own = repo_files_verify(l, manifest, verdict->paths, &raw);
+	{
+		/* of an encrypted repository the folder has another one than was read */
+		own = repo_files_verify(l, manifest, verdict->paths, &raw) ||
+			(l->roots.count > 0 && get_file(l, psprintf("%s/backup.manifest", l->label), true, &raw) &&
+			 repo_files_verify(l, manifest, verdict->paths, &raw));
+	}
 	level7_fact(l, "checksums", own ? "own and tool" : "tool");
 	judge_tool(l, verdict, manifest, own);
 }

@@ -84,6 +84,9 @@ begin
 		return maintsched.catalogue_text(doc, key, path);
 	end if;
 	version := maintsched.catalogue_number(doc, key, path, 80000, 9999999);
+	if version is null then
+		return null;
+	end if;
 	return format(case when version >= 100000 then '%s.%s' else '%s.%2$s.%3$s' end, version / 10000,
 		case when version >= 100000 then version % 10000 else version / 100 % 100 end, version % 100);
 end
@@ -140,7 +143,10 @@ begin
 	entry.stored_bytes := coalesce(maintsched.catalogue_bytes(base, 'incremental_size_bytes', in_base),
 		maintsched.catalogue_bytes(base, 'backup_size_bytes', in_base), maintsched.catalogue_bytes(base, 'disk_usage_bytes', in_base));
 	entry.delta_bytes := entry.stored_bytes;
-	entry.location := maintsched.catalogue_text(folders, 'basebackups_directory', 'show-servers', pattern => '^/') || '/' || entry.label;
+	-- since 3.13; null: it is not
+	entry.encrypted := case when base ? 'encryption' then
+		coalesce(maintsched.catalogue_text(base, 'encryption', in_base), 'none') <> 'none' end;
+	entry.location := maintsched.catalogue_text(folders, 'basebackups_directory', 'show-servers', pattern => '^/', form => 'absolute path') || '/' || entry.label;
 	entry.problem := coalesce(maintsched.catalogue_note(doc, 'error', place),
 		case entry.state
 			when 'failed' then 'Barman says that it failed'
@@ -171,9 +177,7 @@ as $$
 #variable_conflict use_variable
 declare
 	folders constant jsonb := maintsched.barman_folders(catalog, server);
-	twice text;
 begin
-	-- list-backups --minimal lists identifiers only
 	return query
 		with answer as (
 			select a.place, a.answer from maintsched.barman_answers(catalog, server) a
@@ -196,9 +200,9 @@ begin
 			group by d.label
 		)
 		select e.*
-		from backup b
-		cross join lateral maintsched.barman_backup(b.listed, b.shown, b.place, folders) e
-		order by b.label collate "C";
+		from maintsched.link_backups(array(
+			select maintsched.barman_backup(b.listed, b.shown, b.place, folders) from backup b)) e
+		order by e.label collate "C";
 end
 $$;
 
@@ -215,17 +219,20 @@ declare
 	systems jsonb;
 	first_wal text;
 	last_wal text;
+	encrypted boolean;
 begin
 	select coalesce(jsonb_agg(distinct jsonb_build_object('system_identifier', b.system_identifier, 'version', b.pg_version))
-			filter (where b.pg_version is not null or b.system_identifier is not null), '[]'),
-		min(b.start_wal collate "C"), max((b.details ->> 'last_wal') collate "C")
-		into systems, first_wal, last_wal
+			filter (where b.pg_version is not null), '[]'),
+		min(b.start_wal collate "C"), max((b.details ->> 'last_wal') collate "C"),
+		case when count(*) = count(b.encrypted) then bool_and(b.encrypted) end
+		into systems, first_wal, last_wal, encrypted
 	from maintsched.barman_backups(catalog, server) b;
 	return jsonb_build_object(
 		'tool', 'Barman', 'version', null, 'status', null, 'message', null,
+		'complete', exists (select from maintsched.barman_answers(catalog, server) a where jsonb_typeof(a.answer) = 'array'),
 		'paths', case when folders is null then '[]'
 			else jsonb_build_array(maintsched.catalogue_text(folders, 'basebackups_directory', 'show-servers')) end,
-		'encrypted', null, 'systems', systems,
+		'encrypted', encrypted, 'systems', systems,
 		'archives', jsonb_build_array(jsonb_build_object('id', server,
 			'path', maintsched.catalogue_text(folders, 'wals_directory', 'show-servers'),
 			'first', first_wal, 'last', last_wal)));

@@ -130,7 +130,7 @@ begin
 	loop
 		place := format('%s.archive[%s]', path, element.at);
 		archives := archives || jsonb_build_object(
-			'id', maintsched.catalogue_text(element.value, 'id', place, true, '^[0-9.]+-[0-9]+$'),
+			'id', maintsched.catalogue_text(element.value, 'id', place, true, '^[0-9.]+-[0-9]+$', 'archive of pgBackRest'),
 			'repository', coalesce(maintsched.catalogue_number(element.database, 'repo-key', place || '.database', 1, 256), 1),
 			'database', maintsched.catalogue_number(element.database, 'id', place || '.database', 0, 1000000),
 			'path', maintsched.pgbackrest_path(options, coalesce((element.database ->> 'repo-key')::integer, 1))
@@ -141,7 +141,10 @@ begin
 	return jsonb_build_object(
 		'tool', 'pgBackRest',
 		'version', options -> 'version',
-		'status', status -> 'code', 'message', status -> 'message',
+		'status', status -> 'code',
+		'message', (status ->> 'message') || case when (status -> 'code')::integer not in (0, 2) then coalesce((
+			select ': ' || string_agg(format('repository %s: %s', r.value ->> 'key', r.value ->> 'message'), '; ' order by r.ordinality)
+			from jsonb_array_elements(repositories) with ordinality r), '') else '' end,
 		'paths', (
 			select coalesce(jsonb_agg(r.value -> 'path' order by r.ordinality) filter (where r.value ->> 'path' is not null), '[]')
 			from jsonb_array_elements(repositories) with ordinality r),
@@ -160,18 +163,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
 	status constant integer := facts -> 'status';
-	said constant text := (
-		select string_agg(format('repository %s: %s', r.value ->> 'key', r.value ->> 'message'), '; ' order by r.ordinality)
-		from jsonb_array_elements(facts -> 'repositories') with ordinality r
-		where (r.value -> 'code')::integer not in (0, 2));
 begin
 	-- 0 ok, 2 no valid backups, 4 different across repositories, 5 systems differ across repositories
 	if status not in (0, 2, 4, 5) then
 		raise exception using
 			errcode = case when status = 1 then 'undefined_object' else 'external_routine_exception' end,
-			message = format('pgBackRest says of stanza "%s": %s (%s)', stanza,
-				coalesce(facts ->> 'message', 'nothing'), status)
-				|| coalesce('; ' || said, ''),
+			message = format('pgBackRest says of stanza "%s" (%s): %s', stanza, status, coalesce(facts ->> 'message', 'nothing')),
 			hint = case when status = 1 then 'Is it the right name, and is the repository there?' else
 				'pgbackrest info says more, as the user of the server.' end;
 	elsif status = 4 and not exists (
@@ -179,7 +176,7 @@ begin
 	then
 		raise exception using
 			errcode = 'external_routine_exception',
-			message = format('pgBackRest can read no repository of stanza "%s": %s', stanza, said);
+			message = format('pgBackRest can read no repository of stanza "%s": %s', stanza, facts ->> 'message');
 	end if;
 end
 $$;
@@ -206,10 +203,10 @@ declare
 begin
 	entry.label := maintsched.catalogue_label(backup, 'label', place);
 	entry.state := 'done';
-	entry.type := maintsched.catalogue_text(backup, 'type', place, true, '^(full|diff|incr)$');
+	entry.type := maintsched.catalogue_text(backup, 'type', place, true, '^(full|diff|incr)$', 'type of a backup');
 	entry.prior := maintsched.catalogue_label(backup, 'prior', place, false);
 	entry.depends_on := array(
-		select maintsched.catalogue_label(jsonb_build_object('label', r.value), 'label', place || '.reference')
+		select maintsched.catalogue_label(jsonb_build_object('reference', r.value), 'reference', place)
 		from jsonb_array_elements(reference) with ordinality r order by r.ordinality);
 	if entry.prior is not null and entry.prior <> all (entry.depends_on) then
 		entry.depends_on := entry.depends_on || entry.prior;

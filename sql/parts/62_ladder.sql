@@ -37,29 +37,6 @@ return to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"');
 
 comment on function maintsched.utc_text(timestamptz) is 'Internal: An instant for people, where there is no zone of their own.';
 
-create function maintsched.repository_row(repository text) returns maintsched.repository
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_variable
-declare
-	found_row maintsched.repository;
-begin
-	select r.* into found_row from maintsched.repository r where r.name = repository;
-	if not found then
-		raise exception using
-			errcode = 'undefined_object',
-			message = format('repository "%s" does not exist', coalesce(repository, 'NULL')),
-			hint = maintsched.perhaps(coalesce(repository, ''),
-				array(select r.name from maintsched.repository r order by 1), 'Repositories');
-	end if;
-	return found_row;
-end
-$$;
-
-comment on function maintsched.repository_row(text) is
-'Internal: A repository by its name. Error: undefined_object (42704).';
-
 create function maintsched.record_check(
 	repository text, label text, level integer, result text, problems text[] default '{}', facts jsonb default null,
 	seconds numeric default null, reading_id bigint default null, drill_id bigint default null, run_id bigint default null)
@@ -110,7 +87,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-	r constant maintsched.repository := maintsched.repository_row(repository);
+	r constant maintsched.repository := maintsched.need_repository(repository);
 	x constant maintsched.backup_reading := maintsched.latest_reading(repository);
 begin
 	return case
@@ -136,18 +113,18 @@ as $$
 		from maintsched.backup_states(backup_defects.repository) s
 		where s.state <> 'removed'
 	), own as materialized (
-		select p.label, p.state in ('running', 'waiting') and p.problem is null
+		select p.label, (p.state = 'waiting' or p.state = 'running' and p.problem is null)
 				and not coalesce(p.started_at < maintsched.clock() - r.max_age, false) as pending,
 			case
 				when p.state = 'failed' then 'failed' || coalesce(': ' || p.problem, '')
 				when p.state = 'running' then 'is not ended' || coalesce(', and was begun ' || maintsched.age_text(maintsched.clock() - p.started_at) || ' ago', '')
 					|| coalesce(': ' || p.problem, '')
 				when p.state = 'waiting' then 'waits for WAL' || coalesce(', up to ' || p.end_wal, '')
-					|| coalesce(', since ' || maintsched.utc_text(coalesce(p.finished_at, p.started_at)), '') || coalesce(': ' || p.problem, '')
+					|| coalesce(', since ' || maintsched.utc_text(coalesce(p.finished_at, p.started_at)), '')
 				when p.problem is not null then 'has an error: ' || p.problem
 			end as problem
 		from present p
-		cross join maintsched.repository_row(backup_defects.repository) r
+		cross join maintsched.need_repository(backup_defects.repository) r
 	), need (label, other) as (
 		select p.label, n.other
 		from present p
@@ -261,7 +238,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-	r constant maintsched.repository := maintsched.repository_row(repository);
+	r constant maintsched.repository := maintsched.need_repository(repository);
 	newest constant maintsched.backup_record := maintsched.newest_usable(repository);
 	b maintsched.backup_record;
 	age interval;

@@ -80,7 +80,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-	r constant maintsched.repository := maintsched.repository_row(repository);
+	r constant maintsched.repository := maintsched.need_repository(repository);
 	segment constant numeric := (select s.setting::numeric * (case s.unit when '8kB' then 8192 else 1 end)
 		from pg_settings s where s.name = 'wal_segment_size');
 	b maintsched.backup_record;
@@ -140,9 +140,8 @@ begin
 		t.start_lsn = b.start_lsn
 		or t.size_bytes = b.size_bytes and t.stored_bytes = b.stored_bytes and t.delta_bytes is not distinct from b.delta_bytes
 			and b.size_bytes > 0 and (
-				-- compressed, no two lots of files take the same room to the byte
-				b.type = 'full' and (b.stored_bytes <> b.size_bytes or b.size_bytes >= 64 * r.size_floor)
-				-- others may, while nothing is written
+				-- a small database may have been idle; making a backup fills up to two WAL files by itself
+				b.type = 'full' and b.size_bytes >= 64 * r.size_floor
 				or abs(b.start_lsn - t.start_lsn) > 4 * segment and coalesce(b.delta_bytes, b.size_bytes) > r.size_floor / 16))
 	order by t.start_lsn = b.start_lsn desc, t.ordinal desc
 	limit 1;
@@ -179,7 +178,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-	r constant maintsched.repository := maintsched.repository_row(repository);
+	r constant maintsched.repository := maintsched.need_repository(repository);
 	x constant maintsched.backup_reading := maintsched.latest_reading(repository);
 	b maintsched.backup_record;
 	place text;
@@ -223,34 +222,3 @@ $$;
 
 comment on function maintsched.judge_place(text, text) is
 'Internal: Level 4 of a backup: that it lies where expected_location says, is encrypted where it must be, and that there are enough complete ones.';
-
-create function maintsched.judge_backup(repository text, label text)
-returns table (level smallint, result text, problems text[], facts jsonb)
-language plpgsql volatile rows 7
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_variable
-declare
-	known record;
-begin
-	select j.* into known from maintsched.judge_known(repository, label) j;
-	return query select 0::smallint, known.result, known.problems, known.facts;
-	if known.result = 'fail' or not exists (
-		select from maintsched.backup_states(repository) s where s.label = judge_backup.label and s.state <> 'removed')
-	then
-		return query
-		select l.level, 'not_checked', array[format('it is not known of backup %s', label)], null::jsonb
-		from maintsched.backup_levels() l where l.level between 1 and 6;
-		return;
-	end if;
-	return query select 1::smallint, j.* from maintsched.judge_completed(repository, label) j;
-	return query select 2::smallint, j.* from maintsched.judge_recent(repository, label) j;
-	return query select 3::smallint, j.* from maintsched.judge_size(repository, label) j;
-	return query select 4::smallint, j.* from maintsched.judge_place(repository, label) j;
-	return query select 5::smallint, 'not_checked', array['the archive was not looked at'], null::jsonb;
-	return query select 6::smallint, 'not_checked', array['the archive was not looked at'], null::jsonb;
-end
-$$;
-
-comment on function maintsched.judge_backup(text, text) is
-'Internal: Levels 0 to 6 of a backup as of now, by the latest reading of its repository, the files of its archive and this server: pass, fail, not_applicable or not_checked, the last three with problems in words. Records nothing. Error: undefined_object (42704) for an unknown repository; what is wrong with a backup is no error.';

@@ -2,8 +2,8 @@
 -- 65_ask: what is asked of restored backups
 --
 -- Tables whose rows are compared, and sample queries.  These are run in a
--- restored copy by its superuser, with the rights of the server's user on this
--- machine: who registers one must be allowed to run programs as that anyway.
+-- restored copy by a role that may read everything, whatever policies of rows
+-- say: who registers one must be allowed to read everything anyway.
 --
 
 create function maintsched.note_expected(repository text, field text, old text, new text) returns void
@@ -209,12 +209,12 @@ declare
 begin
 	perform maintsched.need_primary();
 	r := maintsched.need_repository(repository);
-	if not pg_has_role(caller_name, 'pg_execute_server_program', 'usage') then
+	if not pg_has_role(caller_name, 'pg_read_all_data', 'usage') then
 		raise exception using
 			errcode = 'insufficient_privilege',
 			message = format('role "%s" may not add sample queries', caller_name),
-			detail = 'They are run by the superuser of a restored copy, which can do on this machine what the server can.',
-			hint = 'Superusers may, and roles with privileges of pg_execute_server_program.';
+			detail = 'They are run in a restored copy by a role that may read everything in it.',
+			hint = 'Superusers may, and roles with privileges of pg_read_all_data.';
 	elsif coalesce(name, '') !~ '^[^[:cntrl:]]{1,100}$' or name <> btrim(name) then
 		raise exception using
 			errcode = 'invalid_name',
@@ -284,7 +284,7 @@ end
 $$;
 
 comment on function maintsched.add_sample_query(text, text, text, jsonb, bigint, bigint, text[], text, interval) is
-'Has restore drills of a repository run a query in the restored copy, or changes one. query: one SELECT; names in it need their schema. expected: its result, an array of rows as objects; min_rows, max_rows: how many rows; columns: their names; what is not given may be anything, but the query must not fail. database: in which one (this one). It is planned here at once, as the caller, where that is this database; in the copy it is run by its superuser, read-only: it must not name views or functions of roles who are not trusted. For managers who are superusers or have privileges of pg_execute_server_program. Errors: undefined_object (42704), insufficient_privilege (42501), syntax_error (42601) and what else is wrong with the query, feature_not_supported (0A000) for anything but a SELECT, invalid_name (42602), invalid_parameter_value (22023), invalid_catalog_name (3D000).';
+'Has restore drills of a repository run a query in the restored copy, or changes one. query: one SELECT; names in it need their schema. expected: its result, an array of rows as objects; min_rows, max_rows: how many rows; columns: their names; what is not given may be anything, but the query must not fail. database: in which one (this one). It is planned here at once, as the caller, where that is this database; in the copy it is run, read-only, by a role that may read everything. What it returns is compared, and not recorded. For managers who are superusers or have privileges of pg_read_all_data. Errors: undefined_object (42704), insufficient_privilege (42501), syntax_error (42601) and what else is wrong with the query, feature_not_supported (0A000) for anything but a SELECT, invalid_name (42602), invalid_parameter_value (22023), invalid_catalog_name (3D000).';
 
 create function maintsched.drop_sample_query(repository text, name text) returns void
 language plpgsql security definer
@@ -313,6 +313,23 @@ $$;
 
 comment on function maintsched.drop_sample_query(text, text) is
 'Takes back add_sample_query(). For managers. Error: undefined_object (42704).';
+
+create function maintsched.forget_expected() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	delete from maintsched.expected_table x where x.repository = old.name;
+	delete from maintsched.sample_query x where x.repository = old.name;
+	return null;
+end
+$$;
+
+comment on function maintsched.forget_expected() is
+'Internal: Trigger: what is asked of a repository''s backups goes with it.';
+
+create trigger forget_expected after delete on maintsched.repository
+for each row execute function maintsched.forget_expected();
 
 create view maintsched.expected_tables as
 select x.repository, x.database, x.schema_name as schema, x.table_name as relation, x.method

@@ -142,16 +142,13 @@ declare
 	history jsonb;
 	e record;
 begin
-	select x.* into r from maintsched.repository x where x.name = repository;
+	r := maintsched.need_repository(repository);
 	b := maintsched.last_record(repository, label);
-	if r.name is null or b.label is null then
+	if b.label is null then
 		raise exception using
 			errcode = 'undefined_object',
-			message = case when r.name is null then format('repository %s does not exist', coalesce('"' || repository || '"', 'NULL'))
-				else format('backup %s of repository "%s" is not known', coalesce('"' || label || '"', 'NULL'), r.name) end,
-			hint = case when r.name is null
-				then maintsched.perhaps(coalesce(repository, ''), array(select x.name from maintsched.repository x order by 1), 'Repositories are')
-				else format('Read the repository: select maintsched.read_repository(%L);', r.name) end;
+			message = format('backup %s of repository "%s" is not known', coalesce('"' || label || '"', 'NULL'), r.name),
+			hint = format('Read the repository: select maintsched.read_repository(%L);', r.name);
 	end if;
 	if not maintsched.repository_has_archive(r) then
 		target := 'consistent';
@@ -224,8 +221,8 @@ begin
 	return query
 	select i.ordinality::integer, i.value,
 		-- with the number of writes: what was put in and taken out again is a change
-		d.target = 'consistent' and not exists (
-			select from jsonb_array_elements(before) b where b.value = i.value)
+		d.target = 'consistent' and (i.value ? 'table' and jsonb_typeof(i.value -> 'writes') is distinct from 'number'
+			or not exists (select from jsonb_array_elements(before) b where b.value = i.value))
 	from jsonb_array_elements(after) with ordinality i
 	order by i.ordinality;
 end

@@ -1,8 +1,8 @@
 --
 -- 65_judge: what the answers of a restored copy are worth
 --
--- Only figures, names and conditions are kept of answers, never rows or what an
--- error says: both may hold what is nobody's business here.
+-- Only figures, names and conditions are kept of answers, never rows, or what an
+-- error of a sample query says: both may hold what is nobody's business here.
 --
 
 create function maintsched.exact_text(n numeric) returns text
@@ -113,7 +113,8 @@ as $$
 			when jsonb_typeof(a.value -> 'answer') is distinct from 'array' then array[format('%s could not be read (%s)',
 				case when q.step = 'queries' then format('sample query "%s"', q.name)
 					when i.item ? 'table' then q.name else format('the list of %s', q.name) end,
-				coalesce(maintsched.error_state(a.value ->> 'error'), 'no condition is known'))]
+				case when q.step = 'queries' then coalesce(maintsched.error_state(a.value ->> 'error'), 'its condition is not known')
+					else left(regexp_replace(split_part(a.value ->> 'error', E'\n', 1), '^.*(ERROR|FATAL): *', ''), 300) end)]
 			when q.step = 'queries' then array(
 				select p.problem from (select maintsched.judge_sample(s, a.value -> 'answer') as problem) p where p.problem is not null)
 			when i.item ? 'table' then array(

@@ -69,7 +69,7 @@ as $$
 			end as problems,
 			case when v.level is not null then maintsched.clock() else c.checked_at end as checked_at
 		from maintsched.backup_levels() l
-		cross join maintsched.repository_row(backup_climb.repository) r
+		cross join maintsched.need_repository(backup_climb.repository) r
 		left join live v on v.level = l.level
 		left join maintsched.latest_checks(backup_climb.repository, backup_climb.label) c on c.level = l.level
 	)
@@ -111,7 +111,7 @@ as $$
 			when x.drilled_at < maintsched.clock() - r.drill_within
 				then format('no backup was restored in a drill (level 12) for %s', maintsched.age_text(maintsched.clock() - x.drilled_at))
 		end], null)
-	from maintsched.repository_row(repository_wants.repository) r
+	from maintsched.need_repository(repository_wants.repository) r
 	cross join lateral (
 		select maintsched.last_passed(r.name, 7) as verified_at, maintsched.last_passed(r.name, 12) as drilled_at) x
 $$;
@@ -121,30 +121,26 @@ comment on function maintsched.repository_wants(text) is
 
 create function maintsched.backup_standing()
 returns table (repository text, kind text, label text, finished_at timestamptz, age_seconds bigint, size_bytes bigint,
-	level smallint, level_name text, verdict text, problems text[], verified_at timestamptz, newest boolean, state text)
+	level smallint, level_name text, verdict text, verified_at timestamptz, newest boolean, state text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 	with present as materialized (
 		select r.name as repository, r.kind, s.label, s.finished_at, s.size_bytes, s.state,
-			s.label is not distinct from n.label as newest,
-			coalesce(n.label is not null, false) as usable
+			s.label is not distinct from n.label as newest
 		from maintsched.repository r
 		cross join lateral maintsched.newest_usable(r.name) n
 		left join lateral maintsched.backup_states(r.name) s on s.state <> 'removed'
 	), climbed as materialized (
-		select p.*, c.level, c.fails, c.unknown, c.problems,
-			case when p.newest and p.label is not null then maintsched.repository_wants(p.repository) else '{}' end as wants
+		select p.*, c.level, c.fails, c.unknown, c.verified_at
 		from present p
 		cross join lateral (
 			select max(x.level) filter (where not x.stops) as level,
 				bool_or(x.result = 'fail') as fails,
-				-- without a verification it is as far as the daily check goes
+				-- file by file and by a restore, some are checked, now and then
 				bool_or(x.result = 'not_checked' and x.level <= 6) as unknown,
-				coalesce((select array_agg(q.problem order by y.level, q.at)
-					from maintsched.backup_climb(p.repository, p.label) y
-					cross join lateral unnest(y.problems) with ordinality q(problem, at)
-					where y.result = 'fail' or y.result = 'not_checked' and y.level <= 6), '{}') as problems
+				max(x.checked_at) filter (where x.level >= 3 and x.result = 'pass') as verified_at
 			from maintsched.backup_climb(p.repository, p.label) x) c
 		where p.label is not null
 	)
@@ -154,30 +150,47 @@ as $$
 		case
 			when c.fails then 'CRIT'
 			when c.unknown then 'UNKNOWN'
-			when cardinality(c.wants) > 0 then 'WARN'
+			when c.newest and cardinality(maintsched.repository_wants(c.repository)) > 0 then 'WARN'
 			else 'OK'
 		end,
-		c.problems || c.wants,
-		(select max(k.checked_at) from maintsched.latest_checks(c.repository, c.label) k
-			where k.level >= 3 and k.result = 'pass'),
-		c.newest, c.state
+		c.verified_at, c.newest, c.state
 	from climbed c
 	left join maintsched.backup_levels() l on l.level = c.level
 	union all
-	-- no backup, or none that can be used
+	-- none at all
 	select p.repository, p.kind, null, null, null, null, null, null,
-		case when x.problem is null then 'CRIT' else 'UNKNOWN' end,
-		array[coalesce(x.problem, format('repository %s holds no backup', p.repository))], null, false, null
+		case when maintsched.reading_problem(p.repository) is null then 'CRIT' else 'UNKNOWN' end, null, false, null
 	from present p
-	cross join lateral (select maintsched.reading_problem(p.repository) as problem) x
 	where p.label is null
 $$;
 
-comment on function maintsched.backup_standing() is 'Internal: The rows of backup_status.';
+comment on function maintsched.backup_standing() is
+'Internal: The rows of backup_status, without what the tools said.';
+
+create function maintsched.backup_problems(repository text, label text) returns text[]
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+	select case
+		when backup_problems.label is null then array[coalesce(maintsched.reading_problem(backup_problems.repository),
+			format('repository %s holds no backup', backup_problems.repository))]
+		else coalesce((
+			select array_agg(q.problem order by c.level, q.at)
+			from maintsched.backup_climb(backup_problems.repository, backup_problems.label) c
+			cross join lateral unnest(c.problems) with ordinality q(problem, at)
+			where c.result = 'fail' or c.result = 'not_checked' and c.level <= 6), '{}')
+			|| case when (maintsched.newest_usable(backup_problems.repository)).label = backup_problems.label
+				then maintsched.repository_wants(backup_problems.repository) else '{}' end
+		end
+$$;
+
+comment on function maintsched.backup_problems(text, text) is
+'Internal: What is wrong with a backup, or missing, in words; label NULL: with a repository that has none.';
 
 create view maintsched.backup_status as
 select s.repository, s.kind, s.label, s.finished_at, s.age_seconds, s.size_bytes,
-	s.level, s.level_name, s.verdict, s.problems, s.verified_at, s.newest, s.state
+	s.level, s.level_name, s.verdict, maintsched.backup_problems(s.repository, s.label) as problems,
+	s.verified_at, s.newest, s.state
 from maintsched.backup_standing() s
 order by s.repository, s.finished_at desc nulls first, s.label;
 
@@ -190,7 +203,7 @@ comment on column maintsched.backup_status.age_seconds is 'How long ago that is.
 comment on column maintsched.backup_status.size_bytes is 'Size of the database that it holds.';
 comment on column maintsched.backup_status.level is 'The highest level up to which everything was passed, or does not apply; NULL: not even 0.';
 comment on column maintsched.backup_status.level_name is 'Its name: backup_levels().';
-comment on column maintsched.backup_status.verdict is 'OK; WARN: what is asked of the repository was not done in time; CRIT: something is wrong; UNKNOWN: it was not read, or levels 0 to 6 were not all checked, in time.';
+comment on column maintsched.backup_status.verdict is 'OK; WARN: no backup of its repository was verified or restored in time; CRIT: something is wrong; UNKNOWN: it was not read, or levels 0 to 6 were not all checked, in time.';
 comment on column maintsched.backup_status.problems is 'What is wrong or missing, in words.';
 comment on column maintsched.backup_status.verified_at is 'When a check of level 3 or above was last passed by it.';
 comment on column maintsched.backup_status.newest is 'Whether it is the newest of its repository that can be used.';

@@ -454,6 +454,8 @@ put_backup(StringInfo json, Backup *backup)
 
 		put_text(json, "pg_version", pnstrdup(backup->files.version, Min(digits, 10)));
 	}
+	else if (summary->major != 0)
+		put_text(json, "pg_version", psprintf("%d", summary->major));
 	if (backup->complete)
 		put_number(json, "size_bytes", summary->bytes);
 	put_number(json, "stored_bytes", backup->usage.bytes);

@@ -134,6 +134,8 @@ typedef struct VerifySummary
 	bool		has_control;
 	uint64		control_identifier;
 	uint64		control_redo;	/* 0: not known */
+	int			major;			/* version of PostgreSQL by PG_VERSION; 0: not
+								 * known */
 } VerifySummary;
 
 #define VERIFY_CONTROL_FILE "global/pg_control"

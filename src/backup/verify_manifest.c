@@ -63,10 +63,37 @@ read_more(void *arg, char *buffer, size_t length)
 	return got;
 }
 
+/*
+ * PG_VERSION holds a number and the end of a line: which, its checksum tells.
+ */
+static int
+major_version(const ManifestFile *file)
+{
+	for (int version = 10; version < 100 && file->size == 3; version++)
+	{
+		pg_checksum_context context;
+		uint8		sum[PG_CHECKSUM_MAX_LENGTH];
+		char		text[8];
+		int			length;
+
+		snprintf(text, sizeof(text), "%d\n", version);
+		if (pg_checksum_init(&context, file->algorithm) < 0 ||
+			pg_checksum_update(&context, (uint8 *) text, 3) < 0)
+			return 0;
+		length = pg_checksum_final(&context, sum);
+		if (length > 0 && length == file->sum_length && memcmp(sum, file->sum, length) == 0)
+			return version;
+	}
+	return 0;
+}
+
 static const char *
 take_file(void *arg, const ManifestFile *file)
 {
 	Reading    *reading = arg;
+
+	if (strcmp(file->path, "PG_VERSION") == 0)
+		reading->summary->major = major_version(file);
 
 	if (reading->store != NULL && !verify_store_add(reading->store, file))
 		return "a file is there twice";

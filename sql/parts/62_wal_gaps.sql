@@ -176,6 +176,7 @@ comment on function maintsched.judge_continuity(maintsched.repository, maintsche
 create function maintsched.judge_backups(repository text, labels text[])
 returns table (label text, level smallint, result text, problems text[], facts jsonb)
 language plpgsql volatile
+set jit = off
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
@@ -188,29 +189,32 @@ declare
 		order by y.reading_id desc
 		limit 1);
 	newest constant text := (maintsched.newest_usable(repository)).label;
+	complete constant bigint := maintsched.complete_backups(repository);
 	s constant jsonb := maintsched.server_wal();
+	unread constant text := maintsched.reading_problem(repository);
 	-- archives that were looked at, by what leads to them
 	seen jsonb := '{}';
 	place text;
 	w jsonb;
 	one text;
-	known record;
 	b maintsched.backup_record;
 begin
 	foreach one in array labels loop
-		select j.* into known from maintsched.judge_known(repository, one) j;
-		return query select one, 0::smallint, known.result, known.problems, known.facts;
-		select y.* into b from maintsched.backup_states(repository) y where y.label = one and y.state <> 'removed';
-		if not found then
+		select y.* into b from maintsched.backup_states(repository) y where y.label = one;
+		if b.label is null or b.state = 'removed' then
 			return query
-			select one, l.level, 'not_checked', array[format('there is no backup %s that could be checked', one)], null::jsonb
-			from maintsched.backup_levels() l where l.level between 1 and 6;
+			select one, l.level,
+				case when l.level = 0 and unread is null then 'fail' else 'not_checked' end,
+				array[case
+					when unread is not null then unread
+					when b.label is null then format('there is no backup %s in repository %s', one, repository)
+					else format('backup %s is not in repository %s any more', one, repository) end], null::jsonb
+			from maintsched.backup_levels() l where l.level <= 6;
 			continue;
 		end if;
-		return query select one, 1::smallint, j.* from maintsched.judge_completed(repository, one) j;
-		return query select one, 2::smallint, j.* from maintsched.judge_recent(repository, one) j;
-		return query select one, 3::smallint, j.* from maintsched.judge_size(repository, one) j;
-		return query select one, 4::smallint, j.* from maintsched.judge_place(repository, one) j;
+		return query select v.* from maintsched.live_levels(repository) v where v.label = one;
+		return query select one, 3::smallint, j.* from maintsched.judge_size(r, b) j;
+		return query select one, 4::smallint, j.* from maintsched.judge_place(r, b, x, complete) j;
 		if b.state <> 'done' then
 			return query select one, l, 'not_checked', array[format('backup %s is not completed', one)], null::jsonb
 			from unnest(array[5, 6]::smallint[]) l;

@@ -192,6 +192,18 @@ while_changed("$home/$main->{full}", sub { remove_tree($_[0]) }, sub {
 	is($result, 'fail', 'pgBackRest, the full backup is gone: what builds on it fails');
 	like($problems[0], qr/^\Q$main->{full}\E\/\S+ is missing\z/, 'in words');
 	like($problems[-1], qr/^and \d+ more\z/, 'and the rest is counted') });
+
+# WAL: what the backup needs to be consistent, we read ourselves
+my ($start) = split /\|/, sql("select start_wal || '|' || end_wal from maintsched.current_backups('main') where label = '$main->{full}'");
+my ($wal) = glob("$main->{repo}/archive/main/*/*/$start-*");
+my $below = $wal =~ s/^\Q$main->{repo}\E\///r;
+is(fact($main, $main->{full}, 'wal_files_read'), sql("select count(distinct w) from maintsched.current_backups('main'), unnest(array[start_wal, end_wal]) w where label = '$main->{full}'"),
+	'WAL of the backup is read');
+while_changed($wal, \&flip, sub {
+	is(level7($main, $main->{full}), "fail\n$below has another checksum than in its name, and the backup needs it", 'WAL of the backup has another byte: fail') });
+my ($later) = sort grep { !/\Q$start\E/ && /[0-9A-F]{24}-/ && $_ gt $wal } glob("$main->{repo}/archive/main/*/*/*");
+while_changed($later, \&flip, sub {
+	like(level7($main, $main->{full}), qr/^fail\npgBackRest says: invalid checksum '\S+', so a recovery ends there\z/, 'WAL after it has another byte: fail') });
 is(level7($main, $_), 'pass', "put back, $_ passes") foreach $main->{full}, $main->{incr};
 
 # compressed in each way, bundled, encrypted
@@ -207,7 +219,7 @@ foreach my $case (
 	is(level7($stanza, $label), 'pass', "pgBackRest, $what: pass");
 	is(fact($stanza, $label, 'checksums'), 'own and tool', "pgBackRest, $what: both have read the files");
 	my ($victim) = sort { -s $b <=> -s $a } glob($what eq 'bundles' ? "$place/bundle/*" : "$place/pg_data/$resting*");
-	foreach my $fault ([ flip => \&flip ], [ cut => \&cut ], [ grow => \&grow ], [ missing => sub { unlink $_[0] } ])
+	foreach my $fault ([ flip => \&flip ], ($what =~ /^(bundles|encrypted)/ ? ([ cut => \&cut ], [ grow => \&grow ], [ missing => sub { unlink $_[0] } ]) : ()))
 	{
 		while_changed($victim, $fault->[1], sub {
 			like(level7($stanza, $label), qr/^fail\n/, "pgBackRest, $what, $fault->[0]: fail") });
@@ -216,6 +228,29 @@ foreach my $case (
 		like(level7($stanza, $label), qr/^fail\n/, "pgBackRest, $what, the manifest has another byte: fail") });
 }
 is(level7($secret, $secret->{incr}), 'pass', 'pgBackRest, encrypted, incremental: pass');
+
+# --- the routine: a run, what it serves, and its evidence ---
+
+sql(q{select maintsched.install_calendar('astral-core', timezone => 'UTC');
+	update maintsched.task set params = '{"level": 7, "repository": "main"}' where name = 'backup-verification'});
+sub run_of_task
+{
+	my $run = sql(q{select maintsched.run_task('astral-core', 'backup-verification')});
+	$node->poll_query_until('postgres', qq{select maintsched.tick() is not null and exists (
+		select from maintsched.run where run_id = $run and finished_at is not null)}) or die;
+	return $run;
+}
+my $last = stanza_backup($main, 'incr');
+my $id_of_run = run_of_task();
+is(sql("select state from maintsched.run where run_id = $id_of_run"), 'succeeded', 'a run of the routine');
+is(sql(qq{select outcome || ': ' || (evidence -> 'checks' -> 0) - 'reading_id' from maintsched.completion where run_id = $id_of_run}),
+	qq{pass: {"label": "$last", "level": 7, "repository": "main"}}, 'completes the occurrence, with the evidence');
+while_changed("$home/$file", \&flip, sub {
+	$id_of_run = run_of_task();
+	is(sql("select state || ': ' || sqlstate || ', ' || (a.message ~ 'has another checksum') from maintsched.run join maintsched.run_action a using (run_id) where run_id = $id_of_run"),
+		'failed: 55000, true', 'a failure is a failed run, not tried again');
+	is(sql("select retry_at is null and exists (select from maintsched.notices) from maintsched.run where run_id = $id_of_run"), 't', 'and a notice') });
+sql(q{update maintsched.task set enabled = false});
 
 # --- a tool that is not to be trusted ---
 

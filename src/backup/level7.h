@@ -45,6 +45,8 @@ typedef struct Level7
 	char	   *system;			/* the identifier that it must have */
 	char	   *number;			/* which of the tool's repositories; NULL: its only one */
 	char	   *start_wal;		/* first WAL file that it needs; NULL: not known */
+	char	   *end_wal;		/* last one to be consistent */
+	char	   *archive;		/* the tool's name for the archive; NULL: not known */
 	List	   *chain;			/* Level7Member *, the backup itself last */
 	List	   *paths;			/* char *: where the repository may lie */
 	VerifyRoots roots;			/* below which the server may read files */

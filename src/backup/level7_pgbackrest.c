@@ -71,10 +71,10 @@ get_file(const Level7 *l, const char *path, bool raw, ToolAnswer *answer)
 }
 
 /*
- * What the repository has of a backup.
+ * What the repository has below a folder.
  */
 static RepoListing *
-list_files(const Level7 *l, const char *label, RepoListing *into)
+list_folder(const Level7 *l, const char *folder, const char *prefix, RepoListing *into)
 {
 	static const ToolLimits limits = {.bytes = true, .output = MAX_LISTING};
 	List	   *list = arguments(l, "warn");
@@ -83,14 +83,40 @@ list_files(const Level7 *l, const char *label, RepoListing *into)
 	list = lappend(list, "--recurse");
 	list = lappend(list, "--output=json");
 	list = lappend(list, "repo-ls");
-	list = lappend(list, psprintf("backup/%s/%s", l->location, label));
+	list = lappend(list, unconstify(char *, folder));
 	tool_work(TOOL_PGBACKREST, list, &limits, &answer);
 	if (answer.exit_code != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("pgBackRest could not list the files of backup %s: it exited with code %d", label, answer.exit_code),
+				 errmsg("pgBackRest could not list the files of %s: it exited with code %d", folder, answer.exit_code),
 				 answer.error[0] != '\0' ? errdetail("It said: %s", answer.error) : 0));
-	return repo_list_parse(label, answer.raw, answer.raw_length, into);
+	return repo_list_parse(prefix, answer.raw, answer.raw_length, into);
+}
+
+static RepoListing *
+list_files(const Level7 *l, const char *label, RepoListing *into)
+{
+	return list_folder(l, psprintf("backup/%s/%s", l->location, label), label, into);
+}
+
+/*
+ * The WAL files that the backup needs to be consistent.
+ */
+static List *
+list_wals(const Level7 *l)
+{
+	RepoListing *listing;
+	char	   *folder;
+	char	   *last;
+
+	if (l->archive == NULL || l->start_wal == NULL || l->end_wal == NULL)
+		return NIL;
+	folder = psprintf("archive/%s/%s/%.16s", l->location, l->archive, l->start_wal);
+	last = psprintf("archive/%s/%s/%.16s", l->location, l->archive, l->end_wal);
+	listing = list_folder(l, folder, folder, NULL);
+	if (strcmp(folder, last) != 0)
+		(void) list_folder(l, last, last, listing);
+	return repo_wal_list(l, listing);
 }
 
 /*
@@ -178,9 +204,9 @@ compare_file(Level7 *l, const RepoManifest *manifest, RepoFile *file, RepoListin
 		file->stored = false;
 		return;
 	}
-	if (!name->known && file->bundled)
-		name->known = true;
 	name->known = true;
+	if (file->bundled && file->own)
+		name->end = Max(name->end, file->offset + file->size);
 	if (file->bundled ? name->size >= file->offset + file->size : name->size == file->size)
 		return;
 	path = verify_shown_path(file->path, strlen(file->path));
@@ -188,6 +214,21 @@ compare_file(Level7 *l, const RepoManifest *manifest, RepoFile *file, RepoListin
 				path, name->size, file->offset + file->size);
 	pfree(path);
 	file->stored = false;
+}
+
+/*
+ * Where a tablespace is, as a link beside the data folder.
+ */
+static bool
+is_space_link(const RepoName *name, size_t length)
+{
+	static const char folder[] = "/pg_data/pg_tblspc/";
+	const char *rest = name->path + length;
+
+	if (name->type != 'l' || strncmp(rest, folder, strlen(folder)) != 0)
+		return false;
+	rest += strlen(folder);
+	return *rest != '\0' && strspn(rest, "0123456789") == strlen(rest);
 }
 
 /*
@@ -202,8 +243,12 @@ find_extra(Level7 *l, const RepoManifest *manifest, const RepoListing *listing)
 	{
 		const RepoName *name = &listing->names[i];
 
+		if (name->end > 0 && name->size > name->end)
+			level7_fail(l, "%s has " UINT64_FORMAT " bytes, and " UINT64_FORMAT " in the manifest",
+						verify_shown_path(name->path, strlen(name->path)), name->size, name->end);
 		if (name->known || name->type == 'd' || manifest->hardlinks ||
-			strncmp(name->path, l->label, length) != 0 || name->path[length] != '/')
+			strncmp(name->path, l->label, length) != 0 || name->path[length] != '/' ||
+			is_space_link(name, length))
 			continue;
 		level7_fail(l, "%s is not in the manifest", verify_shown_path(name->path, strlen(name->path)));
 	}
@@ -289,6 +334,25 @@ bad_files(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest)
 	return count;
 }
 
+/*
+ * WAL of which the tool says that it is bad, and which a recovery needs.
+ */
+static void
+bad_wals(Level7 *l, const ToolVerdict *verdict, bool own)
+{
+	ListCell   *cell;
+
+	foreach(cell, verdict->files)
+	{
+		const ToolFile *file = lfirst(cell);
+		bool		of_backup;
+
+		if (repo_wal_concerns(l, file->path, &of_backup) && !(own && of_backup))
+			level7_fail(l, "pgBackRest says: %s '%s', so a recovery ends there", file->reason,
+						verify_shown_path(file->path, strlen(file->path)));
+	}
+}
+
 static void
 judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, bool own)
 {
@@ -299,6 +363,7 @@ judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, 
 		level7_fact(l, "tool_version", verdict->version);
 	if (backup != NULL)
 		level7_number(l, "tool_files", backup->checked);
+	bad_wals(l, verdict, own);
 	if (backup != NULL && (strcmp(backup->status, "invalid") == 0 || strcmp(backup->status, "manifest missing") == 0))
 	{
 		/* which ones, we have said ourselves where we read them */
@@ -332,6 +397,7 @@ level7_pgbackrest(Level7 *l)
 	ToolVerdict *verdict;
 	ToolAnswer	raw = {0};
 	bool		own = false;
+	List	   *wals = NIL;
 
 	repo_list_sort(listing);
 	manifest = read_manifest(l, listing, &raw);
@@ -339,10 +405,16 @@ level7_pgbackrest(Level7 *l)
 	{
 		compare_head(l, manifest);
 		reconcile(l, manifest, listing);
+		wals = list_wals(l);
 	}
 	verdict = ask_tool(l);
 	if (manifest != NULL)
-		own = repo_files_verify(l, manifest, verdict->paths, &raw);
+	{
+		/* of an encrypted repository the folder has another one than was read */
+		own = repo_files_verify(l, manifest, wals, verdict->paths, &raw) ||
+			(l->roots.count > 0 && get_file(l, psprintf("%s/backup.manifest", l->label), true, &raw) &&
+			 repo_files_verify(l, manifest, wals, verdict->paths, &raw));
+	}
 	level7_fact(l, "checksums", own ? "own and tool" : "tool");
 	judge_tool(l, verdict, manifest, own);
 }

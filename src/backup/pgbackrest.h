@@ -59,6 +59,7 @@ typedef struct RepoName
 	uint64		size;
 	char		type;			/* f: file, d: folder, l: link, s: special */
 	bool		known;			/* the manifest has it */
+	uint64		end;			/* of what it has of a bundle of the backup */
 } RepoName;
 
 typedef struct RepoListing

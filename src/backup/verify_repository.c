@@ -212,22 +212,22 @@ describe(Work * work, Level7 *l, const char *label)
 	l->said = &work->said;
 	l->keep = CurrentMemoryContext;
 	set_roots(&l->roots);
-	rows = query_as_owner("select kind, location, config, pulled, state, expected_system, number, start_wal,"
+	rows = query_as_owner("select kind, location, config, pulled, state, expected_system, number, start_wal, end_wal, archive,"
 						  " pg_catalog.array_to_string(paths, E'\\n'), member, directory, start_lsn, end_lsn, system"
 						  " from maintsched.verify_subject($1, $2)", 2, types, values, NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		Level7Member *member = palloc0(sizeof(Level7Member));
-		char	   *start = value_of(i, 12);
-		char	   *end = value_of(i, 13);
+		char	   *start = value_of(i, 14);
+		char	   *end = value_of(i, 15);
 
-		member->label = value_of(i, 10);
-		member->directory = value_of(i, 11);
+		member->label = value_of(i, 12);
+		member->directory = value_of(i, 13);
 		if (start != NULL)
 			member->start = DatumGetLSN(DirectFunctionCall1(pg_lsn_in, CStringGetDatum(start)));
 		if (end != NULL)
 			member->end = DatumGetLSN(DirectFunctionCall1(pg_lsn_in, CStringGetDatum(end)));
-		member->system = value_of(i, 14);
+		member->system = value_of(i, 16);
 		l->chain = lappend(l->chain, member);
 	}
 	if (rows == 0)
@@ -240,9 +240,11 @@ describe(Work * work, Level7 *l, const char *label)
 	l->system = value_of(0, 6);
 	l->number = value_of(0, 7);
 	l->start_wal = value_of(0, 8);
-	if (value_of(0, 9) != NULL)
+	l->end_wal = value_of(0, 9);
+	l->archive = value_of(0, 10);
+	if (value_of(0, 11) != NULL)
 	{
-		char	   *rest = value_of(0, 9);
+		char	   *rest = value_of(0, 11);
 		char	   *path;
 
 		while ((path = strsep(&rest, "\n")) != NULL)

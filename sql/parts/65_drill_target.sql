@@ -221,9 +221,12 @@ begin
 	return query
 	select i.ordinality::integer, i.value,
 		-- with the number of writes: what was put in and taken out again is a change
-		d.target = 'consistent' and (i.value ? 'table' and jsonb_typeof(i.value -> 'writes') is distinct from 'number'
-			or not exists (select from jsonb_array_elements(before) b where b.value = i.value))
+		d.target = 'consistent' and (b.value is null
+			or i.value ? 'table' and jsonb_typeof(i.value -> 'writes') is distinct from 'number')
 	from jsonb_array_elements(after) with ordinality i
+	left join (
+		select distinct x.value
+		from jsonb_array_elements(before) x) b on b.value = i.value
 	order by i.ordinality;
 end
 $$;

@@ -106,6 +106,18 @@ returns table (seq integer, name text, answered boolean, seconds numeric, rows b
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
+	with answer as materialized (
+		-- who changes sample queries during a drill changes their numbers
+		select distinct on (x.key) x.key, x.value, x.by_name
+		from (
+			select a.value, n.by_name, case when n.by_name then a.value ->> 'name' else a.value ->> 'seq' end as key
+			from jsonb_array_elements(answers) a
+			cross join (
+				select judged_questions.step = 'queries' and bool_and(b.value ? 'name') as by_name
+				from jsonb_array_elements(answers) b) n) x
+		where x.key is not null
+		order by x.key
+	)
 	select q.seq, q.name, a.value is not null, (a.value ->> 'seconds')::numeric,
 		case when jsonb_typeof(a.value -> 'answer') = 'array' then jsonb_array_length(a.value -> 'answer') end::bigint,
 		case
@@ -124,13 +136,7 @@ as $$
 	join maintsched.drill d on d.drill_id = judged_questions.drill_id
 	left join maintsched.expected_items(judged_questions.drill_id) i on q.step = 'expectations' and i.seq = q.seq
 	left join maintsched.sample_query s on q.step = 'queries' and s.repository = d.repository and s.name = q.name
-	-- who changes sample queries during a drill changes their numbers
-	left join lateral (
-		select x.value
-		from jsonb_array_elements(answers) x
-		where case when q.step = 'queries' and x.value ? 'name' then x.value ->> 'name' = q.name
-			else (x.value ->> 'seq')::numeric = q.seq end
-		limit 1) a on true
+	left join answer a on a.key = case when (select bool_and(x.by_name) from answer x) then q.name else q.seq::text end
 	where q.step = judged_questions.step
 	order by q.seq
 $$;

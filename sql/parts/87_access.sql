@@ -55,7 +55,6 @@ as $$
 			'occurrences', 'next_occurrence', 'describe_rule', 'evidence_for', 'evidence_for_task',
 			'run_progress', 'export_calendar', 'shipped_document', 'acting_role', 'status_lines',
 			'run_outlook', 'run_health',
-			'current_backups',
 			'server_health', 'judge_health', 'plan_health', 'list_text',
 			'run_state_machine', 'launcher_state', 'library_version', 'plan',
 			-- plan() and a run call the plan function with the rights of who plans, and these

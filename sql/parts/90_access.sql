@@ -101,7 +101,6 @@ grant select (
 on maintsched.amcheck_report to pg_monitor;
 grant select on maintsched.archives to pg_monitor;
 
-<<<<<<< HEAD
 grant select (expectation_id, repository, kept, captured_at, restore_point, lsn, timeline, tables, rows, captured_by, simulated)
 on maintsched.expectations to pg_monitor;
 
@@ -109,7 +108,7 @@ grant select on maintsched.expected_tables to pg_monitor;
 
 grant select (repository, name, database, min_rows, max_rows, columns, timeout)
 on maintsched.sample_queries to pg_monitor;
-=======
+
 grant select (
 	repository, kind, location, archive, pulled, system_identifier, max_age, rpo, rto, copies, expected_location, encrypted,
 	size_tolerance, size_floor, read_within, verify_within, drill_within, read_at, read_ok, read_from, read_well_at, backups)
@@ -120,7 +119,6 @@ grant select (
 	pg_version, timeline, start_lsn, end_lsn, start_wal, end_wal, system_identifier, size_bytes, delta_bytes, stored_bytes,
 	encrypted, location, recorded_at)
 on maintsched.backups to pg_monitor;
->>>>>>> b-cat
 
 grant execute on function
 	maintsched.run_outlook(),

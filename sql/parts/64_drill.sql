@@ -89,10 +89,7 @@ declare
 	t record;
 	unknown text;
 begin
-	select x.* into r from maintsched.repository x where x.name = begin_drill.repository;
-	if not found then
-		raise exception 'repository "%" does not exist', begin_drill.repository using errcode = 'undefined_object';
-	end if;
+	r := maintsched.need_repository(begin_drill.repository);
 	if jsonb_typeof(begin_drill.options) is distinct from 'object' then
 		raise exception 'the options of a drill are no JSON object' using errcode = 'invalid_parameter_value';
 	end if;
@@ -108,6 +105,12 @@ begin
 			detail = 'Its catalogue is imported; a drill needs the backups themselves.';
 	end if;
 
+	if exists (
+		select from maintsched.repository x
+		where x.kind = 'basebackup' and (begin_drill.root = x.location or starts_with(begin_drill.root, x.location || '/'))) then
+		raise exception 'maintsched.drill_root "%" is in a folder of backups', begin_drill.root
+			using errcode = 'object_not_in_prerequisite_state', hint = 'Name a folder beside it.';
+	end if;
 	b := maintsched.choose_backup(r.name, begin_drill.backup, begin_drill.within);
 	select x.* into t from maintsched.drill_target(r.name, b.label) x;
 	drill_id := nextval(pg_get_serial_sequence('maintsched.drill', 'drill_id'));
@@ -124,7 +127,14 @@ begin
 	system_here := (select (s.system_identifier::numeric + 18446744073709551616) % 18446744073709551616 from pg_control_system() s);
 	system_identifier := coalesce(r.system_identifier, system_here);
 	pg_version := b.pg_version;
-	chain := b.depends_on;
+	chain := array(
+		select (case when r.kind = 'basebackup' then coalesce(x.location, r.location || '/' || x.label) else x.label end)
+		from maintsched.current_backups(r.name) x
+		where x.label = any (b.depends_on)
+		order by x.finished_at, x.record_id);
+	if cardinality(chain) < cardinality(b.depends_on) then
+		problem := format('it builds on backups that are not there: %s', array_to_string(b.depends_on, ', '));
+	end if;
 	timeout_ms := (extract(epoch from (begin_drill.options ->> 'timeout')::interval) * 1000)::bigint;
 	scratch := format('%s/drill-%s-%s', begin_drill.root, drill_id, substr(md5(random()::text || clock_timestamp()), 1, 6));
 

@@ -202,6 +202,10 @@ step_create(Drill *drill)
 static void
 step_restore(Drill *drill)
 {
+	if (drill->problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s", drill->problem)));
 	if (strcmp(drill->kind, "pgbackrest") == 0)
 		drill_restore_pgbackrest(drill);
 	else if (strcmp(drill->kind, "barman") == 0)

@@ -35,7 +35,8 @@ typedef struct Drill
 	char	   *end_lsn;
 	char	   *system_identifier;
 	char	   *pg_version;
-	List	   *chain;			/* of char *: labels that it builds on */
+	List	   *chain;			/* of char *: what it builds on, the full one first */
+	char	   *problem;		/* why it cannot be restored, known before */
 	/* options */
 	char	   *superuser;
 	bool		amcheck;

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
+#include "storage/fd.h"
 #include "utils/timestamp.h"
 
 #include "backup/catalogue.h"
@@ -307,13 +308,95 @@ drill_copy_backup(Drill *drill)
 }
 
 /*
- * Backups of a chain, and pg_combinebackup over them.  The tablespaces of the
- * last one are mapped; those of the others are found by their links.
+ * Where a folder of backups really is, below which root.
+ */
+static char *
+real_folder(Copy *copy, const char *path)
+{
+	char		below[MANIFEST_MAX_PATH + 1];
+	struct stat st;
+	int			root;
+	VerifyFound found = VERIFY_OUTSIDE;
+
+	if (verify_is_below(&copy->roots, path))
+		found = verify_resolve(&copy->roots, path, &root, below, &st);
+	if (found == VERIFY_OUTSIDE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" leads out of maintsched.backup_roots", path)));
+	if (found == VERIFY_ERROR)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open folder \"%s\": %m", path)));
+	return psprintf("%s/%s", copy->roots.paths[root], below);
+}
+
+/*
+ * The tablespaces of a backup, none of which may lead out; those of the last one
+ * are mapped, by where its links lead.
+ */
+static void
+map_tablespaces(Copy *copy, const char *backup, List **arguments)
+{
+	char	   *path = psprintf("%s/pg_tblspc", backup);
+	DIR		   *folder = AllocateDir(path);
+	struct dirent *entry;
+
+	while ((entry = ReadDir(folder, path)) != NULL)
+	{
+		char	   *link = psprintf("%s/%s", path, entry->d_name);
+		char		target[MAXPGPATH];
+		ssize_t		length = readlink(link, target, sizeof(target) - 1);
+		StringInfoData mapping;
+
+		if (length < 0)
+			continue;
+		target[length] = '\0';
+		(void) real_folder(copy, link);
+		if (arguments == NULL)
+			continue;
+		initStringInfo(&mapping);
+		for (const char *at = target; *at != '\0'; at++)
+		{
+			if (*at == '=')
+				appendStringInfoChar(&mapping, '\\');
+			appendStringInfoChar(&mapping, *at);
+		}
+		appendStringInfo(&mapping, "=%s/%s", copy->drill->tablespaces, entry->d_name);
+		*arguments = lappend(lappend(*arguments, "-T"), mapping.data);
+		copy->tablespaces++;
+	}
+	FreeDir(folder);
+}
+
+/*
+ * Backups of a chain, the full one first, and pg_combinebackup over them.
  */
 void
 drill_combine_backups(Drill *drill)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("incremental backups are not restored yet")));
+	Copy		copy;
+	ProcessSpec spec = {0};
+	ProcessResult result;
+	ListCell   *cell;
+	char	   *last;
+
+	begin_copy(&copy, drill);
+	spec.program = process_server_program("pg_combinebackup");
+	spec.arguments = list_make3("--no-sync", "-o", drill->data);
+	last = real_folder(&copy, drill->path);
+	map_tablespaces(&copy, last, &spec.arguments);
+	foreach(cell, drill->chain)
+	{
+		char	   *backup = real_folder(&copy, lfirst(cell));
+
+		map_tablespaces(&copy, backup, NULL);
+		spec.arguments = lappend(spec.arguments, backup);
+	}
+	spec.arguments = lappend(spec.arguments, last);
+	spec.output_limit = spec.error_limit = 65536;
+	spec.timeout_ms = drill_time_left(drill, 0);
+	drill_run(drill, &spec, "pg_combinebackup", &result);
+	drill_fact_number(drill, "backups", "%d", list_length(drill->chain) + 1);
+	drill_say(drill, "pass", "pg_combinebackup made it of %d backups in %.1f s", list_length(drill->chain) + 1, result.seconds);
 }

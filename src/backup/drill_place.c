@@ -5,7 +5,7 @@
  *
  * The root is one folder, which only the server's configuration file names.  It
  * belongs to the server's user alone, and is neither in the data directory nor
- * below maintsched.backup_roots.  Each drill makes a folder of its own there,
+ * in a backup.  Each drill makes a folder of its own there,
  * and in it a file that it keeps locked (flock) as long as it lives: the kernel
  * gives the lock up with the process, however that ends.  A folder whose file
  * nobody has locked is left over.  Whoever then gets the lock removes it, after
@@ -38,7 +38,6 @@
 #include "utils/guc.h"
 
 #include "backup/drill.h"
-#include "core/roots.h"
 
 #define PREFIX		"drill-"
 #define LOCK_FILE	"drill.lock"
@@ -123,22 +122,22 @@ refuse_root(const char *why)
 			 errhint("maintsched.drill_root names it. It must be a folder of the server's user, with mode 0700, apart from data and backups.")));
 }
 
+/* what lies in a data directory or a backup */
+static const char *const marks[] = {"PG_VERSION", "backup_manifest", "backup_label", "backup.manifest", "backup.info"};
+
+/*
+ * Neither in the data directory, nor in a tablespace, nor in a backup.
+ */
 static void
 check_apart(const char *real)
 {
-	List	   *roots = roots_split(GetConfigOption("maintsched.backup_roots", false, false));
-	ListCell   *cell;
+	char	   *above = pstrdup(real);
 	char		path[PATH_MAX];
 	DIR		   *folder;
 	struct dirent *entry;
 
 	if (realpath(DataDir, path) != NULL && is_within(real, path))
 		refuse_root("It is in the data directory.");
-	foreach(cell, roots)
-	{
-		if (realpath(lfirst(cell), path) != NULL && is_within(real, path))
-			refuse_root("It is below a folder of backups.");
-	}
 	folder = AllocateDir("pg_tblspc");
 	while ((entry = ReadDirExtended(folder, "pg_tblspc", LOG)) != NULL)
 	{
@@ -150,6 +149,11 @@ check_apart(const char *real)
 	}
 	if (folder != NULL)
 		FreeDir(folder);
+
+	for (; above[0] == '/' && above[1] != '\0'; get_parent_directory(above))
+		for (int i = 0; i < lengthof(marks); i++)
+			if (access(psprintf("%s/%s", above, marks[i]), F_OK) == 0)
+				refuse_root(psprintf("\"%s\" is a data directory or a backup.", above));
 }
 
 /*

@@ -110,7 +110,7 @@ drill_begin(Drill *drill, const char *backup, const char *within, const char *op
 
 	row = linitial(drill_query(drill,
 							   "select drill_id, kind, location, config, archive, label, path, target, restore_point, size_bytes, "
-							   "end_lsn, system_identifier, pg_version, chain, scratch, timeout_ms "
+							   "end_lsn, system_identifier, pg_version, chain, scratch, timeout_ms, problem "
 							   "from maintsched.begin_drill($1, $2, $3::interval, $4, $5::jsonb)", lengthof(args), args));
 	option = linitial(drill_query(drill,
 								  "select o ->> 'superuser', coalesce((o ->> 'amcheck')::boolean, true), "
@@ -130,6 +130,7 @@ drill_begin(Drill *drill, const char *backup, const char *within, const char *op
 	drill->pg_version = row[12];
 	drill->chain = array_elements(row[13]);
 	drill->scratch = row[14];
+	drill->problem = row[16];
 	drill->data = psprintf("%s/data", drill->scratch);
 	drill->tablespaces = psprintf("%s/tblspc", drill->scratch);
 	drill->superuser = option[0] != NULL ? option[0] : GetUserNameFromId(BOOTSTRAP_SUPERUSERID, false);

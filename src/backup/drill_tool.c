@@ -121,7 +121,8 @@ drill_restore_pgbackrest(Drill *drill)
 	List	   *common = NIL;
 	ListCell   *cell;
 	StringInfoData command;
-	static const char *const folders[] = {"lock", "spool", "log"};
+	static const char *const folders[] = {"lock", "log"};
+	char	   *spool = psprintf("%s/spool", drill->scratch);
 
 	for (int i = 0; i < lengthof(folders); i++)
 	{
@@ -130,6 +131,7 @@ drill_restore_pgbackrest(Drill *drill)
 		drill_make_folder(folder);
 		common = lappend(common, psprintf("--%s-path=%s", folders[i], folder));
 	}
+	drill_make_folder(spool);
 	drill_make_folder(drill->data);
 	common = add(common, "--stanza=", drill->location);
 	common = add(common, "--pg1-path=", drill->data);
@@ -149,6 +151,7 @@ drill_restore_pgbackrest(Drill *drill)
 	spec.program = tool_command(TOOL_PGBACKREST);
 	spec.setting = "maintsched.pgbackrest_command";
 	spec.arguments = list_copy(common);
+	spec.arguments = add(spec.arguments, "--spool-path=", spool);
 	spec.arguments = add(spec.arguments, "--set=", drill->label);
 	spec.arguments = add(spec.arguments, "--tablespace-map-all=", drill->tablespaces);
 	spec.arguments = lappend(spec.arguments, "--archive-mode=off");
@@ -160,10 +163,52 @@ drill_restore_pgbackrest(Drill *drill)
 	drill_say(drill, "pass", "pgBackRest restored it in %.1f s", result.seconds);
 }
 
+/*
+ * Barman leaves the WAL in its own folder (--get-wal), from where it is fetched
+ * as recovery asks for it.
+ */
 void
 drill_restore_barman(Drill *drill)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("backups of Barman are not restored yet")));
+	ProcessSpec spec = {0};
+	ProcessResult result;
+	StringInfoData command;
+	const char *args[] = {drill->repository, drill->label};
+	List	   *spaces = drill_query(drill, "select t ->> 'name', coalesce(t ->> 'oid', t ->> 'name') from maintsched.current_backups($1) b "
+									 "cross join lateral jsonb_array_elements(coalesce(b.details -> 'tablespaces', '[]')) t where b.label = $2", 2,
+									 args);
+	ListCell   *cell;
+
+	initStringInfo(&command);
+	append_word(&command, tool_command(TOOL_BARMAN));
+	if (drill->config != NULL)
+	{
+		append_word(&command, "--config");
+		append_word(&command, drill->config);
+	}
+	append_word(&command, "get-wal");
+	append_word(&command, drill->location);
+	appendStringInfoString(&command, " %f > \"%p\"");
+	keep_command(drill, &command);
+
+	spec.program = tool_command(TOOL_BARMAN);
+	spec.setting = "maintsched.barman_command";
+	if (drill->config != NULL)
+		spec.arguments = list_make2("--config", drill->config);
+	spec.arguments = lappend(spec.arguments, "recover");
+	spec.arguments = lappend(spec.arguments, "--get-wal");
+	foreach(cell, spaces)
+	{
+		char	  **space = lfirst(cell);
+
+		spec.arguments = lappend(spec.arguments, "--tablespace");
+		spec.arguments = lappend(spec.arguments, psprintf("%s:%s/%s", space[0], drill->tablespaces, space[1]));
+	}
+	spec.arguments = lappend(spec.arguments, drill->location);
+	spec.arguments = lappend(spec.arguments, drill->label);
+	spec.arguments = lappend(spec.arguments, drill->data);
+	spec.output_limit = spec.error_limit = MAX_OUTPUT;
+	spec.timeout_ms = drill_time_left(drill, 0);
+	drill_run(drill, &spec, "Barman", &result);
+	drill_say(drill, "pass", "Barman restored it in %.1f s", result.seconds);
 }

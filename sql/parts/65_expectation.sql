@@ -230,15 +230,18 @@ as $$
 declare
 	captured_at constant timestamptz := clock_timestamp();
 	lists_after constant jsonb := maintsched.capture_lists();
+	syncing boolean;
 	kept jsonb;
 	left_out text[];
 	large integer;
 	words text;
 begin
 	perform pg_stat_clear_snapshot();
+	-- what is in the WAL, and not seen before a standby has it
+	syncing := exists (select from pg_stat_activity a where a.wait_event = 'SyncRep');
 	with read as materialized (
 		select x.ordinality, x.item, x.second, maintsched.write_count(x.relation) as writes,
-			maintsched.capture_outcome(x.first, x.second, x.locked, x.writes, maintsched.write_count(x.relation), x.problem) as problem
+			maintsched.capture_outcome(x.first, x.second, x.locked, x.writes, case when not syncing then maintsched.write_count(x.relation) end, x.problem) as problem
 		from unnest(relations, items, writes, first, second, locked, problems) with ordinality
 			x(relation, item, writes, first, second, locked, problem, ordinality)
 	), list as materialized (

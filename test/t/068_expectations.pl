@@ -182,7 +182,7 @@ sql(q{select maintsched.add_sample_query('main', 'slow', 'select pg_sleep(600)::
 sql(q{select maintsched.add_sample_query('main', 'writes', 'select nextval(''public.queue_id_seq'') as n')});
 ($said, $message) = drill('main', 'queries', q{, options => '{"amcheck": false}'});
 is($message, 'fail: sample query "how many": its result (1 row) is not the expected one; sample query "nothing there" failed (42P01); '
-	. 'sample query "slow" took longer than 1 second; sample query "writes" failed (25006)', 'sample queries that are not answered as expected');
+	. 'sample query "slow" took longer than 1 second; sample query "writes" failed (42501)', 'sample queries that are not answered as expected');
 like(sql('select maintsched.drill_report()'), qr/^FINDINGS\n-+\n- queries [(]fail[)]: sample query "how many": its result/m, 'they are among the findings of the report');
 sql(qq{select maintsched.drop_sample_query('main', x) from unnest(array['nothing there', 'slow', 'writes']) x});
 sql(q{select maintsched.add_sample_query('main', 'how many', 'select count(*) as n from public.patients', '[{"n": 10001}]')});

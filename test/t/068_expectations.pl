@@ -80,9 +80,11 @@ like($message, qr/^pass: rows of 1 table, .*not compared, for it changed during 
 
 # --- with one: the copy is recovered to the restore point ---
 
-my $stanza = make_stanza($node);
+# of pgBackRest, or a folder with archived WAL beside it
+my $stanza = has_pgbackrest() ? make_stanza($node) : make_folder($node, name => 'main');
 add_repository($node, $stanza, rto => '1 hour', rpo => '1 hour');
-my $label = stanza_backup($stanza, 'full');
+my $label = has_pgbackrest() ? stanza_backup($stanza, 'full') : 'full';
+base_backup($stanza, $label) if !has_pgbackrest();
 sql(q{select maintsched.read_repository('main')});
 sql(q{select maintsched.add_expected_table('main', 'public.patients', 'digest'), maintsched.add_expected_table('main', 'public.visits'),
 	maintsched.add_expected_table('main', 'public.queue')});

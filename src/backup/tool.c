@@ -26,6 +26,7 @@
 #include "catalog/pg_authid.h"
 #include "common/jsonapi.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -146,6 +147,37 @@ detail_said(const char *error, const char *output)
 }
 
 /*
+ * pgBackRest repeats in its messages what it read, even bytes that are no text
+ * and control characters that JSON has to escape: so it does with what the
+ * wrong key made of a file.  In place of these there is an escaped character,
+ * SUBSTITUTE, which is good in messages and nowhere else.
+ */
+static char *
+with_substitutes(const char *data, size_t length)
+{
+	StringInfoData text;
+	const char *end = data + length;
+	bool		substituted = false;
+
+	initStringInfo(&text);
+	while (data < end)
+	{
+		int			taken = pg_encoding_verifymbchar(PG_UTF8, data, end - data);
+		bool		good = taken > 1 ||
+		(taken == 1 && ((unsigned char) *data >= ' ' || *data == '\n' || *data == '\r' || *data == '\t'));
+
+		taken = Max(taken, 1);
+		if (good)
+			appendBinaryStringInfo(&text, data, taken);
+		else if (!substituted)
+			appendStringInfoString(&text, "\\u001a");
+		substituted = !good;
+		data += taken;
+	}
+	return text.data;
+}
+
+/*
  * Run a tool to its end.  Its exit code is the caller's to judge; that it did
  * not end by itself, or in time, or printed too much or no text, is an error.
  */
@@ -179,12 +211,15 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%s printed more than is read of it", kind->name),
 				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %d.", result.output.total, MAX_OUTPUT)));
-	if (!pg_verify_mbstr(PG_UTF8, result.output.data, result.output.length, true))
+	answer->output = result.output.data;
+	if (tool == TOOL_PGBACKREST)
+		answer->output = with_substitutes(result.output.data, result.output.length);
+	else if (!pg_verify_mbstr(PG_UTF8, result.output.data, result.output.length, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
 				 errmsg("%s printed what is no text in UTF-8", kind->name),
 				 detail_said(answer->error, "")));
-	answer->output = pg_any_to_server(result.output.data, result.output.length, PG_UTF8);
+	answer->output = pg_any_to_server(answer->output, strlen(answer->output), PG_UTF8);
 }
 
 /*

@@ -100,8 +100,7 @@ foreach my $case (
 	[ 'echo "[]"; echo "[]"', "pgBackRest printed no valid JSON\nDETAIL:  Expected end of input, but found \"[\".", '22P02' ],
 	[ 'echo "P00 WARN: x"; echo "[]"', "pgBackRest printed no valid JSON\nDETAIL:  Token \"P00\" is invalid.", '22P02' ],
 	[ 'echo why >&2', "pgBackRest printed no valid JSON\nDETAIL:  It printed nothing.\nHINT:  It said besides: why", '22P02' ],
-	[ 'printf "[\"\377\"]"', 'pgBackRest printed what is no text in UTF-8', '22021' ],
-	[ 'printf "[\0]"', 'pgBackRest printed what is no text in UTF-8', '22021' ],
+	[ 'printf "[\0]"', "pgBackRest printed no valid JSON\nDETAIL:  Token \"\\\" is invalid.", '22P02' ],
 	[ "$big; echo '[]'", "pgBackRest printed more than is read of it\nDETAIL:  It printed 17000003 bytes; the limit is 16777216.", '54000' ])
 {
 	my ($script, $text, $code) = @$case;
@@ -117,6 +116,10 @@ is(said($barman), "ERROR:  38000: Barman exited with code 0\nDETAIL:  It said: {
 tool('echo "{\"main\": {}}"; exit 1');
 is(said($barman), "ERROR:  38000: Barman exited with code 1\nDETAIL:  It said: {\"main\": {}}", 'code 1 is an error');
 is(said(q{select maintsched.read_barman('check', 'main')}), '{"main": {}}', 'but not of a check');
+# its messages may hold what is no text
+tool('printf "[\"a\377\376\0b\303\244\377\"]"');
+is(said($pgbackrest), "[\"a\\u001ab\xc3\xa4\\u001a\"]", 'pgBackRest, of bytes that are no text: a substitute');
+like(said($barman), qr/^ERROR:  22021: Barman printed what is no text in UTF-8/, 'Barman has none such');
 tool('echo "{\"main\": {}}"; exit 2');
 is(said(q{select maintsched.read_barman('check', 'main')}), "ERROR:  38000: Barman exited with code 2\nDETAIL:  It said: {\"main\": {}}", 'code 2 is');
 tool("head -c 1000000 /dev/zero | tr '\\0' '['");

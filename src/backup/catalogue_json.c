@@ -184,7 +184,9 @@ put_place(StringInfo json, Backup *backup)
 {
 	char	   *shown = verify_shown_path(backup->name, strlen(backup->name));
 	char	   *path = psprintf("%s/%s", backup->roots->paths[backup->root], backup->below);
-	bool		is_text = pg_verify_mbstr(GetDatabaseEncoding(), path, strlen(path), true);
+	/* where any byte is text, people take it for UTF-8 */
+	int			encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
+	bool		is_text = pg_verify_mbstr(encoding, path, strlen(path), true);
 
 	for (char *at = path; *at != '\0'; at++)
 		if ((unsigned char) *at < ' ' || *at == 0x7F)

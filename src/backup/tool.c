@@ -23,6 +23,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_authid.h"
 #include "common/jsonapi.h"
 #include "fmgr.h"
@@ -314,6 +316,30 @@ tool_config(FunctionCallInfo fcinfo, int number)
 }
 
 /*
+ * Since 2.55 or so, warnings about its configuration are printed by pgBackRest
+ * before the answer, whatever it was told of its log: "P00   WARN: ...", and
+ * lines that are indented.  Pass over them.
+ */
+static char *
+after_log(char *output)
+{
+	bool		in_log = false;
+
+	for (;;)
+	{
+		size_t		length = strcspn(output, "\n");
+
+		if (output[0] == 'P' && isdigit((unsigned char) output[1]) && isdigit((unsigned char) output[2]) &&
+			output[3] == ' ' && strncmp(output + 3 + strspn(output + 3, " "), "WARN: ", strlen("WARN: ")) == 0)
+			in_log = true;
+		else if (!in_log || output[0] != ' ')
+			return output;
+		output += length;
+		output += *output == '\n' ? 1 : 0;
+	}
+}
+
+/*
  * read_pgbackrest(stanza text, config text) returns jsonb
  */
 Datum
@@ -339,6 +365,7 @@ maintsched_read_pgbackrest(PG_FUNCTION_ARGS)
 	tool_run(TOOL_PGBACKREST, arguments, &answer);
 	if (answer.exit_code != 0)
 		report_exit(TOOL_PGBACKREST, &answer);
+	answer.output = after_log(answer.output);
 	PG_RETURN_JSONB_P(parse_answer(TOOL_PGBACKREST, &answer));
 }
 

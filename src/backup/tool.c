@@ -186,6 +186,29 @@ with_substitutes(const char *data, size_t length)
 void
 tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 {
+	static const ToolLimits short_question = {0};
+
+	tool_work(tool, arguments, &short_question, answer);
+}
+
+/*
+ * The same, for one that may print much, or little.
+ */
+void
+tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer)
+{
+	ToolLimits	limits = {.output = limit};
+
+	tool_work(tool, arguments, &limits, answer);
+}
+
+/*
+ * The same, for what may take long or print no text.
+ */
+void
+tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer)
+{
+	size_t		output_limit = limits->output > 0 ? limits->output : MAX_OUTPUT;
 	const ToolKind *kind = &tools[tool];
 	ProcessSpec spec = {0};
 	ProcessResult result;
@@ -193,9 +216,9 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 	spec.program = tool_command(tool);
 	spec.setting = kind->setting;
 	spec.arguments = arguments;
-	spec.output_limit = MAX_OUTPUT;
-	spec.error_limit = MAX_ERROR;
-	spec.timeout_ms = timeout_ms;
+	spec.output_limit = output_limit;
+	spec.error_limit = Max(limits->error, MAX_ERROR);
+	spec.timeout_ms = limits->long_work ? 0 : timeout_ms;
 	process_run(&spec, &result);
 
 	answer->exit_code = result.exit_code;
@@ -212,7 +235,12 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%s printed more than is read of it", kind->name),
-				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %d.", result.output.total, MAX_OUTPUT)));
+				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %zu.", result.output.total, output_limit)));
+	answer->raw = result.output.data;
+	answer->raw_length = result.output.length;
+	answer->output = NULL;
+	if (limits->bytes)
+		return;
 	answer->output = result.output.data;
 	if (tool == TOOL_PGBACKREST)
 		answer->output = with_substitutes(result.output.data, result.output.length);

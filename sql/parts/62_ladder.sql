@@ -1,0 +1,268 @@
+--
+-- 62_ladder: how far a backup is proven
+--
+-- A backup climbs a ladder of levels, 0 to 12.  This fragment judges levels 0
+-- to 4 by what was read of the repository; 62_wal.sql levels 5 and 6, by the
+-- archive and this server.  judge_backup() says how things are, record_check()
+-- records it.  Level 7 is verify_repository()'s, 8 to 12 are drill()'s.
+--
+
+create function maintsched.backup_levels()
+returns table (level smallint, name text, description text)
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+	values
+		(0::smallint, 'known', 'The repository was read in time, and the backup was there.'),
+		(1::smallint, 'completed', 'It ended without an error, and so did every backup that a restore of it needs.'),
+		(2::smallint, 'recent', 'It is the newest that can be used, and not older than max_age.'),
+		(3::smallint, 'size consistent', 'Its size is like that of the backups of its kind before it.'),
+		(4::smallint, 'stored as expected', 'It lies where it should, encrypted if it must be, and there are enough of them.'),
+		(5::smallint, 'archive keeps up', 'It is of this cluster and its history, and what the archive lacks is within the RPO.'),
+		(6::smallint, 'WAL continuous', 'Every WAL file from its start to the end of the archive is there.'),
+		(7::smallint, 'checksums match', 'Every file of it was read and matches its checksum.'),
+		(8::smallint, 'restored', 'It was restored.'),
+		(9::smallint, 'started', 'A server started on the restored copy, became consistent and was promoted.'),
+		(10::smallint, 'intact', 'amcheck and page checksums found nothing wrong in the copy.'),
+		(11::smallint, 'expectations hold', 'What was counted beforehand was found in the copy, and the sample queries answered as expected.'),
+		(12::smallint, 'within RTO and RPO', 'The restore took no longer, and lost no more, than is allowed.')
+$$;
+
+comment on function maintsched.backup_levels() is
+'The levels of the ladder that a backup climbs, from the weakest to the strongest proof.';
+
+create function maintsched.utc_text(at timestamptz) returns text
+language sql immutable parallel safe
+return to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"');
+
+comment on function maintsched.utc_text(timestamptz) is 'Internal: An instant for people, where there is no zone of their own.';
+
+create function maintsched.record_check(
+	repository text, label text, level integer, result text, problems text[] default '{}', facts jsonb default null,
+	seconds numeric default null, reading_id bigint default null, drill_id bigint default null, run_id bigint default null)
+returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+	insert into maintsched.backup_check (repository, label, level, result, problems, facts, seconds, reading_id, drill_id, run_id)
+	values (record_check.repository, record_check.label, record_check.level, record_check.result,
+		coalesce(record_check.problems, '{}'), record_check.facts, round(record_check.seconds, 3),
+		record_check.reading_id, record_check.drill_id, record_check.run_id)
+$$;
+
+comment on function maintsched.record_check(text, text, integer, text, text[], jsonb, numeric, bigint, bigint, bigint) is
+'Internal: Records what a check of a backup found at a level: pass, fail, not_applicable or not_checked, the last three with at least one problem in words. Errors: check_violation (23514).';
+
+create function maintsched.backup_states(repository text) returns setof maintsched.backup_record
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select distinct on (r.label) r.*
+	from maintsched.backup_record r
+	where r.repository = backup_states.repository
+	and r.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not r.simulated)
+	order by r.label, r.record_id desc
+$$;
+
+comment on function maintsched.backup_states(text) is
+'Internal: The latest record of each backup that a repository has or had; state is removed where it is not there any more.';
+
+create function maintsched.latest_reading(repository text) returns maintsched.backup_reading
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select r.*
+	from maintsched.backup_reading r
+	where r.repository = latest_reading.repository
+	and r.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not r.simulated)
+	order by r.reading_id desc
+	limit 1
+$$;
+
+comment on function maintsched.latest_reading(text) is 'Internal: The latest reading of a repository, whether it could be read or not; NULL: there was none.';
+
+create function maintsched.reading_problem(repository text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	r constant maintsched.repository := maintsched.need_repository(repository);
+	x constant maintsched.backup_reading := maintsched.latest_reading(repository);
+begin
+	return case
+		when x.reading_id is null then format('repository %s was never read', r.name)
+		when not x.ok then format('repository %s could not be read at %s: %s', r.name, maintsched.utc_text(x.clock_at),
+			coalesce(x.message, x.sqlstate, 'it is not known why'))
+		when x.clock_at < maintsched.clock() - r.read_within then format('repository %s was read last at %s, %s ago',
+			r.name, maintsched.utc_text(x.clock_at), maintsched.age_text(maintsched.clock() - x.clock_at))
+	end;
+end
+$$;
+
+comment on function maintsched.reading_problem(text) is
+'Internal: Why it is not known what a repository holds: it was never read, could not be, or not within read_within; NULL: it is known.';
+
+create function maintsched.backup_defects(repository text)
+returns table (label text, problem text, pending boolean)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	with recursive present as materialized (
+		select s.*
+		from maintsched.backup_states(backup_defects.repository) s
+		where s.state <> 'removed'
+	), own as materialized (
+		select p.label, (p.state = 'waiting' or p.state = 'running' and p.problem is null)
+				and not coalesce(p.started_at < maintsched.clock() - r.max_age, false) as pending,
+			case
+				when p.state = 'failed' then 'failed' || coalesce(': ' || p.problem, '')
+				when p.state = 'running' then 'is not ended' || coalesce(', and was begun ' || maintsched.age_text(maintsched.clock() - p.started_at) || ' ago', '')
+					|| coalesce(': ' || p.problem, '')
+				when p.state = 'waiting' then 'waits for WAL' || coalesce(', up to ' || p.end_wal, '')
+					|| coalesce(', since ' || maintsched.utc_text(coalesce(p.finished_at, p.started_at)), '')
+				when p.problem is not null then 'has an error: ' || p.problem
+			end as problem
+		from present p
+		cross join maintsched.need_repository(backup_defects.repository) r
+	), need (label, other) as (
+		select p.label, n.other
+		from present p
+		cross join lateral unnest(p.depends_on || p.prior) n(other)
+		where n.other is not null
+		union
+		select d.label, n.other
+		from need d
+		join present p on p.label = d.other
+		cross join lateral unnest(p.depends_on || p.prior) n(other)
+		where n.other is not null
+	)
+	select o.label, format('backup %s %s', o.label, o.problem), o.pending
+	from own o
+	where o.problem is not null
+	union all
+	select d.label,
+		case
+			when d.other = d.label then format('backup %s builds on itself', d.label)
+			when o.label is null then format('backup %s, which %s builds on, is not there', d.other, d.label)
+			else format('backup %s, which %s builds on, %s', d.other, d.label, o.problem)
+		end, false
+	from need d
+	left join own o on o.label = d.other
+	where d.other = d.label or o.label is null or o.problem is not null
+	union all
+	-- a chain begins with a full backup
+	select p.label, format('backup %s is %s, and it is not known what it builds on', p.label,
+			case p.type when 'diff' then 'a differential one' else 'an incremental one' end), false
+	from present p
+	where p.type <> 'full' and p.prior is null and cardinality(p.depends_on) = 0
+$$;
+
+comment on function maintsched.backup_defects(text) is
+'Internal: What is wrong with backups that are there: they failed, are not ended, or one that they build on is not there or not in order. pending: it may yet be.';
+
+create function maintsched.newest_usable(repository text) returns maintsched.backup_record
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select s.*
+	from maintsched.backup_states(newest_usable.repository) s
+	where s.state = 'done' and s.finished_at <= maintsched.clock() + interval '5 minutes'
+	and not exists (select from maintsched.backup_defects(newest_usable.repository) d where d.label = s.label)
+	order by s.finished_at desc, s.record_id desc
+	limit 1
+$$;
+
+comment on function maintsched.newest_usable(text) is
+'Internal: The newest backup that is completed, with all that it builds on; NULL: there is none.';
+
+create function maintsched.judge_known(repository text, label text, out result text, out problems text[], out facts jsonb)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	problem constant text := maintsched.reading_problem(repository);
+	x constant maintsched.backup_reading := maintsched.latest_reading(repository);
+	state constant text := (select s.state from maintsched.backup_states(repository) s where s.label = judge_known.label);
+begin
+	facts := jsonb_build_object('read_at', x.clock_at, 'source', x.source);
+	if problem is not null then
+		result := 'not_checked';
+		problems := array[problem];
+	elsif state is null or state = 'removed' then
+		result := 'fail';
+		problems := array[format(case when state is null then 'there is no backup %s in repository %s'
+			else 'backup %s is not in repository %s any more' end, label, repository)];
+	else
+		result := 'pass';
+		problems := '{}';
+	end if;
+end
+$$;
+
+comment on function maintsched.judge_known(text, text) is 'Internal: Level 0 of a backup, as of now.';
+
+create function maintsched.judge_completed(repository text, label text, out result text, out problems text[], out facts jsonb)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	b maintsched.backup_record;
+	pending boolean;
+begin
+	select s.* into b from maintsched.backup_states(repository) s where s.label = judge_completed.label;
+	select array_agg(d.problem), bool_and(d.pending) into problems, pending
+	from maintsched.backup_defects(repository) d
+	where d.label = judge_completed.label;
+	facts := jsonb_build_object('state', b.state, 'type', b.type, 'started_at', b.started_at, 'finished_at', b.finished_at,
+		'depends_on', to_jsonb(b.depends_on));
+	if b.state = 'done' and b.finished_at is null then
+		problems := problems || format('it is not known when backup %s ended', label);
+	elsif b.finished_at > maintsched.clock() + interval '5 minutes' then
+		problems := problems || format('backup %s is to have ended at %s, which is not yet: a clock is wrong', label, maintsched.utc_text(b.finished_at));
+	elsif b.finished_at < b.started_at then
+		problems := problems || format('backup %s is to have ended before it began', label);
+	end if;
+	result := case when problems is null then 'pass' when pending then 'not_checked' else 'fail' end;
+	problems := coalesce(problems, '{}');
+end
+$$;
+
+comment on function maintsched.judge_completed(text, text) is 'Internal: Level 1 of a backup, as of now.';
+
+create function maintsched.judge_recent(repository text, label text, out result text, out problems text[], out facts jsonb)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	r constant maintsched.repository := maintsched.need_repository(repository);
+	newest constant maintsched.backup_record := maintsched.newest_usable(repository);
+	b maintsched.backup_record;
+	age interval;
+begin
+	select s.* into b from maintsched.backup_states(repository) s where s.label = judge_recent.label;
+	age := greatest(maintsched.clock() - b.finished_at, interval '0');
+	facts := jsonb_build_object('finished_at', b.finished_at, 'age_seconds', extract(epoch from age)::bigint,
+		'max_age_seconds', extract(epoch from r.max_age)::bigint, 'newest', newest.label);
+	problems := '{}';
+	if newest.label is distinct from label then
+		result := 'not_applicable';
+		problems := array[case
+			when newest.label is null then format('backup %s cannot be used', label)
+			when b.finished_at < newest.finished_at or b.finished_at = newest.finished_at and b.record_id < newest.record_id
+				then format('there is a newer one: %s', newest.label)
+			else format('backup %s cannot be used; the newest that can is %s', label, newest.label) end];
+	elsif age > r.max_age then
+		result := 'fail';
+		problems := array[format('the newest backup that can be used, %s, ended %s ago; it may be %s old',
+			label, maintsched.age_text(age), maintsched.age_text(r.max_age))];
+	else
+		result := 'pass';
+	end if;
+end
+$$;
+
+comment on function maintsched.judge_recent(text, text) is 'Internal: Level 2 of a backup, as of now. Its age counts from when it ended.';

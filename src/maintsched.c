@@ -35,6 +35,7 @@
  *		tool.c			asking pgBackRest and Barman
  *		manifest*.c		backup manifests as a stream
  *		verify*.c		a base backup against its manifest
+ *		drill*.c		restoring a backup, starting and asking it, removing it
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
  *		scheduler.c		does what is due in one database
@@ -119,6 +120,7 @@
 #include "utils/guc.h"
 
 #include "backup/catalogue.h"
+#include "backup/drill.h"
 #include "backup/tool.h"
 #include "backup/verify.h"
 #include "core/clock.h"
@@ -271,6 +273,7 @@ _PG_init(void)
 	backup_roots_define_settings();
 	tool_define_settings();
 	verify_define_settings();
+	drill_define_settings();
 
 	DefineCustomIntVariable("maintsched.horizon",
 							"How far ahead occurrences are planned.",

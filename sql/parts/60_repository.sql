@@ -239,7 +239,7 @@ comment on column maintsched.drill_step.facts is 'Figures.';
 
 create table maintsched.drill_result (
 	drill_id bigint primary key,
-	verdict text not null check (verdict in ('pass', 'fail', 'interrupted')),
+	verdict text not null check (verdict in ('pass', 'fail', 'inconclusive', 'interrupted')),
 	failed_step text,
 	level smallint check (level between 0 and 12),
 	rto_seconds numeric,
@@ -252,8 +252,8 @@ create table maintsched.drill_result (
 
 comment on table maintsched.drill_result is 'How drills ended. Only grows.';
 comment on column maintsched.drill_result.drill_id is 'The drill.';
-comment on column maintsched.drill_result.verdict is 'pass, fail, or interrupted: the process that did it ended.';
-comment on column maintsched.drill_result.failed_step is 'The step that failed.';
+comment on column maintsched.drill_result.verdict is 'pass; fail; inconclusive: nothing failed, but not all could be checked; interrupted: the process that did it ended.';
+comment on column maintsched.drill_result.failed_step is 'The step that failed, or the first one that could not be checked.';
 comment on column maintsched.drill_result.level is 'Up to which level it proved the backup; NULL: none.';
 comment on column maintsched.drill_result.rto_seconds is 'How long it took from the first step until the restored server could be used.';
 comment on column maintsched.drill_result.rpo_seconds is 'How much time of work was missing in it.';
@@ -279,8 +279,8 @@ create index expectation_repository on maintsched.expectation (repository, expec
 comment on table maintsched.expectation is 'What is expected of a restored backup: capture_expectations(). Only grows.';
 comment on column maintsched.expectation.expectation_id is 'Key, in order of recording.';
 comment on column maintsched.expectation.repository is 'The repository.';
-comment on column maintsched.expectation.kept is 'True: it was the same when read again after the restore point; false: not, and so nothing is expected.';
-comment on column maintsched.expectation.message is 'Where it was not kept: why.';
+comment on column maintsched.expectation.kept is 'True: there is something that is expected; false: nothing was the same when read again after the restore point.';
+comment on column maintsched.expectation.message is 'What was left out, and why.';
 comment on column maintsched.expectation.restore_point is 'The restore point at which it holds.';
 comment on column maintsched.expectation.lsn is 'Where that is in WAL.';
 comment on column maintsched.expectation.timeline is 'On which timeline.';

@@ -109,6 +109,14 @@ grant select (
 	checked_at, repository, label, level, check_name, result, checked_by, calendar, task, run_id, drill_id, seconds, simulated)
 on maintsched.backup_log to pg_monitor;
 
+grant select (expectation_id, repository, kept, captured_at, restore_point, lsn, timeline, tables, rows, captured_by, simulated)
+on maintsched.expectations to pg_monitor;
+
+grant select on maintsched.expected_tables to pg_monitor;
+
+grant select (repository, name, database, min_rows, max_rows, columns, timeout)
+on maintsched.sample_queries to pg_monitor;
+
 grant select (
 	repository, kind, location, archive, pulled, system_identifier, max_age, rpo, rto, copies, expected_location, encrypted,
 	size_tolerance, size_floor, read_within, verify_within, drill_within, read_at, read_ok, read_from, read_well_at, backups)

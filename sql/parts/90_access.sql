@@ -99,6 +99,7 @@ grant select (
 	schema, relation, kind, last_checked_at, check_kind, verdict, age, age_seconds, parents_checked_at,
 	access_method, size_bytes, parts, parts_checked, run_id)
 on maintsched.amcheck_report to pg_monitor;
+
 grant select on maintsched.archives to pg_monitor;
 
 grant select (

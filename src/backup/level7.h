@@ -63,6 +63,12 @@ typedef struct Level7
 	MemoryContext keep;			/* where that is kept */
 } Level7;
 
+/* level7_subject.c */
+extern uint64 verify_query_as_owner(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
+extern char *verify_value_of(uint64 row, int column);
+extern void verify_done_with_result(void);
+extern void level7_describe(Level7 *l, const char *repository, const char *label);
+
 /* level7.c */
 extern void level7_begin(Level7 *l);
 extern void level7_fail(Level7 *l, const char *format,...) pg_attribute_printf(2, 3);

@@ -225,17 +225,22 @@ compare_head(Level7 *l, const RepoManifest *manifest)
  * One file of the manifest, beside the repository.
  */
 static void
-compare_file(Level7 *l, const RepoManifest *manifest, RepoFile *file, RepoListing *listing)
+compare_file(Level7 *l, RepoFile *file, RepoListing *listing, StringInfo missed)
 {
 	RepoName   *name = repo_list_find(listing, file->path);
 	char	   *path;
 
 	if (name == NULL || name->type != 'f')
 	{
+		file->stored = false;
+		/* a bundle holds many, and is missed once */
+		if (file->bundled && missed->len > 0 && strcmp(missed->data, file->path) == 0)
+			return;
+		resetStringInfo(missed);
+		appendStringInfoString(missed, file->path);
 		path = verify_shown_path(file->path, strlen(file->path));
 		level7_fail(l, name == NULL ? "%s is missing" : "%s is no file", path);
 		pfree(path);
-		file->stored = false;
 		return;
 	}
 	name->known = true;
@@ -294,15 +299,17 @@ find_extra(Level7 *l, const RepoManifest *manifest, const RepoListing *listing)
 static void
 reconcile(Level7 *l, RepoManifest *manifest, RepoListing *listing)
 {
+	StringInfoData missed;
 	ListCell   *cell;
 
+	initStringInfo(&missed);
 	foreach(cell, manifest->references)
 		if (strcmp(lfirst(cell), l->label) != 0)
 			(void) list_files(l, lfirst(cell), listing);
 	repo_list_sort(listing);
 	for (int64 i = 0; i < manifest->nfiles; i++)
 		if (manifest->files[i].stored)
-			compare_file(l, manifest, &manifest->files[i], listing);
+			compare_file(l, &manifest->files[i], listing, &missed);
 	find_extra(l, manifest, listing);
 	level7_number(l, "files", manifest->nfiles);
 	level7_number(l, "bytes", manifest->bytes);

@@ -100,6 +100,20 @@ typedef struct ToolVerdict
 	List	   *paths;			/* char *: of the repository, by its log */
 } ToolVerdict;
 
+/* a value of an object, as it is written; strings without their quotes */
+typedef struct RepoValue
+{
+	const char *chars;
+	int			length;
+	bool		quoted;
+} RepoValue;
+
+/* pgbackrest_value.c */
+extern bool repo_next_member(const char **at, const char *end, RepoValue *key, RepoValue *value, bool *broken);
+extern bool repo_is_key(const RepoValue *key, const char *name);
+extern bool repo_read_number(const RepoValue *value, uint64 *number);
+extern bool repo_read_sum(const RepoValue *value, uint8 *sum);
+
 /* pgbackrest_manifest.c */
 extern void repo_manifest_add_blocks(RepoManifest *manifest, const RepoManifest *other);
 extern RepoManifest *repo_manifest_parse(const char *stanza_label, const char *data, size_t length, char **problem);

@@ -32,9 +32,9 @@
 #define SALTED "Salted__"
 
 static bool
-is_hex(const char *text, int length, const char *digits)
+is_hex(const char *chars, int length, const char *digits)
 {
-	return strspn(text, digits) >= length;
+	return strspn(chars, digits) >= length;
 }
 
 /*

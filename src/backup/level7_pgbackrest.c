@@ -62,7 +62,7 @@ arguments(const Level7 *l, const char *log_level)
 static bool
 get_file(const Level7 *l, const char *path, bool raw, ToolAnswer *answer)
 {
-	static const ToolLimits limits = {.bytes = true, .output = MAX_LISTING};
+	static const ToolLimits limits = {.bytes = true,.output = MAX_LISTING};
 	List	   *list = arguments(l, "warn");
 
 	if (raw)
@@ -79,7 +79,7 @@ get_file(const Level7 *l, const char *path, bool raw, ToolAnswer *answer)
 static RepoListing *
 list_folder(const Level7 *l, const char *folder, const char *prefix, RepoListing *into)
 {
-	static const ToolLimits limits = {.bytes = true, .output = MAX_LISTING};
+	static const ToolLimits limits = {.bytes = true,.output = MAX_LISTING};
 	List	   *list = arguments(l, "warn");
 	ToolAnswer	answer;
 
@@ -304,8 +304,10 @@ reconcile(Level7 *l, RepoManifest *manifest, RepoListing *listing)
 
 	initStringInfo(&missed);
 	foreach(cell, manifest->references)
+	{
 		if (strcmp(lfirst(cell), l->label) != 0)
 			(void) list_files(l, lfirst(cell), listing);
+	}
 	repo_list_sort(listing);
 	for (int64 i = 0; i < manifest->nfiles; i++)
 		if (manifest->files[i].stored)
@@ -322,7 +324,7 @@ reconcile(Level7 *l, RepoManifest *manifest, RepoListing *listing)
 static ToolVerdict *
 ask_tool(Level7 *l)
 {
-	static const ToolLimits limits = {.long_work = true, .error = MAX_LOG};
+	static const ToolLimits limits = {.long_work = true,.error = MAX_LOG};
 	MemoryContext before;
 	ToolVerdict *verdict;
 	ToolAnswer	answer;

@@ -39,7 +39,7 @@ verify_query_as_owner(const char *sql, int nargs, Oid *types, Datum *values, con
 /*
  * A value of the result, in the memory of the procedure; NULL: it is null.
  */
-char *
+char	   *
 verify_value_of(uint64 row, int column)
 {
 	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
@@ -80,8 +80,8 @@ level7_describe(Level7 *l, const char *repository, const char *label)
 	l->keep = CurrentMemoryContext;
 	set_roots(&l->roots);
 	rows = verify_query_as_owner("select kind, location, config, pulled, state, expected_system, number, start_wal, end_wal, archive,"
-						  " pg_catalog.array_to_string(paths, E'\\n'), member, directory, start_lsn, end_lsn, system"
-						  " from maintsched.verify_subject($1, $2)", 2, types, values, NULL);
+								 " pg_catalog.array_to_string(paths, E'\\n'), member, directory, start_lsn, end_lsn, system"
+								 " from maintsched.verify_subject($1, $2)", 2, types, values, NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		Level7Member *member = palloc0(sizeof(Level7Member));

@@ -25,7 +25,8 @@ typedef struct RepoFile
 	bool		own;			/* in the folder of this backup */
 	bool		bundled;
 	bool		blocks;			/* it is made of blocks of several backups */
-	bool		stored;			/* false: it is empty, and in the manifest alone */
+	bool		stored;			/* false: it is empty, and in the manifest
+								 * alone */
 	bool		has_sum;
 	bool		has_content_sum;
 	uint8		sum[REPO_SUM];	/* of what is in the repository */
@@ -88,7 +89,8 @@ typedef struct ToolFile
 
 typedef struct ToolVerdict
 {
-	char	   *number;			/* of which of its repositories; NULL: its only one */
+	char	   *number;			/* of which of its repositories; NULL: its
+								 * only one */
 	char	   *failure;		/* why it said nothing; NULL: it did */
 	char	   *odd;			/* a line that is not known */
 	char	   *status;

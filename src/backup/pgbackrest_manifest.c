@@ -84,8 +84,10 @@ add_reference(RepoManifest *manifest, const char *label)
 	ListCell   *cell;
 
 	foreach(cell, manifest->references)
+	{
 		if (strcmp(lfirst(cell), label) == 0)
 			return;
+	}
 	manifest->references = lappend(manifest->references, pstrdup(label));
 }
 

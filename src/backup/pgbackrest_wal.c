@@ -64,7 +64,7 @@ parse_name(const char *name, RepoWal *wal)
 /*
  * Those of a listing that the backup needs to be consistent.
  */
-List *
+List	   *
 repo_wal_list(const Level7 *l, const RepoListing *listing)
 {
 	List	   *wals = NIL;

@@ -64,10 +64,10 @@ typedef struct Work
 	char	   *repository;
 	int64		reading_id;
 	struct ToolVerdict *said;
-}			Work;
+} Work;
 
 static void
-commit(Work * work)
+commit(Work *work)
 {
 	if (work->atomic)
 		return;
@@ -80,7 +80,7 @@ commit(Work * work)
  * Note what is wrong, or could not be found out, for the message at the end.
  */
 static void
-name_problem(Work * work, bool failure, const char *where, const char *problem)
+name_problem(Work *work, bool failure, const char *where, const char *problem)
 {
 	List	  **list = failure ? &work->failures : &work->doubts;
 
@@ -125,10 +125,10 @@ text_array(List *texts)
  * Append a check of level 7, as found.
  */
 static void
-record(Work * work, const Level7 *l)
+record(Work *work, const Level7 *l)
 {
 	static const char *const results[] = {
-		[LEVEL7_PASS] = "pass", [LEVEL7_NOT_CHECKED] = "not_checked", [LEVEL7_FAIL] = "fail"
+		[LEVEL7_PASS] = "pass",[LEVEL7_NOT_CHECKED] = "not_checked",[LEVEL7_FAIL] = "fail"
 	};
 	Oid			types[7] = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, FLOAT8OID, INT8OID};
 	Datum		values[7];
@@ -144,8 +144,8 @@ record(Work * work, const Level7 *l)
 	values[5] = Float8GetDatum(l->seconds);
 	values[6] = Int64GetDatum(work->reading_id);
 	(void) verify_query_as_owner("select maintsched.record_check($1, $2, 7, $3, $4, $5::pg_catalog.jsonb,"
-						  " pg_catalog.round($6::pg_catalog.numeric, 3), $7, null, maintsched.own_run())",
-						  7, types, values, NULL);
+								 " pg_catalog.round($6::pg_catalog.numeric, 3), $7, null, maintsched.own_run())",
+								 7, types, values, NULL);
 	verify_done_with_result();
 }
 
@@ -198,7 +198,7 @@ verify_caught(Level7 *l)
 }
 
 static void
-verify_files(Work * work, const char *label)
+verify_files(Work *work, const char *label)
 {
 	MemoryContext before = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(before, "maintsched level 7", ALLOCSET_DEFAULT_SIZES);
@@ -238,7 +238,7 @@ verify_files(Work * work, const char *label)
  * Levels 0 to 6, as the ladder judges them by what is known.
  */
 static void
-judge(Work * work, const char *label)
+judge(Work *work, const char *label)
 {
 	Oid			types[4] = {TEXTOID, TEXTOID, INT4OID, INT8OID};
 	Datum		values[4] = {CStringGetTextDatum(work->repository), CStringGetTextDatum(label),
@@ -272,7 +272,7 @@ judge(Work * work, const char *label)
  * Have the repository read; false: it cannot be judged.
  */
 static bool
-read_catalogue(Work * work, bool pulled)
+read_catalogue(Work *work, bool pulled)
 {
 	Oid			types[2] = {TEXTOID, INT8OID};
 	Datum		values[2] = {CStringGetTextDatum(work->repository), Int64GetDatum(0)};
@@ -303,7 +303,7 @@ read_catalogue(Work * work, bool pulled)
 }
 
 static void
-verify_one(Work * work, const char *repository, bool pulled)
+verify_one(Work *work, const char *repository, bool pulled)
 {
 	Oid			types[2] = {TEXTOID, TEXTOID};
 	Datum		values[2];
@@ -336,7 +336,7 @@ verify_one(Work * work, const char *repository, bool pulled)
 }
 
 static void
-report_problems(const Work * work)
+report_problems(const Work *work)
 {
 	List	   *problems = list_concat_copy(work->failures, work->doubts);
 	StringInfoData words;
@@ -346,7 +346,7 @@ report_problems(const Work * work)
 	initStringInfo(&words);
 	foreach(cell, problems)
 		if (named++ < MAX_NAMED)
-			appendStringInfo(&words, "%s%s", named > 1 ? "; " : "", (char *) lfirst(cell));
+		appendStringInfo(&words, "%s%s", named > 1 ? "; " : "", (char *) lfirst(cell));
 	if (work->named > MAX_NAMED)
 		appendStringInfo(&words, "; and %d more", work->named - MAX_NAMED);
 	ereport(ERROR,
@@ -389,7 +389,7 @@ maintsched_verify_repository(PG_FUNCTION_ARGS)
 	work.backups = text_to_cstring(PG_GETARG_TEXT_PP(2));
 
 	rows = verify_query_as_owner("select r.name, r.kind, s.pulled from maintsched.repositories_to_verify($1) r"
-						  " join maintsched.repository s on s.name operator(pg_catalog.=) r.name", 1, types, values, nulls);
+								 " join maintsched.repository s on s.name operator(pg_catalog.=) r.name", 1, types, values, nulls);
 	for (uint64 i = 0; i < rows; i++)
 	{
 		names = lappend(names, verify_value_of(i, 1));

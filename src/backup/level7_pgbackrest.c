@@ -18,6 +18,9 @@
  *					manifest has that of what is stored, so neither the
  *					compression nor the key is needed.
  *
+ * Files may be maps of blocks (block incremental), which the backups before hold;
+ * then all maps and blocks of these are compared, too.
+ *
  * Where we could not read the files ourselves, the facts say so, and the
  * checksums are the tool's word, on top of names and sizes, which are ours.
  *
@@ -59,7 +62,7 @@ arguments(const Level7 *l, const char *log_level)
 static bool
 get_file(const Level7 *l, const char *path, bool raw, ToolAnswer *answer)
 {
-	static const ToolLimits limits = {.bytes = true, .output = MAX_LISTING};
+	static const ToolLimits limits = {.bytes = true,.output = MAX_LISTING};
 	List	   *list = arguments(l, "warn");
 
 	if (raw)
@@ -76,7 +79,7 @@ get_file(const Level7 *l, const char *path, bool raw, ToolAnswer *answer)
 static RepoListing *
 list_folder(const Level7 *l, const char *folder, const char *prefix, RepoListing *into)
 {
-	static const ToolLimits limits = {.bytes = true, .output = MAX_LISTING};
+	static const ToolLimits limits = {.bytes = true,.output = MAX_LISTING};
 	List	   *list = arguments(l, "warn");
 	ToolAnswer	answer;
 
@@ -160,6 +163,37 @@ read_manifest(Level7 *l, RepoListing *listing, ToolAnswer *raw)
 }
 
 /*
+ * Files that are maps of blocks need those of the backups before.
+ */
+static void
+add_blocks(Level7 *l, RepoManifest *manifest)
+{
+	ListCell   *cell;
+
+	foreach(cell, l->chain)
+	{
+		const Level7Member *member = lfirst(cell);
+		char	   *path = psprintf("%s/backup.manifest", member->label);
+		RepoManifest *other;
+		ToolAnswer	answer;
+		char	   *problem;
+
+		if (strcmp(member->label, l->label) == 0)
+			continue;
+		if (!get_file(l, path, false, &answer))
+		{
+			level7_fail(l, "%s, which is needed for its blocks, cannot be read: %s", path, answer.error);
+			continue;
+		}
+		other = repo_manifest_parse(member->label, answer.raw, answer.raw_length, &problem);
+		if (other == NULL)
+			level7_fail(l, "%s, which is needed for its blocks: %s", path, problem);
+		else
+			repo_manifest_add_blocks(manifest, other);
+	}
+}
+
+/*
  * What the manifest says, beside what is expected.
  */
 static void
@@ -191,17 +225,22 @@ compare_head(Level7 *l, const RepoManifest *manifest)
  * One file of the manifest, beside the repository.
  */
 static void
-compare_file(Level7 *l, const RepoManifest *manifest, RepoFile *file, RepoListing *listing)
+compare_file(Level7 *l, RepoFile *file, RepoListing *listing, StringInfo missed)
 {
 	RepoName   *name = repo_list_find(listing, file->path);
 	char	   *path;
 
 	if (name == NULL || name->type != 'f')
 	{
+		file->stored = false;
+		/* a bundle holds many, and is missed once */
+		if (file->bundled && missed->len > 0 && strcmp(missed->data, file->path) == 0)
+			return;
+		resetStringInfo(missed);
+		appendStringInfoString(missed, file->path);
 		path = verify_shown_path(file->path, strlen(file->path));
 		level7_fail(l, name == NULL ? "%s is missing" : "%s is no file", path);
 		pfree(path);
-		file->stored = false;
 		return;
 	}
 	name->known = true;
@@ -260,15 +299,19 @@ find_extra(Level7 *l, const RepoManifest *manifest, const RepoListing *listing)
 static void
 reconcile(Level7 *l, RepoManifest *manifest, RepoListing *listing)
 {
+	StringInfoData missed;
 	ListCell   *cell;
 
+	initStringInfo(&missed);
 	foreach(cell, manifest->references)
+	{
 		if (strcmp(lfirst(cell), l->label) != 0)
 			(void) list_files(l, lfirst(cell), listing);
+	}
 	repo_list_sort(listing);
 	for (int64 i = 0; i < manifest->nfiles; i++)
 		if (manifest->files[i].stored)
-			compare_file(l, manifest, &manifest->files[i], listing);
+			compare_file(l, &manifest->files[i], listing, &missed);
 	find_extra(l, manifest, listing);
 	level7_number(l, "files", manifest->nfiles);
 	level7_number(l, "bytes", manifest->bytes);
@@ -281,7 +324,7 @@ reconcile(Level7 *l, RepoManifest *manifest, RepoListing *listing)
 static ToolVerdict *
 ask_tool(Level7 *l)
 {
-	static const ToolLimits limits = {.long_work = true, .error = MAX_LOG};
+	static const ToolLimits limits = {.long_work = true,.error = MAX_LOG};
 	MemoryContext before;
 	ToolVerdict *verdict;
 	ToolAnswer	answer;
@@ -376,6 +419,8 @@ judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, 
 	}
 	if (verdict->exit_code != 0)
 		level7_unchecked(l, "pgbackrest verify exited with code %d: %s", verdict->exit_code, verdict->failure);
+	else if (verdict->odd != NULL && strncmp(verdict->odd, "No usable ", 10) == 0)
+		level7_fail(l, "pgBackRest says: %.200s", verdict->odd);
 	else if (verdict->odd != NULL)
 		level7_unchecked(l, "pgbackrest verify printed what is not known here: %.200s", verdict->odd);
 	else if (backup == NULL)
@@ -384,9 +429,9 @@ judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, 
 		level7_unchecked(l, "pgbackrest verify says that backup %s is %.60s", l->label, backup->status);
 	else if (verdict->status == NULL || backup->checked == 0 || backup->checked != backup->valid || backup->bad != 0)
 		level7_unchecked(l, "pgbackrest verify contradicts itself about backup %s", l->label);
-	else if (manifest != NULL && !manifest->bundles && backup->checked != manifest->nfiles)
+	else if (manifest != NULL && !manifest->bundles && backup->checked != manifest->nitself)
 		level7_unchecked(l, "pgbackrest verify looked at %lld files, and the manifest has %lld",
-						 (long long) backup->checked, (long long) manifest->nfiles);
+						 (long long) backup->checked, (long long) manifest->nitself);
 }
 
 void
@@ -404,6 +449,8 @@ level7_pgbackrest(Level7 *l)
 	if (manifest != NULL)
 	{
 		compare_head(l, manifest);
+		if (manifest->blocks)
+			add_blocks(l, manifest);
 		reconcile(l, manifest, listing);
 		wals = list_wals(l);
 	}

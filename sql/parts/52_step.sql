@@ -57,6 +57,7 @@ begin
 		return;
 	end if;
 	perform maintsched.reap_runs();
+	perform maintsched.close_dead_drills();
 	perform maintsched.settle_owed(background => true);
 	perform maintsched.queue_due(lead);
 	perform maintsched.fail_unusable();

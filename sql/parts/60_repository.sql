@@ -279,8 +279,8 @@ create index expectation_repository on maintsched.expectation (repository, expec
 comment on table maintsched.expectation is 'What is expected of a restored backup: capture_expectations(). Only grows.';
 comment on column maintsched.expectation.expectation_id is 'Key, in order of recording.';
 comment on column maintsched.expectation.repository is 'The repository.';
-comment on column maintsched.expectation.kept is 'True: it was the same when read again after the restore point; false: not, and so nothing is expected.';
-comment on column maintsched.expectation.message is 'Where it was not kept: why.';
+comment on column maintsched.expectation.kept is 'True: there is something that is expected; false: nothing was the same when read again after the restore point.';
+comment on column maintsched.expectation.message is 'What was left out, and why.';
 comment on column maintsched.expectation.restore_point is 'The restore point at which it holds.';
 comment on column maintsched.expectation.lsn is 'Where that is in WAL.';
 comment on column maintsched.expectation.timeline is 'On which timeline.';

@@ -88,7 +88,7 @@ comment on function maintsched.catalogue_value(jsonb, text, text, text, boolean)
 'Internal: A value of an object of a catalogue, of one type of JSON; NULL where it has none. path: where the object stands.';
 
 create function maintsched.catalogue_text(
-	doc jsonb, key text, path text, required boolean default false, pattern text default null)
+	doc jsonb, key text, path text, required boolean default false, pattern text default null, form text default null)
 returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -102,14 +102,14 @@ begin
 		perform maintsched.refuse_catalogue(path || '.' || key, 'holds a control character');
 	elsif pattern is not null and value !~ pattern then
 		perform maintsched.refuse_catalogue(path || '.' || key,
-			format('is %s, which is not of its form', maintsched.shown_value(to_jsonb(value))));
+			format('is %s, which is no %s', maintsched.shown_value(to_jsonb(value)), form));
 	end if;
 	return value;
 end
 $$;
 
-comment on function maintsched.catalogue_text(jsonb, text, text, boolean, text) is
-'Internal: A text of a catalogue, without control characters, of the form of pattern.';
+comment on function maintsched.catalogue_text(jsonb, text, text, boolean, text, text) is
+'Internal: A text of a catalogue, without control characters, of the form of pattern, whose name is form.';
 
 create function maintsched.catalogue_note(doc jsonb, key text, path text) returns text
 language plpgsql immutable parallel safe
@@ -175,14 +175,14 @@ comment on function maintsched.catalogue_time(jsonb, text, text, boolean) is
 
 create function maintsched.catalogue_lsn(doc jsonb, key text, path text, required boolean default false) returns pg_lsn
 language sql immutable parallel safe
-return maintsched.catalogue_text(doc, key, path, required, '^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$')::pg_lsn;
+return maintsched.catalogue_text(doc, key, path, required, '^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$', 'position in WAL')::pg_lsn;
 
 comment on function maintsched.catalogue_lsn(jsonb, text, text, boolean) is
 'Internal: A position in WAL of a catalogue.';
 
 create function maintsched.catalogue_wal(doc jsonb, key text, path text) returns text
 language sql immutable parallel safe
-return maintsched.catalogue_text(doc, key, path, pattern => '^[0-9A-F]{24}$');
+return maintsched.catalogue_text(doc, key, path, pattern => '^[0-9A-F]{24}$', form => 'name of a WAL file');
 
 comment on function maintsched.catalogue_wal(jsonb, text, text) is
 'Internal: The name of a WAL file of a catalogue.';
@@ -190,7 +190,7 @@ comment on function maintsched.catalogue_wal(jsonb, text, text) is
 create function maintsched.catalogue_label(doc jsonb, key text, path text, required boolean default true) returns text
 language sql immutable parallel safe
 -- it becomes an argument of tools, and part of paths
-return maintsched.catalogue_text(doc, key, path, required, '^(?![-.])[^/ ]{1,255}$');
+return maintsched.catalogue_text(doc, key, path, required, '^(?![-.])[^/ ]{1,255}$', 'name of a backup');
 
 comment on function maintsched.catalogue_label(jsonb, text, text, boolean) is
 'Internal: The name of a backup in the catalogue of a tool: neither an option nor a path.';

@@ -84,6 +84,9 @@ begin
 		return maintsched.catalogue_text(doc, key, path);
 	end if;
 	version := maintsched.catalogue_number(doc, key, path, 80000, 9999999);
+	if version is null then
+		return null;
+	end if;
 	return format(case when version >= 100000 then '%s.%s' else '%s.%2$s.%3$s' end, version / 10000,
 		case when version >= 100000 then version % 10000 else version / 100 % 100 end, version % 100);
 end
@@ -143,7 +146,7 @@ begin
 	-- since 3.13; null: it is not
 	entry.encrypted := case when base ? 'encryption' then
 		coalesce(maintsched.catalogue_text(base, 'encryption', in_base), 'none') <> 'none' end;
-	entry.location := maintsched.catalogue_text(folders, 'basebackups_directory', 'show-servers', pattern => '^/') || '/' || entry.label;
+	entry.location := maintsched.catalogue_text(folders, 'basebackups_directory', 'show-servers', pattern => '^/', form => 'absolute path') || '/' || entry.label;
 	entry.problem := coalesce(maintsched.catalogue_note(doc, 'error', place),
 		case entry.state
 			when 'failed' then 'Barman says that it failed'
@@ -219,13 +222,14 @@ declare
 	encrypted boolean;
 begin
 	select coalesce(jsonb_agg(distinct jsonb_build_object('system_identifier', b.system_identifier, 'version', b.pg_version))
-			filter (where b.pg_version is not null or b.system_identifier is not null), '[]'),
+			filter (where b.pg_version is not null), '[]'),
 		min(b.start_wal collate "C"), max((b.details ->> 'last_wal') collate "C"),
 		case when count(*) = count(b.encrypted) then bool_and(b.encrypted) end
 		into systems, first_wal, last_wal, encrypted
 	from maintsched.barman_backups(catalog, server) b;
 	return jsonb_build_object(
 		'tool', 'Barman', 'version', null, 'status', null, 'message', null,
+		'complete', exists (select from maintsched.barman_answers(catalog, server) a where jsonb_typeof(a.answer) = 'array'),
 		'paths', case when folders is null then '[]'
 			else jsonb_build_array(maintsched.catalogue_text(folders, 'basebackups_directory', 'show-servers')) end,
 		'encrypted', encrypted, 'systems', systems,

@@ -25,7 +25,8 @@ begin
 		return maintsched.catalogue_time(doc, key, path);
 	end if;
 	value := maintsched.catalogue_text(doc, key, path, pattern =>
-		'^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?( ?(Z|UTC|GMT)|[+-][0-9]{2}(:?[0-9]{2})?)$');
+		'^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?( ?(Z|UTC|GMT)|[+-][0-9]{2}(:?[0-9]{2})?)$',
+		form => 'time with its offset from UTC');
 	return value::timestamptz;
 exception when datetime_field_overflow or invalid_datetime_format then
 	perform maintsched.refuse_catalogue(path || '.' || key, format('is "%s", which is no time', value));
@@ -68,9 +69,9 @@ declare
 	written timestamptz;
 	copied boolean := false;
 begin
-	entry.label := maintsched.catalogue_text(doc, 'label', place, true, '^.');
-	entry.state := coalesce(maintsched.catalogue_text(doc, 'state', place, pattern => '^(done|running|waiting|failed)$'), 'done');
-	entry.type := coalesce(maintsched.catalogue_text(doc, 'type', place, pattern => '^(full|diff|incr)$'), 'full');
+	entry.label := maintsched.catalogue_text(doc, 'label', place, true, '^.', 'name of a backup');
+	entry.state := coalesce(maintsched.catalogue_text(doc, 'state', place, pattern => '^(done|running|waiting|failed)$', form => 'state of a backup'), 'done');
+	entry.type := coalesce(maintsched.catalogue_text(doc, 'type', place, pattern => '^(full|diff|incr)$', form => 'type of a backup'), 'full');
 	entry.prior := maintsched.catalogue_text(doc, 'prior', place);
 	entry.depends_on := array(
 		select maintsched.catalogue_text(jsonb_build_object('depends_on', d.value), 'depends_on', place, true)
@@ -91,12 +92,12 @@ begin
 	entry.start_wal := maintsched.catalogue_wal(doc, 'start_wal', place);
 	entry.end_wal := maintsched.catalogue_wal(doc, 'end_wal', place);
 	entry.system_identifier := maintsched.catalogue_identifier(doc, 'system_identifier', place);
-	entry.pg_version := maintsched.catalogue_text(doc, 'pg_version', place, pattern => '^[0-9.]{1,10}$');
+	entry.pg_version := maintsched.catalogue_text(doc, 'pg_version', place, pattern => '^[0-9.]{1,10}$', form => 'version of PostgreSQL');
 	entry.size_bytes := maintsched.catalogue_bytes(doc, 'size_bytes', place);
 	entry.delta_bytes := maintsched.catalogue_bytes(doc, 'delta_bytes', place);
 	entry.stored_bytes := maintsched.catalogue_bytes(doc, 'stored_bytes', place);
 	entry.encrypted := maintsched.catalogue_value(doc, 'encrypted', place, 'boolean')::boolean;
-	entry.location := maintsched.catalogue_text(doc, 'location', place, pattern => '^/');
+	entry.location := maintsched.catalogue_text(doc, 'location', place, pattern => '^/', form => 'absolute path');
 	entry.problem := maintsched.catalogue_note(doc, 'problem', place);
 	entry.details := coalesce(maintsched.catalogue_value(doc, 'details', place, 'object'), '{}')
 		|| case when copied then '{"copied": true}' else '{}' end::jsonb;
@@ -240,6 +241,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 	select jsonb_build_object(
 		'tool', 'pg_basebackup', 'version', null, 'status', null, 'message', null,
+		'complete', jsonb_typeof(catalog) <> 'object' or not catalog ?| array['PostgreSQL-Backup-Manifest-Version', 'label'],
 		'paths', jsonb_build_array(folder), 'encrypted', false,
 		'systems', coalesce(jsonb_agg(distinct jsonb_build_object('system_identifier', b.system_identifier, 'version', b.pg_version))
 			filter (where b.system_identifier is not null), '[]'),

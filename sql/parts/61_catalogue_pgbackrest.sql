@@ -130,7 +130,7 @@ begin
 	loop
 		place := format('%s.archive[%s]', path, element.at);
 		archives := archives || jsonb_build_object(
-			'id', maintsched.catalogue_text(element.value, 'id', place, true, '^[0-9.]+-[0-9]+$'),
+			'id', maintsched.catalogue_text(element.value, 'id', place, true, '^[0-9.]+-[0-9]+$', 'archive of pgBackRest'),
 			'repository', coalesce(maintsched.catalogue_number(element.database, 'repo-key', place || '.database', 1, 256), 1),
 			'database', maintsched.catalogue_number(element.database, 'id', place || '.database', 0, 1000000),
 			'path', maintsched.pgbackrest_path(options, coalesce((element.database ->> 'repo-key')::integer, 1))
@@ -203,10 +203,10 @@ declare
 begin
 	entry.label := maintsched.catalogue_label(backup, 'label', place);
 	entry.state := 'done';
-	entry.type := maintsched.catalogue_text(backup, 'type', place, true, '^(full|diff|incr)$');
+	entry.type := maintsched.catalogue_text(backup, 'type', place, true, '^(full|diff|incr)$', 'type of a backup');
 	entry.prior := maintsched.catalogue_label(backup, 'prior', place, false);
 	entry.depends_on := array(
-		select maintsched.catalogue_label(jsonb_build_object('label', r.value), 'label', place || '.reference')
+		select maintsched.catalogue_label(jsonb_build_object('reference', r.value), 'reference', place)
 		from jsonb_array_elements(reference) with ordinality r order by r.ordinality);
 	if entry.prior is not null and entry.prior <> all (entry.depends_on) then
 		entry.depends_on := entry.depends_on || entry.prior;

@@ -128,7 +128,7 @@ begin atomic
 end;
 
 comment on function maintsched.current_backups(text) is
-'The backups that are in a repository by what its readings saw until clock(): of each the latest record.';
+'Internal: The backups that are in a repository by what its readings saw until clock(): of each the latest record. View backups is for people.';
 
 create function maintsched.need_repository(name text) returns maintsched.repository
 language plpgsql
@@ -142,7 +142,7 @@ begin
 	if not found then
 		raise exception using
 			errcode = 'undefined_object',
-			message = format('there is no repository %s', coalesce('"' || name || '"', 'NULL')),
+			message = format('repository %s does not exist', coalesce('"' || name || '"', 'NULL')),
 			hint = maintsched.perhaps(coalesce(name, ''), array(select x.name from maintsched.repository x order by 1), 'Repositories are');
 	end if;
 	return r;
@@ -196,7 +196,7 @@ begin
 			l.start_wal, l.end_wal, l.system_identifier, l.pg_version, l.size_bytes, l.delta_bytes, l.stored_bytes,
 			l.encrypted, l.location, l.problem, l.details
 		from latest l
-		where l.state <> 'removed'
+		where l.state <> 'removed' and facts -> 'complete' is distinct from 'false'
 		and not exists (select from entry e where e.label = l.label)
 		and coalesce(l.details ->> 'repository', '') <> all (unread)
 	)
@@ -313,7 +313,7 @@ as $$
 $$;
 
 comment on function maintsched.import_backup_catalog(text, jsonb) is
-'Takes what the tool of a repository printed elsewhere as a reading, and returns its reading_id: of pgBackRest "info --output=json"; of Barman an array of what "barman --format json" printed to list-backups, show-backup of each backup and, where wanted, show-servers; of basebackup an array of backup manifests, or of objects with the columns of backup_record, or an object of them by their names. All or nothing. Errors: undefined_object (42704), invalid_parameter_value (22023) with the place in the document, external_routine_exception (38000) where it is the tool''s error.';
+'Takes what the tool of a repository printed elsewhere as a reading, and returns its reading_id: of pgBackRest "info --output=json"; of Barman an array of what "barman --format json" printed to list-backups, show-backup of each backup and, where wanted, show-servers (without list-backups nothing is taken for removed); of basebackup an array of backup manifests, or of objects with the columns of backup_record, or an object of them by their names (a manifest alone is one more backup). All or nothing. Errors: undefined_object (42704), invalid_parameter_value (22023) with the place in the document, external_routine_exception (38000) where it is the tool''s error.';
 
 create function maintsched.import_backup_catalog(repository text, catalog text) returns bigint
 language sql

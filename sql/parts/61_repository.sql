@@ -52,6 +52,7 @@ comment on function maintsched.check_repository_reader(text, text) is
 create function maintsched.check_repository(r maintsched.repository, role text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 declare
 	field text;
@@ -76,13 +77,12 @@ begin
 			message = format('"%s" is not the name of a %s', left(r.location, 200),
 				case r.kind when 'barman' then 'server of Barman' else 'stanza of pgBackRest' end),
 			detail = 'Such a name has letters, digits and "_", ".", "-", "+", "@".';
+	elsif r.kind = 'basebackup' and r.config is not null then
+		raise exception using
+			errcode = 'invalid_parameter_value',
+			message = 'a repository of kind basebackup has no configuration file';
 	elsif r.kind = 'basebackup' then
 		perform maintsched.check_backup_folder(r.location, 'location', r.pulled);
-		if r.config is not null then
-			raise exception using
-				errcode = 'invalid_parameter_value',
-				message = 'a repository of kind basebackup has no configuration file';
-		end if;
 	end if;
 	if r.config is not null and (r.config !~ '^/' or r.config ~ '[[:cntrl:]]' or length(r.config) > 4096) then
 		raise exception using
@@ -143,6 +143,7 @@ comment on function maintsched.check_repository(maintsched.repository, text) is
 create function maintsched.add_repository_as(caller oid, definition jsonb) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 #variable_conflict use_variable
 declare
@@ -175,6 +176,7 @@ create function maintsched.add_repository(
 returns void
 language sql
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 	select maintsched.add_repository_as(maintsched.note_caller(), jsonb_build_object(
 		'name', name, 'kind', kind, 'location', location, 'config', config, 'archive', archive,
@@ -190,6 +192,7 @@ comment on function maintsched.add_repository(text, text, text, text, text, bool
 create function maintsched.change_repository_as(caller oid, name text, changes jsonb, reason text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 #variable_conflict use_variable
 declare
@@ -266,6 +269,7 @@ comment on function maintsched.change_repository(text, jsonb, text) is
 create function maintsched.remove_repository_as(caller oid, name text, reason text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set intervalstyle = 'postgres'
 as $$
 #variable_conflict use_variable
 declare
@@ -298,38 +302,3 @@ $$;
 
 comment on function maintsched.remove_repository(text, text) is
 'Removes a repository: its backups are not looked at any more. What was recorded of them stays, and so does its tool''s or folder''s content. Errors: undefined_object (42704), invalid_parameter_value (22023) without a reason, insufficient_privilege (42501).';
-
-create view maintsched.repositories as
-select r.name as repository, r.kind, r.location, r.config, r.archive, r.pulled, r.system_identifier,
-	r.max_age, r.rpo, r.rto, r.copies, r.expected_location, r.encrypted, r.size_tolerance, r.size_floor,
-	r.read_within, r.verify_within, r.drill_within,
-	b.clock_at as read_at, b.ok as read_ok, b.source as read_from, b.message as read_message,
-	g.clock_at as read_well_at, g.backups, g.facts
-from maintsched.repository r
-left join lateral (
-	select x.* from maintsched.backup_reading x
-	where x.repository = r.name and x.clock_at <= maintsched.clock()
-	order by x.reading_id desc
-	limit 1
-) b on true
-left join lateral (
-	select x.* from maintsched.backup_reading x
-	where x.repository = r.name and x.ok and x.clock_at <= maintsched.clock()
-	order by x.reading_id desc
-	limit 1
-) g on true;
-
-comment on view maintsched.repositories is 'Repositories: their settings, the latest reading, and what the latest one that went well says of the repository as a whole.';
-
-create view maintsched.backups as
-select b.repository, r.kind, b.label, b.type, b.state, b.started_at, b.finished_at,
-	maintsched.time_span(greatest(extract(epoch from maintsched.clock() - b.finished_at), 0)::bigint) as age,
-	extract(epoch from maintsched.clock() - b.finished_at)::bigint as age_seconds,
-	pg_size_pretty(b.size_bytes) as size, pg_size_pretty(b.stored_bytes) as stored,
-	b.prior, b.depends_on, b.problem, b.pg_version, b.timeline, b.start_lsn, b.end_lsn, b.start_wal, b.end_wal,
-	b.system_identifier, b.size_bytes, b.delta_bytes, b.stored_bytes, b.encrypted, b.location, b.details,
-	b.recorded_at
-from maintsched.repository r
-cross join lateral maintsched.current_backups(r.name) b;
-
-comment on view maintsched.backups is 'The backups that are in the repositories by what was read of them.';

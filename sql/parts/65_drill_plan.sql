@@ -145,7 +145,7 @@ comment on function maintsched.repository_to_drill(text) is
 'Internal: The repository that params of restore_drill mean. Errors: no_data_found (P0002) without any, or where there are several and none is named, undefined_object (42704).';
 
 create function maintsched.drill_estimate(repository text) returns numeric
-language sql stable
+language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 	select coalesce(

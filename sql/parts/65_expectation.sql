@@ -3,8 +3,9 @@
 --
 -- capture_expectations() reads figures of this database, makes a restore point
 -- in the WAL, and reads them again as they are at that very point
--- (src/backup/expect.c).  What is the same both times is expected of a copy
--- that was recovered to it.
+-- (src/backup/expect.c).  That is expected of a copy that was recovered to it;
+-- of a table that was being written to just then, only if both readings are the
+-- same.
 --
 
 create function maintsched.expected_relations(repository text)
@@ -201,9 +202,10 @@ returns text
 language sql immutable parallel safe
 return case
 	when problem is not null then problem
+	-- nobody was in the middle of writing at the point: the second reading is of that
+	when locked then null
 	when first is distinct from second then 'changed while it was read'
 	-- rows that came and went between both readings may have been there at the point
-	when locked then null
 	when writes_before is null or writes_after is null then 'was being written to'
 	when writes_before <> writes_after then 'changed while it was read' end;
 
@@ -263,14 +265,14 @@ end
 $$;
 
 comment on function maintsched.record_expectation(bigint, text, text, pg_lsn, bigint, jsonb, oid[], jsonb[], bigint[], text[], text[], boolean[], text[]) is
-'Internal: Records what was the same before and at a restore point; returns what was not, in words.';
+'Internal: Records what held at a restore point; returns what was left out, in words.';
 
 create function maintsched.capture_expectations(repository text) returns bigint
 language c volatile
 as 'MODULE_PATHNAME', 'maintsched_capture_expectations';
 
 comment on function maintsched.capture_expectations(text) is
-'Captures what a restored backup of this cluster is to hold: of this database the row counts or digests of the tables that add_expected_table() named (where it named none: row counts of its ordinary tables of up to 1 GB, the smallest ones first, up to 2 GB and 500 tables in all), the lists of its tables and extensions with versions, and the lists of databases and of roles with attributes and memberships. A restore point is made, and only what is the same when read again as of that point is kept; what was not is named by the message in expectations. Tables are read as their owners, of whom the caller must have the privileges; those that are written to are locked (SHARE) for the instant of the restore point, if that needs no waiting. Returns expectation_id. A drill recovers to the point, once its WAL is archived. Other databases are captured from within them. For managers. Errors: undefined_object (42704), read_only_sql_transaction (25006) on a standby, object_not_in_prerequisite_state (55000) with wal_level minimal and for a repository of another cluster, active_sql_transaction (25001) in a transaction that has changed something, feature_not_supported (0A000) outside read committed.';
+'Captures what a restored backup of this cluster is to hold: of this database the row counts or digests of the tables that add_expected_table() named (where it named none: row counts of its ordinary tables of up to 1 GB, the smallest ones first, up to 2 GB and 500 tables in all), the lists of its tables and extensions with versions, and the lists of databases and of roles with attributes and memberships. A restore point is made, and it is read again as of that point. To know what was there at the very point, the tables are locked in mode SHARE for the instant, where that needs no waiting; of a table where it did within a second, what was read is kept only if it is the same as before and the statistics know of no write in between. What is not kept is named by the message in expectations. Tables are read as their owners, of whom the caller must have the privileges. Returns expectation_id. A drill recovers to the point, once its WAL is archived. Other databases are captured from within them. For managers. Errors: undefined_object (42704), read_only_sql_transaction (25006) on a standby, object_not_in_prerequisite_state (55000) with wal_level minimal and for a repository of another cluster, active_sql_transaction (25001) in a transaction that has changed something, feature_not_supported (0A000) outside read committed.';
 
 create view maintsched.expectations as
 select e.expectation_id, e.repository, e.kept, e.captured_at, e.restore_point, e.lsn, e.timeline,

@@ -13,7 +13,8 @@
  * then the locks go.  What the second reading sees with that snapshot is what
  * recovery to the restore point brings back, to the row.  A table that could
  * not be had within a second, because of a writer that is in no hurry or of
- * VACUUM, is judged by its statistics besides (capture_outcome() in SQL).
+ * VACUUM, is kept only if both readings are the same and its statistics know
+ * of no write in between (capture_outcome() in SQL).
  *
  * Which tables are read, by which statements, and what follows is SQL
  * (65_expectation.sql).  A table is read as its owner, in a security-restricted

@@ -152,7 +152,9 @@ detail_said(const char *error, const char *output)
 void
 tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 {
-	tool_run_limited(tool, arguments, MAX_OUTPUT, answer);
+	static const ToolLimits short_question = {0};
+
+	tool_work(tool, arguments, &short_question, answer);
 }
 
 /*
@@ -161,6 +163,18 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 void
 tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer)
 {
+	ToolLimits	limits = {.output = limit};
+
+	tool_work(tool, arguments, &limits, answer);
+}
+
+/*
+ * The same, for what may take long or print no text.
+ */
+void
+tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer)
+{
+	size_t		output_limit = limits->output > 0 ? limits->output : MAX_OUTPUT;
 	const ToolKind *kind = &tools[tool];
 	ProcessSpec spec = {0};
 	ProcessResult result;
@@ -168,9 +182,9 @@ tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *ans
 	spec.program = tool_command(tool);
 	spec.setting = kind->setting;
 	spec.arguments = arguments;
-	spec.output_limit = limit;
-	spec.error_limit = MAX_ERROR;
-	spec.timeout_ms = timeout_ms;
+	spec.output_limit = output_limit;
+	spec.error_limit = Max(limits->error, MAX_ERROR);
+	spec.timeout_ms = limits->long_work ? 0 : timeout_ms;
 	process_run(&spec, &result);
 
 	answer->exit_code = result.exit_code;
@@ -187,7 +201,12 @@ tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *ans
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%s printed more than is read of it", kind->name),
-				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %zu.", result.output.total, limit)));
+				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %zu.", result.output.total, output_limit)));
+	answer->raw = result.output.data;
+	answer->raw_length = result.output.length;
+	answer->output = NULL;
+	if (limits->bytes)
+		return;
 	if (!pg_verify_mbstr(PG_UTF8, result.output.data, result.output.length, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),

@@ -80,8 +80,8 @@ sub backup_server
 	push @initdb, '--data-checksums' if $option{checksums} // 1;
 	$node->init(allows_streaming => 1, extra => \@initdb);
 	my $root = root($node);
-	$node->append_conf('postgresql.conf', join "\n", 'autovacuum = off', 'archive_mode = on', "archive_command = ''",
-		'wal_keep_size = 0', "maintsched.backup_roots = '$root'", "maintsched.drill_root = '$root/drill'",
+	$node->append_conf('postgresql.conf', join "\n", 'autovacuum = off', 'wal_keep_size = 0',
+		"maintsched.backup_roots = '$root'", "maintsched.drill_root = '$root/drill'",
 		"maintsched.pgbackrest_command = '$pgbackrest'", "maintsched.barman_command = '$barman'",
 		@{ $option{settings} // [] }, '');
 	$node->start;
@@ -149,9 +149,19 @@ sub archive_command
 	return;
 }
 
+# The first archive turns archiving on: a backup of a server that archives to
+# nowhere never ends.
 sub add_archive
 {
 	my ($node, $command) = @_;
+	if (!@{ $archives{ $node->name } // [] })
+	{
+		my @stopped = grep { $_->{node} == $node } @receiving;
+		stop_receiving($_) foreach @stopped;
+		$node->append_conf('postgresql.conf', "archive_mode = on\n");
+		$node->restart;
+		start_receiving($_) foreach @stopped;
+	}
 	push @{ $archives{ $node->name } }, $command;
 	archive_command($node);
 	return;
@@ -165,7 +175,9 @@ sub archive_now
 	my $segment = $node->safe_psql('postgres', q{
 		create table if not exists ticks (t timestamptz);
 		insert into ticks values (clock_timestamp());
-		select pg_walfile_name(pg_switch_wal())} =~ s/^\s+//r);
+		select pg_walfile_name(pg_switch_wal());
+		-- Barman takes in no segment before the next one is begun
+		insert into ticks values (clock_timestamp())} =~ s/^\s+//r);
 	if (@{ $archives{ $node->name } // [] })
 	{
 		$node->poll_query_until('postgres', qq{select left(last_archived_wal, 24) >= '$segment' from pg_stat_archiver})
@@ -174,7 +186,7 @@ sub archive_now
 	foreach my $repository (@barmans)
 	{
 		my $count = 0;
-		while (!glob("$repository->{wals}/*/$segment"))
+		while (!-e "$repository->{wals}/" . substr($segment, 0, 16) . "/$segment")
 		{
 			BAIL_OUT("$segment is not in Barman's archive") if $count++ > 10 * $PostgreSQL::Test::Utils::timeout_default;
 			must(barman_command($repository, 'archive-wal', $repository->{location}));

@@ -76,8 +76,8 @@ comment on function maintsched.judge_drill_identity(bigint, jsonb, numeric) is
 create function maintsched.says_nothing_of_backup(step text, sqlstate text) returns boolean
 language sql immutable parallel safe
 return step in ('space', 'create')
-	or left(sqlstate, 2) in ('53', '57', '0A', '42')
-	or sqlstate in ('39000', 'P0002');
+	-- a wrong answer to a question has none
+	or coalesce(left(sqlstate, 2) in ('53', '57', '0A', '42') or sqlstate in ('39000', 'P0002'), false);
 
 comment on function maintsched.says_nothing_of_backup(text, text) is
 'Internal: Whether a step of a drill failed for a reason that proves nothing against the backup: room, memory, a cancel request, its time, rights, a tool that does not end (PostgreSQL manual, appendix A).';

@@ -109,6 +109,7 @@ grant select (
 	checked_at, repository, label, level, check_name, result, checked_by, calendar, task, run_id, drill_id, seconds, simulated)
 on maintsched.backup_log to pg_monitor;
 
+
 grant select (expectation_id, repository, kept, captured_at, restore_point, lsn, timeline, tables, rows, captured_by, simulated)
 on maintsched.expectations to pg_monitor;
 

@@ -270,6 +270,12 @@ drill_ask(Drill *drill, const char *user, const char *database, const char *sql,
 	}
 	spec.program = process_server_program("psql");
 	spec.arguments = list_make3("-XAtqw", "-v", "ON_ERROR_STOP=1");
+	/* of what goes wrong with a question the condition is of use, too */
+	if (!is_super)
+	{
+		spec.arguments = lappend(spec.arguments, "-v");
+		spec.arguments = lappend(spec.arguments, "VERBOSITY=verbose");
+	}
 	spec.arguments = lappend(spec.arguments, "-d");
 	spec.arguments = lappend(spec.arguments,
 							 psprintf("host='%s' port=5432 dbname='%s' user='%s' connect_timeout=30 application_name=maintsched",

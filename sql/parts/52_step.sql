@@ -398,6 +398,7 @@ begin
 	if not maintsched.clock_simulated() then
 		perform maintsched.note_opened();
 	end if;
+	perform maintsched.close_dead_drills();
 	perform maintsched.settle_owed();
 	queued := maintsched.queue_due();
 	-- told before it is closed: what is closed is no longer looked at

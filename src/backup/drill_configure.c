@@ -150,11 +150,12 @@ void
 drill_check_version(Drill *drill, const char *version)
 {
 	int			major = atoi(version);
+	int			length = strcspn(version, "\n");
 
 	if (major != PG_VERSION_NUM / 10000)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the backup is of PostgreSQL %.20s, and this server is %d: it cannot start it", version, PG_VERSION_NUM / 10000)));
+				 errmsg("the backup is of PostgreSQL %.*s, and this server is %d: it cannot start it", Min(length, 20), version, PG_VERSION_NUM / 10000)));
 }
 
 /*

@@ -249,7 +249,7 @@ SKIP:
 
 	my $tool = write_file("$root/tool", qq{#!/bin/sh
 case "\$(cat $root/mode) \$*" in
-  "hang "*restore*) exec sleep 1000;;
+  "hang "*restore*) sleep 1000;;
   "fail "*restore*) echo "no such thing" >&2; exit 7;;
   "wal "*archive-get*) touch $root/asked; sleep 1000; exit 1;;
 esac
@@ -273,7 +273,7 @@ exec /usr/bin/pgbackrest "\$@"
 	my $at_restore = sub {
 		my $session = background(q{call maintsched.drill('main')});
 		my $pid = wait_for('the drill runs', sub { sql(q{select pid from pg_stat_activity where query like 'call maintsched.drill%' and state = 'active'}) });
-		wait_for('the tool runs', sub { scalar processes() });
+		wait_for('the tool runs', sub { scalar processes() }) or BAIL_OUT('the tool does not run');
 		return ($session, $pid);
 	};
 	my ($session, $pid) = $at_restore->();
@@ -286,6 +286,7 @@ exec /usr/bin/pgbackrest "\$@"
 	finish($session);
 	wait_for('its processes are gone', sub { !processes() });
 	is_deeply([ processes() ], [], 'terminated: no process is left');
+	isnt(left_over(), '', 'terminated: its folder is');
 	$mode->('none');
 	like(drill(q{'folder', 'good'}), qr/ is proven up to level 12$/, 'terminated: the next drill');
 	is(sql(q{select verdict || removed from maintsched.drills order by drill_id desc offset 1 limit 1}), 'interruptedtrue', 'terminated: has closed it');
@@ -333,6 +334,7 @@ exec /usr/bin/pgbackrest "\$@"
 		$mode->('none');
 		$node->start;
 		ok(wait_for('no folder', sub { left_over() eq '' && !processes() }), "$how shutdown: after the next start nothing is left");
+		sql('select maintsched.tick()');
 		$node->poll_query_until('postgres', q{select verdict = 'interrupted' and ended_at is not null and removed from maintsched.drills order by drill_id desc limit 1});
 		is(latest('verdict, ended_at is not null, removed'), 'interrupted|t|t', "$how shutdown: the drill is closed");
 	}

@@ -126,6 +126,34 @@ foreach my $gzip (0, 1)
 	is(left_over(), '', "$label: nothing is left");
 }
 
+# --- incremental backups, of 17 and later ---
+
+SKIP:
+{
+	skip 'there are no incremental backups before PostgreSQL 17', 1 if $node->pg_version < 17;
+	sql(q{alter system set summarize_wal = on});
+	$node->reload;
+	$node->poll_query_until('postgres', q{select current_setting('summarize_wal') = 'on'});
+	my $full = base_backup($folder, 'full');
+	$node->safe_psql('shop', 'insert into history select i, md5(i::text) from generate_series(10001, 11000) i');
+	my $one = base_backup($folder, 'one', options => [ "--incremental=$full/backup_manifest" ]);
+	$node->safe_psql('shop', 'insert into history select i, md5(i::text) from generate_series(11001, 12000) i');
+	my $two = base_backup($folder, 'two', options => [ "--incremental=$one/backup_manifest" ]);
+	sql(q{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'history', 'select count(*) as n from public.history', database => 'shop', expected => '[{"n": 7000}]')});
+	($said, $steps) = drill(q{'folder', 'two'});
+	like($said, qr/^NOTICE: .*backup "two" was restored, and is proven up to level 12$/, 'incremental: it passes');
+	is($steps, sprintf($all_pass, 'not_applicable', 'pass'), 'incremental: its steps');
+	like(step_message('restore'), qr/^pg_combinebackup made it of 3 backups/, 'incremental: of three backups');
+	rename $one, "$one.moved" or die $!;
+	sql(q{select maintsched.read_repository('folder')});
+	($said, $steps) = drill(q{'folder', 'two'});
+	like($steps, qr/restore fail, destroy pass$/, 'incremental: without the one between it fails');
+	is(left_over(), '', 'incremental: nothing is left');
+	sql(q{select maintsched.drop_sample_query('folder', 'history'); alter system reset summarize_wal});
+	remove_tree("$one.moved", $two, $full);
+	$node->reload;
+}
+
 # --- with an archive, and what is expected to be found ---
 
 my $archived = make_folder($node, name => 'archived');

@@ -122,7 +122,7 @@ is(sql(q{select acting_as from maintsched.drill order by drill_id desc limit 1})
 like(said($node, q{begin; call maintsched.drill('folder')}), qr/^ERROR:  25001: a restore drill cannot run inside a transaction block or a function/, 'not in a transaction block');
 like(drill(q{'folder', 'none'}), qr/^ERROR:  P0002: there is no backup to restore in repository "folder"\n/, 'an unknown backup');
 like(drill(q{'folder', 'latest', '1 us'}), qr/^ERROR:  P0002: there is no backup to restore .*\nDETAIL:  None is complete and younger than/, 'none so young');
-like(drill(q{'nowhere'}), qr/^ERROR:  42704: there is no repository "nowhere"/, 'an unknown repository');
+like(drill(q{'nowhere'}), qr/^ERROR:  42704: repository "nowhere" does not exist/, 'an unknown repository');
 like(drill(q{'folder', options => '{"speed": 1}'}), qr/^ERROR:  22023: a drill has no option "speed"/, 'an unknown option');
 
 sub with_root
@@ -325,11 +325,12 @@ exec /usr/bin/pgbackrest "\$@"
 	$node->poll_query_until('postgres', q{select verdict = 'interrupted' and ended_at is not null and removed from maintsched.drills order by drill_id desc limit 1});
 	is(latest('verdict, ended_at is not null, removed'), 'interrupted|t|t', 'killed: and the drill is closed');
 
-	foreach my $how ('immediate', 'fast')
+	foreach my $how ('immediate', 'fast', 'kill')
 	{
 		($session, $pid, $server) = $at_recovery->();
-		$node->stop($how);
+		$how eq 'kill' ? $node->kill9 : $node->stop($how);
 		finish($session);
+		wait_for('the backend is gone', sub { !kill 0, $pid });
 		ok(wait_for('nothing runs', sub { !kill 0, $server }), "$how shutdown: the restored server is gone");
 		$mode->('none');
 		$node->start;

@@ -99,6 +99,7 @@ grant select (
 	schema, relation, kind, last_checked_at, check_kind, verdict, age, age_seconds, parents_checked_at,
 	access_method, size_bytes, parts, parts_checked, run_id)
 on maintsched.amcheck_report to pg_monitor;
+
 grant select on maintsched.archives to pg_monitor;
 
 grant select (
@@ -108,7 +109,6 @@ on maintsched.backup_status to pg_monitor;
 grant select (
 	checked_at, repository, label, level, check_name, result, checked_by, calendar, task, run_id, drill_id, seconds, simulated)
 on maintsched.backup_log to pg_monitor;
-
 
 grant select (expectation_id, repository, kept, captured_at, restore_point, lsn, timeline, tables, rows, captured_by, simulated)
 on maintsched.expectations to pg_monitor;

@@ -18,6 +18,9 @@
  *					manifest has that of what is stored, so neither the
  *					compression nor the key is needed.
  *
+ * Files may be maps of blocks (block incremental), which the backups before hold;
+ * then all maps and blocks of these are compared, too.
+ *
  * Where we could not read the files ourselves, the facts say so, and the
  * checksums are the tool's word, on top of names and sizes, which are ours.
  *
@@ -157,6 +160,37 @@ read_manifest(Level7 *l, RepoListing *listing, ToolAnswer *raw)
 	if (manifests[0] != NULL)
 		*raw = answers[0];
 	return manifests[0];
+}
+
+/*
+ * Files that are maps of blocks need those of the backups before.
+ */
+static void
+add_blocks(Level7 *l, RepoManifest *manifest)
+{
+	ListCell   *cell;
+
+	foreach(cell, l->chain)
+	{
+		const Level7Member *member = lfirst(cell);
+		char	   *path = psprintf("%s/backup.manifest", member->label);
+		RepoManifest *other;
+		ToolAnswer	answer;
+		char	   *problem;
+
+		if (strcmp(member->label, l->label) == 0)
+			continue;
+		if (!get_file(l, path, false, &answer))
+		{
+			level7_fail(l, "%s, which is needed for its blocks, cannot be read: %s", path, answer.error);
+			continue;
+		}
+		other = repo_manifest_parse(member->label, answer.raw, answer.raw_length, &problem);
+		if (other == NULL)
+			level7_fail(l, "%s, which is needed for its blocks: %s", path, problem);
+		else
+			repo_manifest_add_blocks(manifest, other);
+	}
 }
 
 /*
@@ -376,6 +410,8 @@ judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, 
 	}
 	if (verdict->exit_code != 0)
 		level7_unchecked(l, "pgbackrest verify exited with code %d: %s", verdict->exit_code, verdict->failure);
+	else if (verdict->odd != NULL && strncmp(verdict->odd, "No usable ", 10) == 0)
+		level7_fail(l, "pgBackRest says: %.200s", verdict->odd);
 	else if (verdict->odd != NULL)
 		level7_unchecked(l, "pgbackrest verify printed what is not known here: %.200s", verdict->odd);
 	else if (backup == NULL)
@@ -384,9 +420,9 @@ judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, 
 		level7_unchecked(l, "pgbackrest verify says that backup %s is %.60s", l->label, backup->status);
 	else if (verdict->status == NULL || backup->checked == 0 || backup->checked != backup->valid || backup->bad != 0)
 		level7_unchecked(l, "pgbackrest verify contradicts itself about backup %s", l->label);
-	else if (manifest != NULL && !manifest->bundles && backup->checked != manifest->nfiles)
+	else if (manifest != NULL && !manifest->bundles && backup->checked != manifest->nitself)
 		level7_unchecked(l, "pgbackrest verify looked at %lld files, and the manifest has %lld",
-						 (long long) backup->checked, (long long) manifest->nfiles);
+						 (long long) backup->checked, (long long) manifest->nitself);
 }
 
 void
@@ -404,6 +440,8 @@ level7_pgbackrest(Level7 *l)
 	if (manifest != NULL)
 	{
 		compare_head(l, manifest);
+		if (manifest->blocks)
+			add_blocks(l, manifest);
 		reconcile(l, manifest, listing);
 		wals = list_wals(l);
 	}

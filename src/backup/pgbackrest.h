@@ -48,6 +48,7 @@ typedef struct RepoManifest
 	RepoFile   *files;
 	int64		nfiles;
 	int64		max_files;
+	int64		nitself;		/* without those of repo_manifest_add_blocks() */
 	int64		nstored;
 	uint64		bytes;			/* of all that is stored */
 } RepoManifest;
@@ -100,6 +101,7 @@ typedef struct ToolVerdict
 } ToolVerdict;
 
 /* pgbackrest_manifest.c */
+extern void repo_manifest_add_blocks(RepoManifest *manifest, const RepoManifest *other);
 extern RepoManifest *repo_manifest_parse(const char *stanza_label, const char *data, size_t length, char **problem);
 
 /* pgbackrest_list.c */

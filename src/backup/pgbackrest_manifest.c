@@ -13,7 +13,7 @@
  *							them as size and checksum
  *		reference			the backup that holds it, if it is another one
  *		bni, bno			the bundle that holds it, and where in it
- *		bi, bim, bis, ...	it is made of blocks of several backups
+ *		bim					it is a map of blocks, which earlier backups hold, too
  *
  * The checksum in its last section is the SHA-1 of all else, written as one JSON
  * object of sections; so what was edited is found out.  Where a file lies follows
@@ -257,8 +257,13 @@ read_member(RepoFile *file, FileLine *line, const Value *key, const Value *value
 		good = value->quoted && value->length > 0;
 		line->reference = *value;
 	}
-	else if (key->length >= 2 && key->text[0] == 'b' && (key->text[1] == 'i' || is_key(key, "bsz")))
-		file->blocks = true;
+	else if (is_key(key, "bim"))
+	{
+		uint64		map;
+
+		good = read_number(value, &map);
+		file->blocks = good && map > 0;
+	}
 	line->broken |= !good;
 }
 
@@ -492,6 +497,27 @@ read_all(Reader *reader, const char *data, size_t length)
 }
 
 /*
+ * Add the blocks of another backup: files of ours may be made of them.
+ */
+void
+repo_manifest_add_blocks(RepoManifest *manifest, const RepoManifest *other)
+{
+	add_reference(manifest, other->label);
+	for (int64 i = 0; i < other->nfiles; i++)
+	{
+		RepoFile   *file;
+
+		if (!other->files[i].own || !other->files[i].blocks || !other->files[i].stored)
+			continue;
+		file = new_file(manifest);
+		*file = other->files[i];
+		file->own = false;
+		manifest->nstored++;
+		manifest->bytes += file->size;
+	}
+}
+
+/*
  * Read a manifest.  NULL, and *problem: it is none, or not as it was written.
  */
 RepoManifest *
@@ -531,6 +557,7 @@ repo_manifest_parse(const char *label, const char *data, size_t length, char **p
 		pg_cryptohash_free(reader.sha);
 	}
 	PG_END_TRY();
+	reader.manifest->nitself = reader.manifest->nfiles;
 	*problem = reader.problem;
 	return reader.problem == NULL ? reader.manifest : NULL;
 }

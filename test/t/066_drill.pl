@@ -110,6 +110,22 @@ like(step_message('restore'), qr/, with 1 tablespaces$/, 'plain: its tablespace 
 is(subscribers(), $subscribers, 'plain: the subscription in the copy has not asked for anything');
 is(sql(q{select string_agg(document_step::text, ',' order by seq) from maintsched.drill_steps where drill_id = 1}), '1,1,2,2,2,2,3,3,4,4,5,6', 'the steps of the document');
 
+# What a copy is like, it says itself: whoever may ask sees these settings.
+my %harmless = (archive_mode => 'off', archive_library => '', listen_addresses => '', max_logical_replication_workers => '0', hot_standby => 'on',
+	jit => 'off', ssl => 'off', logging_collector => 'off', autovacuum => 'off', synchronous_standby_names => '', local_preload_libraries => '',
+	recovery_min_apply_delay => '0', restart_after_crash => 'off', primary_slot_name => '', bonjour => 'off');
+$node->append_conf('postgresql.conf', "recovery_min_apply_delay = '1 day'\nsynchronous_standby_names = 'nobody'\nsynchronous_commit = local\n");
+$node->reload;
+base_backup($folder, 'settings');
+sql(q{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'harmless', }
+	  . quote('select name, setting from pg_catalog.pg_settings where name in (' . join(', ', map { quote($_) } sort keys %harmless) . ') order by name collate "C"')
+	  . ', expected => ' . quote('[' . join(', ', map { qq({"name": "$_", "setting": "$harmless{$_}"}) } sort keys %harmless) . ']') . ')');
+($said, $steps) = drill(q{'folder', 'settings'});
+is($steps, sprintf($all_pass, 'not_applicable', 'pass'), 'the settings of a copy');
+sql(q{select maintsched.drop_sample_query('folder', 'harmless')});
+$node->append_conf('postgresql.conf', "synchronous_standby_names = ''\n");
+$node->reload;
+
 # --- in tar format ---
 
 foreach my $gzip (0, 1)

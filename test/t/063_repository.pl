@@ -185,6 +185,17 @@ utime time + 7200, time + 7200, glob("$home/copied/backup_*");
 ok(reading('folder'), 'copies');
 is(backup('folder', 'copied', "finished_at < now() + interval '1 hour', details ->> 'copied'"), 't|true', 'a copied folder keeps the age of the backup');
 
+# IST is of three countries; here it is of the one whose time the server writes
+foreach my $case ([ 'Asia/Kolkata', '04:30:00' ], [ 'Asia/Jerusalem', '08:00:00' ])
+{
+	my ($zone, $instant) = @$case;
+	$node->append_conf('postgresql.conf', "log_timezone = '$zone'\n");
+	$node->reload;
+	$node->poll_query_until('postgres', "select current_setting('log_timezone') = '$zone'") or die;
+	is(sql(q{select maintsched.label_time('2026-01-15 10:00:00 IST') at time zone 'UTC', current_setting('timezone')}),
+		"2026-01-15 $instant|UTC", "IST of $zone");
+}
+
 # gone, and back
 move($path{tar}, "$root/tar") or die $!;
 remove_tree("$home/tar copied", "$home/copied");

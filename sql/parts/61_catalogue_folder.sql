@@ -37,22 +37,24 @@ comment on function maintsched.catalogue_instant(jsonb, text, text) is
 'Internal: An instant of a catalogue, in seconds since 1970 or as a text with its offset from UTC.';
 
 create function maintsched.label_time(label_time text) returns timestamptz
-language plpgsql stable
+language plpgsql
 set search_path = pg_catalog, pg_temp
 set datestyle = 'ISO, YMD'
+set timezone = 'UTC'
 as $$
+#variable_conflict use_variable
 declare
-	zone constant text := current_setting('log_timezone');
-	local constant timestamp := left(label_time, 19)::timestamp;
+	instant timestamptz;
 begin
-	-- abbreviations are ambiguous: the server's own comes first
-	if to_char(local at time zone zone at time zone zone, 'YYYY-MM-DD HH24:MI:SS') = left(label_time, 19)
-		and (select z.abbrev from pg_timezone_names() z(name, abbrev, utc_offset, is_dst) where z.name = zone limit 1) = substr(label_time, 21)
-	then
-		return local at time zone zone;
+	-- abbreviations are ambiguous: those of the server's own zone come first
+	perform set_config('timezone', current_setting('log_timezone'), true);
+	instant := left(label_time, 19)::timestamptz;
+	if to_char(instant, 'YYYY-MM-DD HH24:MI:SS TZ') = label_time then
+		return instant;
 	end if;
+	perform set_config('timezone', 'UTC', true);
 	return label_time::timestamptz;
-exception when others then
+exception when data_exception then
 	return null;
 end
 $$;
@@ -61,7 +63,7 @@ comment on function maintsched.label_time(text) is
 'Internal: The START TIME of a backup_label, such as 2026-11-22 13:00:00 CET; NULL where that is no time.';
 
 create function maintsched.folder_backup(doc jsonb, place text) returns maintsched.backup_entry
-language plpgsql stable
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -84,6 +86,10 @@ begin
 	written := maintsched.catalogue_instant(doc, 'label_written', place);
 	if written - entry.started_at not between interval '-10 minutes' and interval '1 hour' then
 		entry.finished_at := entry.started_at + greatest(entry.finished_at - written, interval '0');
+		copied := true;
+	-- of archives only the end is known: they do not take days
+	elsif entry.finished_at - entry.started_at not between interval '0' and interval '1 day' then
+		entry.finished_at := entry.started_at;
 		copied := true;
 	end if;
 	entry.start_lsn := maintsched.catalogue_lsn(doc, 'start_lsn', place);
@@ -152,7 +158,7 @@ comment on function maintsched.manifest_backup(jsonb, text, text) is
 'Internal: A backup of which only the manifest was brought. Its end is taken for when the latest of its files was changed. Without a label it is known by timeline and start.';
 
 create function maintsched.folder_backups(catalog jsonb) returns setof maintsched.backup_entry
-language plpgsql stable
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -236,7 +242,7 @@ comment on function maintsched.link_backups(maintsched.backup_entry[]) is
 'Internal: Backups of a folder, each incremental one with those that it builds on.';
 
 create function maintsched.folder_facts(catalog jsonb, folder text, archive text) returns jsonb
-language sql stable
+language sql
 set search_path = pg_catalog, pg_temp
 as $$
 	select jsonb_build_object(

@@ -142,7 +142,7 @@ begin
 	if not found then
 		raise exception using
 			errcode = 'undefined_object',
-			message = format('there is no repository %s', coalesce('"' || name || '"', 'NULL')),
+			message = format('repository %s does not exist', coalesce('"' || name || '"', 'NULL')),
 			hint = maintsched.perhaps(coalesce(name, ''), array(select x.name from maintsched.repository x order by 1), 'Repositories are');
 	end if;
 	return r;

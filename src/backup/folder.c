@@ -121,7 +121,8 @@ folder_usage(const VerifyRoots *roots, int root, const char *below, FolderUsage 
 		{
 			const FolderItem *item = lfirst(cell);
 
-			usage->newest = Max(usage->newest, item->changed);
+			if (item->link == NULL)
+				usage->newest = Max(usage->newest, item->changed);
 			usage->bytes += item->size;
 			usage->files += item->folder ? 0 : 1;
 			if (item->folder && strlen(folder) + strlen(item->name) + 2 <= MANIFEST_MAX_PATH)

@@ -23,9 +23,12 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_authid.h"
 #include "common/jsonapi.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -146,13 +149,46 @@ detail_said(const char *error, const char *output)
 }
 
 /*
+ * pgBackRest repeats in its messages what it read, even bytes that are no text
+ * and control characters that JSON has to escape: so it does with what the
+ * wrong key made of a file.  In place of these there is an escaped character,
+ * SUBSTITUTE, which is good in messages and nowhere else.
+ */
+static char *
+with_substitutes(const char *data, size_t length)
+{
+	StringInfoData text;
+	const char *end = data + length;
+	bool		substituted = false;
+
+	initStringInfo(&text);
+	while (data < end)
+	{
+		int			taken = pg_encoding_verifymbchar(PG_UTF8, data, end - data);
+		bool		good = taken > 1 ||
+		(taken == 1 && ((unsigned char) *data >= ' ' || *data == '\n' || *data == '\r' || *data == '\t'));
+
+		taken = Max(taken, 1);
+		if (good)
+			appendBinaryStringInfo(&text, data, taken);
+		else if (!substituted)
+			appendStringInfoString(&text, "\\u001a");
+		substituted = !good;
+		data += taken;
+	}
+	return text.data;
+}
+
+/*
  * Run a tool to its end.  Its exit code is the caller's to judge; that it did
  * not end by itself, or in time, or printed too much or no text, is an error.
  */
 void
 tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 {
-	tool_run_limited(tool, arguments, MAX_OUTPUT, answer);
+	static const ToolLimits short_question = {0};
+
+	tool_work(tool, arguments, &short_question, answer);
 }
 
 /*
@@ -161,6 +197,18 @@ tool_run(BackupTool tool, List *arguments, ToolAnswer *answer)
 void
 tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer)
 {
+	ToolLimits	limits = {.output = limit};
+
+	tool_work(tool, arguments, &limits, answer);
+}
+
+/*
+ * The same, for what may take long or print no text.
+ */
+void
+tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer)
+{
+	size_t		output_limit = limits->output > 0 ? limits->output : MAX_OUTPUT;
 	const ToolKind *kind = &tools[tool];
 	ProcessSpec spec = {0};
 	ProcessResult result;
@@ -168,9 +216,9 @@ tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *ans
 	spec.program = tool_command(tool);
 	spec.setting = kind->setting;
 	spec.arguments = arguments;
-	spec.output_limit = limit;
-	spec.error_limit = MAX_ERROR;
-	spec.timeout_ms = timeout_ms;
+	spec.output_limit = output_limit;
+	spec.error_limit = Max(limits->error, MAX_ERROR);
+	spec.timeout_ms = limits->long_work ? 0 : timeout_ms;
 	process_run(&spec, &result);
 
 	answer->exit_code = result.exit_code;
@@ -187,13 +235,21 @@ tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *ans
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%s printed more than is read of it", kind->name),
-				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %zu.", result.output.total, limit)));
-	if (!pg_verify_mbstr(PG_UTF8, result.output.data, result.output.length, true))
+				 errdetail("It printed " UINT64_FORMAT " bytes; the limit is %zu.", result.output.total, output_limit)));
+	answer->raw = result.output.data;
+	answer->raw_length = result.output.length;
+	answer->output = NULL;
+	if (limits->bytes)
+		return;
+	answer->output = result.output.data;
+	if (tool == TOOL_PGBACKREST)
+		answer->output = with_substitutes(result.output.data, result.output.length);
+	else if (!pg_verify_mbstr(PG_UTF8, result.output.data, result.output.length, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
 				 errmsg("%s printed what is no text in UTF-8", kind->name),
 				 detail_said(answer->error, "")));
-	answer->output = pg_any_to_server(result.output.data, result.output.length, PG_UTF8);
+	answer->output = pg_any_to_server(answer->output, strlen(answer->output), PG_UTF8);
 }
 
 /*
@@ -288,6 +344,30 @@ tool_config(FunctionCallInfo fcinfo, int number)
 }
 
 /*
+ * Since 2.55 or so, warnings about its configuration are printed by pgBackRest
+ * before the answer, whatever it was told of its log: "P00   WARN: ...", and
+ * lines that are indented.  Pass over them.
+ */
+static char *
+after_log(char *output)
+{
+	bool		in_log = false;
+
+	for (;;)
+	{
+		size_t		length = strcspn(output, "\n");
+
+		if (output[0] == 'P' && isdigit((unsigned char) output[1]) && isdigit((unsigned char) output[2]) &&
+			output[3] == ' ' && strncmp(output + 3 + strspn(output + 3, " "), "WARN: ", strlen("WARN: ")) == 0)
+			in_log = true;
+		else if (!in_log || output[0] != ' ')
+			return output;
+		output += length;
+		output += *output == '\n' ? 1 : 0;
+	}
+}
+
+/*
  * read_pgbackrest(stanza text, config text) returns jsonb
  */
 Datum
@@ -313,6 +393,7 @@ maintsched_read_pgbackrest(PG_FUNCTION_ARGS)
 	tool_run(TOOL_PGBACKREST, arguments, &answer);
 	if (answer.exit_code != 0)
 		report_exit(TOOL_PGBACKREST, &answer);
+	answer.output = after_log(answer.output);
 	PG_RETURN_JSONB_P(parse_answer(TOOL_PGBACKREST, &answer));
 }
 

@@ -65,16 +65,6 @@ static const char *const never_compared[] = {
 	"backup_manifest", "pg_wal", "postgresql.auto.conf", "recovery.signal", "standby.signal"
 };
 
-typedef struct Verification
-{
-	VerifyPlace place;
-	VerifyStore *store;
-	VerifyReport report;
-	VerifySummary summary;
-	VerifyTotals totals;
-	double		seconds;
-} Verification;
-
 PG_FUNCTION_INFO_V1(maintsched_verify_backup);
 
 void
@@ -212,6 +202,38 @@ verify(Verification *v, const char *directory, const char *manifest, bool checks
 		verify_sums(&v->place, v->store, &v->report, &v->totals);
 }
 
+/*
+ * Verify a backup: for C.  The roots and the limit of the report are set, all
+ * else is zero; what is found is in the memory of the caller.  Errors: a path
+ * that is not below a root, and interrupts.
+ */
+void
+verify_run(Verification *v, const char *directory, const char *manifest, bool checksums)
+{
+	instr_time	begun;
+	instr_time	ended;
+
+	v->store = verify_store_create();
+	initStringInfo(&v->report.json);
+	appendStringInfoChar(&v->report.json, '[');
+
+	INSTR_TIME_SET_CURRENT(begun);
+	verify_progress_begin();
+	PG_TRY();
+	{
+		verify(v, directory, manifest, checksums);
+	}
+	PG_FINALLY();
+	{
+		verify_progress_end();
+	}
+	PG_END_TRY();
+	INSTR_TIME_SET_CURRENT(ended);
+	INSTR_TIME_SUBTRACT(ended, begun);
+	v->seconds = INSTR_TIME_GET_DOUBLE(ended);
+	appendStringInfoChar(&v->report.json, ']');
+}
+
 static char *
 lsn_text(uint64 lsn)
 {
@@ -238,7 +260,6 @@ set_columns(Verification *v, bool checksums, char **columns)
 {
 	const VerifySummary *summary = &v->summary;
 
-	appendStringInfoChar(&v->report.json, ']');
 	columns[COLUMN_OK] = v->report.count == 0 ? "true" : "false";
 	columns[COLUMN_SECONDS] = psprintf("%.6f", v->seconds);
 	columns[COLUMN_PROBLEM_COUNT] = psprintf(INT64_FORMAT, v->report.count);
@@ -284,8 +305,6 @@ maintsched_verify_backup(PG_FUNCTION_ARGS)
 	bool		checksums;
 	char	   *directory;
 	char	   *manifest;
-	instr_time	begun;
-	instr_time	ended;
 	MemoryContext before = CurrentMemoryContext;
 	MemoryContext context;
 
@@ -309,25 +328,7 @@ maintsched_verify_backup(PG_FUNCTION_ARGS)
 		(void) need_absolute(manifest, "manifest");
 	checksums = PG_GETARG_BOOL(3);
 	v.report.limit = Max(PG_GETARG_INT32(4), 0);
-	v.store = verify_store_create();
-	initStringInfo(&v.report.json);
-	appendStringInfoChar(&v.report.json, '[');
-
-	INSTR_TIME_SET_CURRENT(begun);
-	verify_progress_begin();
-	PG_TRY();
-	{
-		verify(&v, directory, manifest, checksums);
-	}
-	PG_FINALLY();
-	{
-		verify_progress_end();
-	}
-	PG_END_TRY();
-	INSTR_TIME_SET_CURRENT(ended);
-	INSTR_TIME_SUBTRACT(ended, begun);
-	v.seconds = INSTR_TIME_GET_DOUBLE(ended);
-
+	verify_run(&v, directory, manifest, checksums);
 	set_columns(&v, checksums, columns);
 	MemoryContextSwitchTo(before);
 	result = HeapTupleGetDatum(BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), columns));

@@ -271,6 +271,7 @@ typedef enum VerifyPhase
 	VERIFY_READING_MANIFEST,
 	VERIFY_LOOKING,
 	VERIFY_SUMMING,
+	VERIFY_ASKING,
 } VerifyPhase;
 
 extern void verify_request_shmem(void);
@@ -279,8 +280,19 @@ extern void verify_progress_begin(void);
 extern void verify_progress(VerifyPhase phase, uint64 done, uint64 total);
 extern void verify_progress_end(void);
 
-/* ---- verify.c ---- */
+/* ---- verify.c: the whole ---- */
 
+typedef struct Verification
+{
+	VerifyPlace place;			/* its roots: the caller's */
+	VerifyStore *store;
+	VerifyReport report;		/* its limit: the caller's */
+	VerifySummary summary;
+	VerifyTotals totals;
+	double		seconds;
+} Verification;
+
+extern void verify_run(Verification *v, const char *directory, const char *manifest, bool checksums);
 extern void verify_define_settings(void);
 
 #endif							/* MAINTSCHED_VERIFY_H */

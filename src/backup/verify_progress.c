@@ -47,6 +47,7 @@ static const char *const phase_names[] = {
 	[VERIFY_READING_MANIFEST] = "reading the manifest",
 	[VERIFY_LOOKING] = "looking for files",
 	[VERIFY_SUMMING] = "comparing checksums",
+	[VERIFY_ASKING] = "waiting for the tool",
 };
 
 static ProgressShared *shared = NULL;

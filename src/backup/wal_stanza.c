@@ -145,7 +145,7 @@ read_history(const char *path, const char *stanza, const char *config, const cha
 
 	arguments = lappend(arguments, "repo-get");
 	arguments = lappend(arguments, psprintf("archive/%s/%s/%s", stanza, archive, path));
-	tool_run_limited(TOOL_PGBACKREST, arguments, WAL_HISTORY_LIMIT, &answer);
+	tool_work(TOOL_PGBACKREST, arguments, &(ToolLimits){.output = WAL_HISTORY_LIMIT}, &answer);
 	need_success(&answer, "repo-get");
 	history->timeline = strtoul(pnstrdup(last == NULL ? path : last + 1, 8), NULL, 16);
 	history->contents = answer.output;
@@ -172,7 +172,7 @@ wal_read_stanza(WalList *list, const char *stanza, const char *config, const cha
 	arguments = lappend(arguments, "--output=json");
 	arguments = lappend(arguments, "repo-ls");
 	arguments = lappend(arguments, psprintf("archive/%s/%s", stanza, archive));
-	tool_run_limited(TOOL_PGBACKREST, arguments, LIST_LIMIT, &answer);
+	tool_work(TOOL_PGBACKREST, arguments, &(ToolLimits){.output = LIST_LIMIT}, &answer);
 	need_success(&answer, "repo-ls");
 
 	actions.semstate = &listing;

@@ -306,8 +306,12 @@ select label, prior, depends_on, finished_at, problem from maintsched.backups wh
 -- a copied folder says when it was copied, not when the backup was made
 select maintsched.import_backup_catalog('folder', '[
 	{"label": "copied", "label_time": "2026-11-01 10:00:00 UTC", "label_written": 1793581200, "finished_at": 1793581260},
-	{"label": "there", "label_time": "2026-11-01 10:00:00 UTC", "label_written": 1793527210, "finished_at": 1793527260}]') is not null as read;
+	{"label": "there", "label_time": "2026-11-01 10:00:00 UTC", "label_written": 1793527210, "finished_at": 1793527260},
+	{"label": "archives", "label_time": "2026-11-01 10:00:00 UTC", "finished_at": 1793527260},
+	{"label": "archives copied", "label_time": "2026-11-01 10:00:00 UTC", "finished_at": 1793827260}]') is not null as read;
 select label, started_at, finished_at, details from maintsched.backups where repository = 'folder' order by 1;
+-- times of backup_label are in a zone of the server
+select maintsched.label_time(t) from unnest(array['2026-07-01 10:00:00 UTC', '2026-07-01 10:00:00 CEST', '2026-01-01 10:00:00 CET', '2026-07-01 10:00:00 +03', '2026-07-01 10:00:00 XYZT', '2026-07-41 10:00:00 UTC', 'x', null]) t;
 -- names may hold anything but control characters
 select maintsched.import_backup_catalog('folder', '{"it''s \"a\" %s; -- ..": {}, "{0}": {}}') is not null as read;
 select label from maintsched.backups where repository = 'folder' order by 1;

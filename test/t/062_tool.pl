@@ -98,10 +98,11 @@ foreach my $case (
 	[ '', "pgBackRest printed no valid JSON\nDETAIL:  It printed nothing.", '22P02' ],
 	[ 'printf "[{\"name\": \"main\", \"backup\": [{\"label\": \"2026"', "pgBackRest printed no valid JSON\nDETAIL:  Token \"\"2026\" is invalid.", '22P02' ],
 	[ 'echo "[]"; echo "[]"', "pgBackRest printed no valid JSON\nDETAIL:  Expected end of input, but found \"[\".", '22P02' ],
-	[ 'echo "P00 WARN: x"; echo "[]"', "pgBackRest printed no valid JSON\nDETAIL:  Token \"P00\" is invalid.", '22P02' ],
+	[ 'echo "P00 INFO: x"; echo "[]"', "pgBackRest printed no valid JSON\nDETAIL:  Token \"P00\" is invalid.", '22P02' ],
+	[ 'echo "P00 WARN: x"; echo "[]["', "pgBackRest printed no valid JSON\nDETAIL:  Expected end of input, but found \"[\".", '22P02' ],
+	[ 'echo "P00   WARN: x"', "pgBackRest printed no valid JSON\nDETAIL:  It printed nothing.", '22P02' ],
 	[ 'echo why >&2', "pgBackRest printed no valid JSON\nDETAIL:  It printed nothing.\nHINT:  It said besides: why", '22P02' ],
-	[ 'printf "[\"\377\"]"', 'pgBackRest printed what is no text in UTF-8', '22021' ],
-	[ 'printf "[\0]"', 'pgBackRest printed what is no text in UTF-8', '22021' ],
+	[ 'printf "[\0]"', "pgBackRest printed no valid JSON\nDETAIL:  Token \"\\\" is invalid.", '22P02' ],
 	[ "$big; echo '[]'", "pgBackRest printed more than is read of it\nDETAIL:  It printed 17000003 bytes; the limit is 16777216.", '54000' ])
 {
 	my ($script, $text, $code) = @$case;
@@ -117,6 +118,12 @@ is(said($barman), "ERROR:  38000: Barman exited with code 0\nDETAIL:  It said: {
 tool('echo "{\"main\": {}}"; exit 1');
 is(said($barman), "ERROR:  38000: Barman exited with code 1\nDETAIL:  It said: {\"main\": {}}", 'code 1 is an error');
 is(said(q{select maintsched.read_barman('check', 'main')}), '{"main": {}}', 'but not of a check');
+tool('echo "P00   WARN: x"; echo "      HINT: y"; echo "P00   WARN: z"; echo "[1]"');
+is(said($pgbackrest), '[1]', 'warnings before the answer');
+# its messages may hold what is no text
+tool('printf "[\"a\377\376\0b\303\244\377\"]"');
+is(said($pgbackrest), "[\"a\\u001ab\xc3\xa4\\u001a\"]", 'pgBackRest, of bytes that are no text: a substitute');
+like(said($barman), qr/^ERROR:  22021: Barman printed what is no text in UTF-8/, 'Barman has none such');
 tool('echo "{\"main\": {}}"; exit 2');
 is(said(q{select maintsched.read_barman('check', 'main')}), "ERROR:  38000: Barman exited with code 2\nDETAIL:  It said: {\"main\": {}}", 'code 2 is');
 tool("head -c 1000000 /dev/zero | tr '\\0' '['");
@@ -178,7 +185,7 @@ SKIP:
 	is(sql(qq{select j -> 0 ->> 'name', j -> 0 -> 'db' -> 0 ->> 'system-id', jsonb_array_length(j -> 0 -> 'backup'), j -> 0 -> 'backup' -> 0 ->> 'type'
 		from maintsched.read_pgbackrest('main', '$temp/pgbackrest.conf') j}), "main|$identifier|1|full", 'pgBackRest: a backup');
 	is(sql(qq{select maintsched.read_pgbackrest('other', '$temp/pgbackrest.conf') #>> '{0,status,code}'}), '1', 'a stanza that there is not');
-	like(said(qq{select maintsched.read_pgbackrest('main', '$temp/nothing')}), qr/^ERROR:  38000: pgBackRest exited with code 55\nDETAIL:  It said: ERROR: \[055\]/, 'no configuration file');
+	like(said(qq{select maintsched.read_pgbackrest('main', '$temp/nothing')}), qr/^ERROR:  38000: pgBackRest exited with code 55\nDETAIL:  It said: (?:P00 +)?ERROR: \[055\]/, 'no configuration file');
 	write_file("$temp/pgbackrest.conf", "[global]\nrepo1-path=$temp/repo\nlog-path=$temp\nlock-path=$temp\nsurprise=y\n");
 	like(said(qq{select maintsched.read_pgbackrest('main', '$temp/pgbackrest.conf') #>> '{0,name}'}), qr/^main$/, 'a warning is no part of the answer');
 }

@@ -98,6 +98,7 @@
  *		60_manifest		a base backup against its manifest
  *		60_tool			what backup tools say of their backups
  *		63_verify		verifying the backups of repositories; routine backup_verify
+ *		64_drill		restore drills: which backup, what is recorded, what it proves
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health

@@ -178,7 +178,9 @@ as $$
 		where s.state <> 'removed'
 	)
 	select p.b, p.problems, p.pending,
-		coalesce(p.usable, false) and row_number() over (order by p.usable desc nulls last, p.finished_at desc, p.record_id desc) = 1
+		coalesce(p.usable, false) and row_number() over (order by p.usable desc nulls last, p.finished_at desc,
+			-- a time may be of whole seconds
+			(p.b).start_lsn desc nulls last, p.record_id desc) = 1
 	from present p
 $$;
 
@@ -236,7 +238,7 @@ begin
 		result := 'not_applicable';
 		problems := array[case
 			when newest.label is null then format('backup %s cannot be used', b.label)
-			when (b.finished_at, b.record_id) < (newest.finished_at, newest.record_id) then format('there is a newer one: %s', newest.label)
+			when (b.finished_at, coalesce(b.start_lsn, '0/0'), b.record_id) < (newest.finished_at, coalesce(newest.start_lsn, '0/0'), newest.record_id) then format('there is a newer one: %s', newest.label)
 			else format('backup %s cannot be used; the newest that can is %s', b.label, newest.label) end];
 	elsif age > r.max_age then
 		result := 'fail';
@@ -271,7 +273,10 @@ as $$
 		union all
 		select 1::smallint, c.* from maintsched.judge_completed(g.b, g.defects, g.pending) c
 		union all
-		select 2::smallint, c.* from maintsched.judge_recent(a.r, g.b, a.newest) c) j
+		-- there may be a newer one
+		select 2::smallint, case when a.problem is not null and c.result = 'fail' then 'not_checked' else c.result end,
+			c.problems, c.facts
+		from maintsched.judge_recent(a.r, g.b, a.newest) c) j
 $$;
 
 comment on function maintsched.live_levels(text) is

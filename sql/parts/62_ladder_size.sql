@@ -28,13 +28,13 @@ as $$
 		and r.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not r.simulated)
 		order by r.label, r.record_id desc
 	)
-	select (row_number() over (order by s.finished_at, s.record_id))::integer,
+	select (row_number() over (order by s.finished_at, s.start_lsn nulls first, s.record_id))::integer,
 		s.label, s.finished_at, s.size_bytes, s.stored_bytes, s.delta_bytes, s.start_lsn, s.end_lsn
 	from seen s
 	where s.type is not distinct from b.type
 	and substring(s.pg_version from '^[0-9]+') is not distinct from substring(b.pg_version from '^[0-9]+')
 	and s.system_identifier is not distinct from b.system_identifier
-	and (s.finished_at, s.record_id) <= (b.finished_at, b.record_id)
+	and (s.finished_at, coalesce(s.start_lsn, '0/0'), s.record_id) <= (b.finished_at, coalesce(b.start_lsn, '0/0'), b.record_id)
 	order by 1 desc
 	limit 60
 $$;
@@ -133,18 +133,20 @@ begin
 	where t.label <> b.label and (
 		-- no two backups of a primary begin at the same position
 		t.start_lsn = b.start_lsn
-		or t.size_bytes = b.size_bytes and t.stored_bytes = b.stored_bytes and t.delta_bytes is not distinct from b.delta_bytes
-			and b.size_bytes > 0 and (
-				-- a small database may have been idle; making a backup fills up to two WAL files by itself
+		or t.size_bytes = b.size_bytes and t.stored_bytes is not distinct from b.stored_bytes
+			and t.delta_bytes is not distinct from b.delta_bytes and b.size_bytes > 0 and (
 				b.type = 'full' and b.size_bytes >= 64 * r.size_floor
-				or abs(b.start_lsn - t.start_lsn) > 4 * segment and coalesce(b.delta_bytes, b.size_bytes) > r.size_floor / 16))
+				-- a small one may have been idle, or have found room for what was written: WAL
+				-- files that are switched early say little of how much that was
+				or abs(b.start_lsn - t.start_lsn) > (case when b.stored_bytes <> b.size_bytes then 16 else 64 end) * segment
+					and coalesce(b.delta_bytes, b.size_bytes) > r.size_floor / 16))
 	order by t.start_lsn = b.start_lsn desc, t.ordinal desc
 	limit 1;
 	if found then
 		problems := problems || case
 			when twin.same_start then format('backup %s begins at %s, where backup %s does: it is the same one twice', b.label, b.start_lsn, twin.label)
 			else format('backup %s has exactly the size of backup %s, %s bytes (%s stored), though the database went on from %s to %s',
-				b.label, twin.label, b.size_bytes, b.stored_bytes, coalesce(twin.start_lsn::text, 'there'), coalesce(b.start_lsn::text, 'here'))
+				b.label, twin.label, b.size_bytes, coalesce(b.stored_bytes, b.size_bytes), coalesce(twin.start_lsn::text, 'there'), coalesce(b.start_lsn::text, 'here'))
 		end;
 		facts := facts || jsonb_build_object('twin', twin.label);
 	end if;
@@ -179,7 +181,7 @@ $$;
 
 comment on function maintsched.complete_backups(text) is 'Internal: How many full backups a repository has that are completed.';
 
-create function maintsched.judge_place(r maintsched.repository, b maintsched.backup_record, x maintsched.backup_reading, complete bigint,
+create function maintsched.judge_place(r maintsched.repository, b maintsched.backup_record, x maintsched.backup_reading, complete bigint, plain bigint,
 	out result text, out problems text[], out facts jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -205,6 +207,9 @@ begin
 	elsif r.encrypted and not encrypted then
 		problems := problems || format('backup %s is not encrypted', b.label);
 	end if;
+	if r.encrypted and plain > 0 then
+		problems := problems || format('WAL in the archive is not encrypted: %s', case plain when 1 then '1 file' else plain || ' files' end);
+	end if;
 	if complete < r.copies then
 		problems := problems || format('there %s of the %s that there are to be',
 			case complete when 0 then 'is no full backup that is complete,' when 1 then 'is 1 full backup that is complete,'
@@ -217,5 +222,5 @@ begin
 end
 $$;
 
-comment on function maintsched.judge_place(maintsched.repository, maintsched.backup_record, maintsched.backup_reading, bigint) is
-'Internal: Level 4 of a backup: that it lies where expected_location says, is encrypted where it must be, and that there are enough complete ones.';
+comment on function maintsched.judge_place(maintsched.repository, maintsched.backup_record, maintsched.backup_reading, bigint, bigint) is
+'Internal: Level 4 of a backup: that it lies where expected_location says, is encrypted where it must be, and that there are enough complete ones. plain: how many files of the archive were seen not to be encrypted.';

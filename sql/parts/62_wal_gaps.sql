@@ -101,7 +101,7 @@ begin
 	return query
 		select p.timeline, lower(g.gap), upper(g.gap) - 1, goal.timeline, ends
 		from maintsched.wal_path(begins_on, own_first, goal.timeline, goal.history, segment) p
-		cross join lateral unnest(int8multirange(int8range(p.first, greatest(least(p.last, ends), p.first - 1), '[]'))
+		cross join lateral unnest(int8multirange(int8range(p.first, greatest(least(p.last, ends) + 1, p.first)))
 			- maintsched.archived_numbers(w, p.timeline, segment) - maintsched.archived_numbers(own, p.timeline, segment)) g(gap)
 		order by 2;
 end
@@ -214,17 +214,17 @@ begin
 		end if;
 		return query select v.* from maintsched.live_levels(repository) v where v.label = one;
 		return query select one, 3::smallint, j.* from maintsched.judge_size(r, b) j;
-		return query select one, 4::smallint, j.* from maintsched.judge_place(r, b, x, complete) j;
-		if b.state <> 'done' then
-			return query select one, l, 'not_checked', array[format('backup %s is not completed', one)], null::jsonb
-			from unnest(array[5, 6]::smallint[]) l;
-			continue;
-		end if;
 		place := concat_ws(' ', b.details ->> 'repository', b.details ->> 'archive');
 		if not seen ? place then
 			seen := jsonb_set(seen, array[place], maintsched.archive_wal(r, b, x, s));
 		end if;
 		w := seen -> place;
+		return query select one, 4::smallint, j.* from maintsched.judge_place(r, b, x, complete, (w -> 'plain')::bigint) j;
+		if b.state <> 'done' then
+			return query select one, l, 'not_checked', array[format('backup %s is not completed', one)], null::jsonb
+			from unnest(array[5, 6]::smallint[]) l;
+			continue;
+		end if;
 		return query select one, 5::smallint, j.* from maintsched.judge_archive(r, b, newest, x, s, w) j;
 		return query select one, 6::smallint, j.* from maintsched.judge_continuity(r, b, s, w, maintsched.own_wal(r, b, s)) j;
 	end loop;
@@ -244,3 +244,18 @@ as $$
 $$;
 
 comment on function maintsched.judge_backup(text, text) is 'Internal: judge_backups() of one.';
+
+create function maintsched.judge_others(repository text, judged text[], reading_id bigint default null, run_id bigint default null)
+returns bigint
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+	select count(maintsched.record_check(judge_others.repository, j.label, j.level, j.result, j.problems, j.facts, null,
+		judge_others.reading_id, null, judge_others.run_id))
+	from maintsched.judge_backups(judge_others.repository, array(
+		select (g.b).label from maintsched.backup_ground(judge_others.repository) g
+		where (g.b).label <> all (judge_others.judged) and (g.b).state in ('done', 'failed', 'waiting'))) j
+$$;
+
+comment on function maintsched.judge_others(text, text[], bigint, bigint) is
+'Internal: Judges levels 0 to 6 of all backups of a repository but those named, with one look at the archive, and records them; returns how many checks these were.';

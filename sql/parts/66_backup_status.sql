@@ -3,24 +3,25 @@
 --
 -- Levels 0 to 2 are judged anew whenever somebody looks: time passes, and a
 -- reading may have failed.  Of the others the latest recorded check counts,
--- until it is too old: levels 3 to 6 after read_within, 7 after verify_within,
--- 8 to 12 after drill_within.  What is asked of the repository as a whole, the
+-- until it is too old: levels 3 to 6 after read_within (of older backups after
+-- verify_within), 7 after verify_within, 8 to 12 after drill_within.  What is asked of the repository as a whole, the
 -- newest backup that can be used answers for.
 --
 
 -- when a level was last passed, by whichever backup
 create index backup_check_passed on maintsched.backup_check (repository, level, check_id) where result = 'pass';
 
-create function maintsched.check_expires(repository maintsched.repository, level integer) returns interval
+create function maintsched.check_expires(repository maintsched.repository, level integer, newest boolean) returns interval
 language sql immutable parallel safe
 return case
-	when level <= 6 then repository.read_within
+	when level <= 6 and newest then repository.read_within
+	when level <= 6 then greatest(repository.verify_within, repository.read_within)
 	when level = 7 then repository.verify_within
 	else repository.drill_within
 end;
 
-comment on function maintsched.check_expires(maintsched.repository, integer) is
-'Internal: How long a check of a level counts; NULL: for ever.';
+comment on function maintsched.check_expires(maintsched.repository, integer, boolean) is
+'Internal: How long a check of a level counts, of the newest backup that can be used or another; NULL: for ever.';
 
 create function maintsched.backup_climbs(repository text)
 returns table (label text, level smallint, name text, result text, problems text[], checked_at timestamptz, stops boolean)
@@ -32,8 +33,8 @@ as $$
 	), stored as (
 		select b.label, l.level, l.name, c.result, c.problems, c.checked_at,
 			-- what failed stays so until it is checked again
-			c.result <> 'fail' and c.checked_at < maintsched.clock() - maintsched.check_expires(r, l.level) as expired
-		from (select distinct v.label from live v) b
+			c.result <> 'fail' and c.checked_at < maintsched.clock() - maintsched.check_expires(r, l.level, b.newest) as expired
+		from (select v.label, v.result <> 'not_applicable' as newest from live v where v.level = 2) b
 		cross join maintsched.backup_levels() l
 		cross join maintsched.need_repository(backup_climbs.repository) r
 		left join lateral (

@@ -69,7 +69,7 @@ as $$
 			'plan_amcheck', 'class_span', 'amcheck_functions', 'amcheck_function', 'checkable_items', 'wanted_items', 'parent_matches', 'need_items',
 			'check_command', 'check_part_pages', 'check_speed', 'check_storage', 'last_checks', 'relation_pages',
 			'corrupt_relations', 'check_standing', 'amcheck_health', 'archive_health',
-			'backup_levels', 'backup_standing', 'backup_health',
+			'backup_levels', 'backup_standing', 'backup_health', 'backend_alive',
 			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_time', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition',
 			'threshold', 'threshold_names', 'bloat_estimate', 'bloat_by_row', 'bloat_sample', 'bloat_best', 'bloat_detail', 'bloat_method',
 			'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_relations', 'may_measure', 'plan_bloat',
@@ -97,7 +97,7 @@ as $$
 			'read_repository', 'read_repository_as', 'import_backup_catalog', 'import_catalog_as', 'verify_repository',
 			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone',
 			'add_expected_table', 'drop_expected_table', 'add_sample_query', 'put_sample_query', 'check_sample_query', 'drop_sample_query',
-			'capture_expectations', 'await_archive', 'begin_await', 'is_awaited', 'look_for_archive', 'is_to_be_read']),
+			'capture_expectations', 'drill', 'await_archive', 'begin_await', 'is_awaited', 'look_for_archive', 'is_to_be_read']),
 		('manager', 'select, update', array['task', 'contact']),
 		('manager', 'select, insert (name, plan, description, defaults, change_class)', array['routine'])
 	), held as (

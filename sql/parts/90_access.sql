@@ -113,6 +113,14 @@ on maintsched.backup_log to pg_monitor;
 grant select (expectation_id, repository, kept, captured_at, restore_point, lsn, timeline, tables, rows, captured_by, simulated)
 on maintsched.expectations to pg_monitor;
 
+grant select (
+	drill_id, repository, label, began_at, verdict, step, level, rto_seconds, rpo_seconds, target, restore_point, ended_at, seconds,
+	removed, run_id, recorded_by, simulated)
+on maintsched.drills to pg_monitor;
+
+grant select (drill_id, repository, label, seq, step, document_step, result, seconds, started_at, simulated)
+on maintsched.drill_steps to pg_monitor;
+
 grant select on maintsched.expected_tables to pg_monitor;
 
 grant select (repository, name, database, min_rows, max_rows, columns, timeout)
@@ -135,6 +143,7 @@ grant execute on function
 	maintsched.amcheck_health(),
 	maintsched.archive_health(),
 	maintsched.backup_levels(),
+	maintsched.backend_alive(integer, timestamptz),
 	maintsched.backup_standing(),
 	maintsched.backup_health(),
 	maintsched.check_standing(),

@@ -133,6 +133,8 @@ launch(Drill *drill)
 	spec.stops = process_stop_server;
 	spec.death_signal = SIGQUIT;
 	spec.for_session = true;
+	/* its processes have sessions of their own, and so has what fetches WAL */
+	spec.with_offspring = true;
 	drill->server = process_start(&spec);
 	MemoryContextSwitchTo(context);
 }

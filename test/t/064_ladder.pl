@@ -38,6 +38,15 @@ sub not_passed
 sub wal_file { my ($number, $timeline) = @_; return sprintf '%08X%08X%08X', $timeline // 1, $number / 256, $number % 256; }
 sub number { my ($file) = @_; return hex(substr $file, 16, 8) + 256 * hex(substr $file, 8, 8); }
 sub hide { my ($path) = @_; move($path, "$path.hidden") or die "$path: $!"; return; }
+# the beginning of a file; of a compressed one, nothing that can be unpacked
+sub truncate_file
+{
+	my ($to, $from) = @_;
+	my $text = slurp_file($from);
+	write_file($to, substr($text, 0, 2) eq "\x1f\x8b" ? substr($text, 0, 12) : substr($text, 0, 4096));
+	return;
+}
+
 sub unhide { my ($path) = @_; move("$path.hidden", $path) or die "$path: $!"; return; }
 
 # what was not archived stays with the server
@@ -66,6 +75,13 @@ is(not_passed($folder, 'own'), "2 not_applicable: there is a newer one: fetched\
 is(not_passed($stanza, $incr), '3 not_applicable: there is no incremental backup before it to compare with', 'an incremental one of pgBackRest');
 is(not_passed($stanza, $full), "2 not_applicable: there is a newer one: $incr\n$first", 'the full one that it builds on');
 is(not_passed($apart, $apart_full), $first, 'an encrypted one');
+
+# -- encryption is seen in the files, too
+
+$node->safe_psql('postgres', "select maintsched.change_repository(name, '{\"encrypted\": true}') from unnest(array['main', 'apart']) name");
+like(levels($stanza, $incr)->{4}{problems}, qr/^backup $incr is not encrypted; WAL in the archive is not encrypted: \d+ files$/, 'one that is not');
+is(levels($apart, $apart_full)->{4}{result}, 'pass', 'one that is');
+$node->safe_psql('postgres', "select maintsched.change_repository('main', '{\"encrypted\": null}')");
 
 # -- WAL that is missing
 
@@ -248,5 +264,42 @@ base_backup($folder, 'astray');
 like(levels($folder, 'astray', $standby)->{5}{problems}, qr{^backup astray ends at [0-9A-F/]+ on timeline 1, which this server left at [0-9A-F/]+: it cannot be recovered to what this server has},
 	'a backup of it is none of the new primary');
 $standby->stop;
+
+# -- Barman, whose files lie in its archive as they came, or compressed
+
+foreach my $how ([ 'plain', 'postgres' ], [ 'packed', 'local-rsync', 'compression = gzip' ])
+{
+	my ($name, $method, @options) = @$how;
+	my $server = backup_server("barman_$name", settings => [ 'wal_keep_size = 1GB', 'max_wal_size = 1GB' ]);
+	my $barman = make_barman($server, name => $name, method => $method, server => \@options);
+	my $id = barman_backup($barman);
+	my @wal = map { archive_now($server, $barman) } 1 .. 3;
+	add_repository($server, $barman);
+	is(not_passed($barman, $id), $first, "a backup of Barman ($name)");
+	is($server->safe_psql('postgres', "select facts ->> 'seen' from maintsched.judge_backup('$name', '$id') where level = 6"), 'files', '... by the files themselves');
+	my ($file) = glob("$barman->{wals}/*/$wal[1]");
+	hide($file);
+	$until = sprintf '0/%X', number($wal[1]) * 16777216 - 1;
+	is(levels($barman, $id)->{6}{problems}, "WAL $wal[1] missing: $id can be restored only up to $until, not to now", 'WAL that is missing, though Barman lists it');
+	truncate_file($file, "$file.hidden");
+	like(levels($barman, $id)->{6}{problems}, $name eq 'plain' ? qr/^WAL $wal[1] has 4096 bytes instead of 16777216: / : qr/^WAL $wal[1] does not begin as WAL does: /,
+		'... or cut off');
+	unlink $file;
+	unhide($file);
+	my ($needed) = split /\|/, $server->safe_psql('postgres', "select start_wal from maintsched.backups where label = '$id'");
+	($file) = glob("$barman->{wals}/*/$needed");
+	hide($file);
+	is(levels($barman, $id)->{6}{problems}, "WAL $needed missing, needed by $id", 'WAL that the backup needs');
+	unhide($file);
+
+	# not below the roots: Barman's list is no evidence
+	$server->append_conf('postgresql.conf', "maintsched.backup_roots = '/srv/elsewhere'\n");
+	$server->reload;
+	$server->poll_query_until('postgres', "select current_setting('maintsched.backup_roots') = '/srv/elsewhere'") or die;
+	like(not_passed($barman, $id), qr{^6 not_checked: the files of the archive were not seen: folder "[^"]+" is not below one of maintsched.backup_roots$}m,
+		'Barman alone is not believed');
+	stop_receiving($barman) if $method eq 'postgres';
+	$server->stop;
+}
 
 done_testing();

@@ -110,6 +110,22 @@ like(step_message('restore'), qr/, with 1 tablespaces$/, 'plain: its tablespace 
 is(subscribers(), $subscribers, 'plain: the subscription in the copy has not asked for anything');
 is(sql(q{select string_agg(document_step::text, ',' order by seq) from maintsched.drill_steps where drill_id = 1}), '1,1,2,2,2,2,3,3,4,4,5,6', 'the steps of the document');
 
+# What a copy is like, it says itself: whoever may ask sees these settings.
+my %harmless = (archive_mode => 'off', archive_library => '', listen_addresses => '', max_logical_replication_workers => '0', hot_standby => 'on',
+	jit => 'off', ssl => 'off', logging_collector => 'off', autovacuum => 'off', synchronous_standby_names => '', local_preload_libraries => '',
+	recovery_min_apply_delay => '0', restart_after_crash => 'off', primary_slot_name => '', bonjour => 'off');
+$node->append_conf('postgresql.conf', "recovery_min_apply_delay = '1 day'\nsynchronous_standby_names = 'nobody'\nsynchronous_commit = local\n");
+$node->reload;
+base_backup($folder, 'settings');
+sql(q{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'harmless', }
+	  . quote('select name, setting from pg_catalog.pg_settings where name in (' . join(', ', map { quote($_) } sort keys %harmless) . ') order by name collate "C"')
+	  . ', expected => ' . quote('[' . join(', ', map { qq({"name": "$_", "setting": "$harmless{$_}"}) } sort keys %harmless) . ']') . ')');
+($said, $steps) = drill(q{'folder', 'settings'});
+is($steps, sprintf($all_pass, 'not_applicable', 'pass'), 'the settings of a copy');
+sql(q{select maintsched.drop_sample_query('folder', 'harmless')});
+$node->append_conf('postgresql.conf', "synchronous_standby_names = ''\n");
+$node->reload;
+
 # --- in tar format ---
 
 foreach my $gzip (0, 1)
@@ -124,6 +140,34 @@ foreach my $gzip (0, 1)
 	like(step_message('restore'), qr/ unpacked, with 1 tablespaces$/, "$label: with its tablespace");
 	is(fingerprint($path), $print, "$label: the backup is as it was");
 	is(left_over(), '', "$label: nothing is left");
+}
+
+# --- incremental backups, of 17 and later ---
+
+SKIP:
+{
+	skip 'there are no incremental backups before PostgreSQL 17', 1 if $node->pg_version < 17;
+	sql(q{alter system set summarize_wal = on});
+	$node->reload;
+	$node->poll_query_until('postgres', q{select current_setting('summarize_wal') = 'on'});
+	my $full = base_backup($folder, 'full');
+	$node->safe_psql('shop', 'insert into history select i, md5(i::text) from generate_series(10001, 11000) i');
+	my $one = base_backup($folder, 'one', options => [ "--incremental=$full/backup_manifest" ]);
+	$node->safe_psql('shop', 'insert into history select i, md5(i::text) from generate_series(11001, 12000) i');
+	my $two = base_backup($folder, 'two', options => [ "--incremental=$one/backup_manifest" ]);
+	sql(q{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'history', 'select count(*) as n from public.history', database => 'shop', expected => '[{"n": 7000}]')});
+	($said, $steps) = drill(q{'folder', 'two'});
+	like($said, qr/^NOTICE: .*backup "two" was restored, and is proven up to level 12$/, 'incremental: it passes');
+	is($steps, sprintf($all_pass, 'not_applicable', 'pass'), 'incremental: its steps');
+	like(step_message('restore'), qr/^pg_combinebackup made it of 3 backups/, 'incremental: of three backups');
+	rename $one, "$one.moved" or die $!;
+	sql(q{select maintsched.read_repository('folder')});
+	($said, $steps) = drill(q{'folder', 'two'});
+	like($steps, qr/restore fail, destroy pass$/, 'incremental: without the one between it fails');
+	is(left_over(), '', 'incremental: nothing is left');
+	sql(q{select maintsched.drop_sample_query('folder', 'history'); alter system reset summarize_wal});
+	remove_tree("$one.moved", $two, $full);
+	$node->reload;
 }
 
 # --- with an archive, and what is expected to be found ---

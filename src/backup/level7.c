@@ -40,6 +40,8 @@ level7_begin(Level7 *l)
 	initStringInfo(&l->facts);
 }
 
+static void note(Level7 *l, Level7Result result, const char *format, va_list args) pg_attribute_printf(3, 0);
+
 static void
 note(Level7 *l, Level7Result result, const char *format, va_list args)
 {

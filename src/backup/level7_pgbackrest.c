@@ -233,6 +233,9 @@ compare_file(Level7 *l, RepoFile *file, RepoListing *listing, StringInfo missed)
 	if (name == NULL || name->type != 'f')
 	{
 		file->stored = false;
+		/* one with bundles does not hold what is empty */
+		if (name == NULL && file->content_size == 0 && !file->own)
+			return;
 		/* a bundle holds many, and is missed once */
 		if (file->bundled && missed->len > 0 && strcmp(missed->data, file->path) == 0)
 			return;

@@ -288,7 +288,7 @@ while_changed("$home/$file", \&flip, sub { is(level7($main, $main->{full}), "fai
 foreach my $case (
 	[ 'nothing', ':', "pgbackrest verify says nothing of backup $main->{full}" ],
 	[ 'garbage', 'head -c 5000 /dev/urandom | od -x', qr/pgbackrest verify printed what is not known here: .*/ ],
-	[ 'no text', 'printf "\377\376"', qr/pgBackRest printed what is no text in UTF-8/ ],
+	[ 'no text', 'printf "\377\376"', qr/pgbackrest verify printed what is not known here: .*/ ],
 	[ 'an exit code', words('valid', $files, $files) . '; echo "ERROR: [038]: no lock" >&2; exit 38', 'pgbackrest verify exited with code 38: ERROR: [038]: no lock' ],
 	[ 'death', 'kill -9 $$', qr/pgBackRest was .*|pgBackRest .*signal.*/ ],
 	[ 'too few files', words('valid', 1, 1), "pgbackrest verify looked at 1 files, and the manifest has $files" ],

@@ -40,7 +40,7 @@ flushed_so_far(void)
  * The time in the record of a commit; 0: it is none.
  */
 static TimestampTz
-commit_time(XLogReaderState *reader)
+commit_time(XLogReaderState * reader)
 {
 	uint8		kind = XLogRecGetInfo(reader) & XLOG_XACT_OPMASK;
 
@@ -51,7 +51,7 @@ commit_time(XLogReaderState *reader)
 }
 
 static void
-scan(XLogReaderState *reader, XLogRecPtr since, XLogRecPtr limit, XLogRecPtr end, Datum *values, bool *nulls)
+scan(XLogReaderState * reader, XLogRecPtr since, XLogRecPtr limit, XLogRecPtr end, Datum *values, bool *nulls)
 {
 	XLogRecPtr	until = end;
 	TimestampTz at = 0;

@@ -222,7 +222,7 @@ find_folder(const char *folder, List *roots, char *below)
 
 	foreach(cell, roots)
 		if (places.count < VERIFY_MAX_ROOTS)
-			places.paths[places.count++] = lfirst(cell);
+		places.paths[places.count++] = lfirst(cell);
 	switch (verify_resolve(&places, folder, &root, below, &st))
 	{
 		case VERIFY_FOUND:

@@ -27,7 +27,7 @@ static const struct
 {
 	const char *suffix;
 	WalCompression compression;
-} suffixes[] = {
+}			suffixes[] = {
 	{".gz", WAL_GZIP},
 	{".lz4", WAL_LZ4},
 	{".zst", WAL_ZSTD},
@@ -105,10 +105,11 @@ wal_parse_name(const char *text, uint32 segment_size)
 		name.kind = WAL_HISTORY;
 	else
 	{
-		if (strlen(text) < WAL_NAME_LENGTH || !read_hex(text + 8, 8, &high) || !read_hex(text + 16, 8, &low) ||
+		if (strlen(text) < WAL_NAME_LENGTH || !read_hex(text +8, 8, &high) || !read_hex(text +16, 8, &low) ||
 			low >= per_id)
 			return other;
-		at = text + WAL_NAME_LENGTH;
+		at = text  +WAL_NAME_LENGTH;
+
 		name.segno = (uint64) high * per_id + low;
 		name.kind = skip(&at, ".partial") ? WAL_PARTIAL : WAL_SEGMENT;
 		skip_checksum(&at, &name);
@@ -120,7 +121,7 @@ wal_parse_name(const char *text, uint32 segment_size)
 	return *at == '\0' ? name : other;
 }
 
-char *
+char	   *
 wal_segment_name(uint32 timeline, uint64 segno, uint32 segment_size)
 {
 	char	   *name = palloc(MAXFNAMELEN);

@@ -145,7 +145,10 @@ read_history(const char *path, const char *stanza, const char *config, const cha
 
 	arguments = lappend(arguments, "repo-get");
 	arguments = lappend(arguments, psprintf("archive/%s/%s/%s", stanza, archive, path));
-	tool_work(TOOL_PGBACKREST, arguments, &(ToolLimits){.output = WAL_HISTORY_LIMIT}, &answer);
+	tool_work(TOOL_PGBACKREST, arguments, &(ToolLimits)
+			  {
+		.output = WAL_HISTORY_LIMIT
+	}, &answer);
 	need_success(&answer, "repo-get");
 	history->timeline = strtoul(pnstrdup(last == NULL ? path : last + 1, 8), NULL, 16);
 	history->contents = answer.output;
@@ -172,7 +175,10 @@ wal_read_stanza(WalList *list, const char *stanza, const char *config, const cha
 	arguments = lappend(arguments, "--output=json");
 	arguments = lappend(arguments, "repo-ls");
 	arguments = lappend(arguments, psprintf("archive/%s/%s", stanza, archive));
-	tool_work(TOOL_PGBACKREST, arguments, &(ToolLimits){.output = LIST_LIMIT}, &answer);
+	tool_work(TOOL_PGBACKREST, arguments, &(ToolLimits)
+			  {
+		.output = LIST_LIMIT
+	}, &answer);
 	need_success(&answer, "repo-ls");
 
 	actions.semstate = &listing;
@@ -181,6 +187,7 @@ wal_read_stanza(WalList *list, const char *stanza, const char *config, const cha
 	actions.object_field_start = begin_field;
 	actions.scalar = take_scalar;
 	text = answer.output;
+
 	lex = compat_make_json_lex(text, strlen(text), GetDatabaseEncoding());
 	problem = pg_parse_json(lex, &actions);
 	if (problem != JSON_SUCCESS)

@@ -158,7 +158,7 @@ wal_read_own(WalList *list, const char *directory, List *roots)
 
 	foreach(cell, roots)
 		if (places.count < VERIFY_MAX_ROOTS)
-			places.paths[places.count++] = lfirst(cell);
+		places.paths[places.count++] = lfirst(cell);
 	if (verify_resolve(&places, path, &root, below, &st) == VERIFY_FOUND && S_ISDIR(st.st_mode))
 	{
 		wal_read_folder(list, path, roots);

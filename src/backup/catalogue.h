@@ -39,10 +39,10 @@ typedef struct BackupFiles
 	char	   *map;			/* tablespace_map */
 	char	   *version;		/* PG_VERSION */
 	char	   *control;		/* global/pg_control */
-	ssize_t		control_length;
+	int			control_length;
 } BackupFiles;
 
-extern void backup_label_parse(const char *text, BackupLabel *label);
+extern void backup_label_parse(const char *data, BackupLabel *label);
 extern void backup_files_plain(const VerifyRoots *roots, int root, const char *below, BackupFiles *files);
 extern void backup_files_tar(const VerifyRoots *roots, int root, const char *archive, bool compressed, BackupFiles *files);
 

@@ -82,13 +82,13 @@ backup_archive(const Backup *backup, const char *name, const char **compression)
 void
 backup_problem(Backup *backup, const char *format,...)
 {
-	char		text[1024];
+	char		words[1024];
 	va_list		args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
-	appendStringInfo(&backup->problem, "%s%s", backup->problem.len > 0 ? "; " : "", text);
+	appendStringInfo(&backup->problem, "%s%s", backup->problem.len > 0 ? "; " : "", words);
 }
 
 char *

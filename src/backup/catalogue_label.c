@@ -36,36 +36,36 @@
  * The rest of the line that begins with a word; NULL: there is none.
  */
 static char *
-line_of(const char *text, const char *word)
+line_of(const char *data, const char *word)
 {
 	size_t		length = strlen(word);
 
-	while (*text != '\0')
+	while (*data != '\0')
 	{
-		size_t		rest = strcspn(text, "\n");
+		size_t		rest = strcspn(data, "\n");
 
-		if (strncmp(text, word, length) == 0)
-			return pnstrdup(text + length, rest - length);
-		text += rest;
-		text += *text == '\n' ? 1 : 0;
+		if (strncmp(data, word, length) == 0)
+			return pnstrdup(data + length, rest - length);
+		data += rest;
+		data += *data == '\n' ? 1 : 0;
 	}
 	return NULL;
 }
 
 /*
- * Is a text fit for JSON and for people?
+ * Is a data fit for JSON and for people?
  */
 static char *
-clean(char *text)
+clean(char *data)
 {
-	for (char *at = text; at != NULL && *at != '\0'; at++)
+	for (char *at = data; at != NULL && *at != '\0'; at++)
 		if ((unsigned char) *at < ' ' || (unsigned char) *at > '~')
 			*at = '?';
-	return text;
+	return data;
 }
 
 void
-backup_label_parse(const char *text, BackupLabel *label)
+backup_label_parse(const char *data, BackupLabel *label)
 {
 	char	   *line;
 	unsigned int hi,
@@ -73,31 +73,31 @@ backup_label_parse(const char *text, BackupLabel *label)
 				timeline;
 
 	memset(label, 0, sizeof(BackupLabel));
-	line = line_of(text, "START WAL LOCATION: ");
+	line = line_of(data, "START WAL LOCATION: ");
 	if (line != NULL && sscanf(line, "%X/%X (file %24[0-9A-F])", &hi, &lo, label->start_wal) >= 2)
 		label->start_lsn = ((uint64) hi << 32) | lo;
 	if (strlen(label->start_wal) != 24)
 		label->start_wal[0] = '\0';
-	line = line_of(text, "START TIMELINE: ");
+	line = line_of(data, "START TIMELINE: ");
 	if (line != NULL && sscanf(line, "%u", &timeline) == 1)
 		label->timeline = timeline;
-	line = line_of(text, "INCREMENTAL FROM LSN: ");
+	line = line_of(data, "INCREMENTAL FROM LSN: ");
 	if (line != NULL && sscanf(line, "%X/%X", &hi, &lo) == 2)
 		label->incremental_lsn = ((uint64) hi << 32) | lo;
-	line = line_of(text, "INCREMENTAL FROM TLI: ");
+	line = line_of(data, "INCREMENTAL FROM TLI: ");
 	if (line != NULL && sscanf(line, "%u", &timeline) == 1)
 		label->incremental_timeline = timeline;
-	line = line_of(text, "BACKUP FROM: ");
+	line = line_of(data, "BACKUP FROM: ");
 	label->from_standby = line != NULL && strcmp(line, "standby") == 0;
-	label->start_time = clean(line_of(text, "START TIME: "));
-	label->name = clean(line_of(text, "LABEL: "));
+	label->start_time = clean(line_of(data, "START TIME: "));
+	label->name = clean(line_of(data, "LABEL: "));
 }
 
 /*
  * A small file below a root; NULL: it cannot be read, or is larger.
  */
 static char *
-small_file(const VerifyRoots *roots, int root, const char *below, const char *name, ssize_t *length)
+small_file(const VerifyRoots *roots, int root, const char *below, const char *name, int *length)
 {
 	VerifyOpener opener;
 	char	   *path = psprintf("%s%s%s", below, *below != '\0' ? "/" : "", name);
@@ -122,7 +122,7 @@ small_file(const VerifyRoots *roots, int root, const char *below, const char *na
 void
 backup_files_plain(const VerifyRoots *roots, int root, const char *below, BackupFiles *files)
 {
-	ssize_t		length;
+	int			length;
 
 	memset(files, 0, sizeof(BackupFiles));
 	files->label = small_file(roots, root, below, "backup_label", &length);

@@ -91,7 +91,7 @@ backup_problem(Backup *backup, const char *format,...)
 	appendStringInfo(&backup->problem, "%s%s", backup->problem.len > 0 ? "; " : "", words);
 }
 
-char *
+char	   *
 backup_path(const Backup *backup, const char *name)
 {
 	return psprintf("%s%s%s", backup->below, *backup->below != '\0' ? "/" : "", name);

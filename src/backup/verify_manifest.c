@@ -73,7 +73,7 @@ major_version(const ManifestFile *file)
 	{
 		pg_checksum_context context;
 		uint8		sum[PG_CHECKSUM_MAX_LENGTH];
-		char		text[8];
+		char text[	8];
 		int			length;
 
 		snprintf(text, sizeof(text), "%d\n", version);

@@ -94,9 +94,14 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	value constant text := maintsched.catalogue_value(doc, key, path, 'string', required) #>> '{}';
+	value constant text := case
+		when jsonb_typeof(doc -> key) = 'string' then doc ->> key
+		when required or doc ->> key is not null then maintsched.catalogue_value(doc, key, path, 'string', required) #>> '{}'
+	end;
 begin
-	if length(value) > 4096 then
+	if value is null then
+		return null;
+	elsif length(value) > 4096 then
 		perform maintsched.refuse_catalogue(path || '.' || key, 'is longer than 4096 characters');
 	elsif value ~ '[[:cntrl:]]' then
 		perform maintsched.refuse_catalogue(path || '.' || key, 'holds a control character');
@@ -130,7 +135,10 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	value constant numeric := (maintsched.catalogue_value(doc, key, path, 'number', required) #>> '{}')::numeric;
+	value constant numeric := case
+		when jsonb_typeof(doc -> key) = 'number' then (doc -> key)::numeric
+		when required or doc ->> key is not null then (maintsched.catalogue_value(doc, key, path, 'number', required))::numeric
+	end;
 begin
 	if value not between low and high then
 		perform maintsched.refuse_catalogue(path || '.' || key,

@@ -226,3 +226,16 @@ $$;
 
 comment on function maintsched.catalogue_identifier(jsonb, text, text) is
 'Internal: The identifier of a database system, also as a text.';
+
+create function maintsched.latest_records(repository text)
+returns setof maintsched.backup_record
+language sql stable
+begin atomic
+	select distinct on (b.label) b.*
+	from maintsched.backup_record b
+	where b.repository = latest_records.repository
+	order by b.label, b.record_id desc;
+end;
+
+comment on function maintsched.latest_records(text) is
+'Internal: The latest record of each backup of a repository, also of those that are gone.';

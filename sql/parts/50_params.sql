@@ -208,7 +208,7 @@ begin
 				when kind = 'array' and jsonb_array_length(value) = 0 or btrim(value #>> '{}') = '' then 'is empty' end;
 		when 'level' then
 			return case when kind <> 'number' or value #>> '{}' !~ '^[0-7]$'
-				then 'must be a level from 0 to 7; higher ones are those of routine restore_drill' end;
+				then 'must be a whole number from 0 to 7; higher levels are those of routine restore_drill' end;
 		when 'time' then
 			if kind = 'string' then
 				begin

@@ -161,108 +161,123 @@ $$;
 comment on function maintsched.backup_defects(text) is
 'Internal: What is wrong with backups that are there: they failed, are not ended, or one that they build on is not there or not in order. pending: it may yet be.';
 
+create function maintsched.backup_ground(repository text)
+returns table (b maintsched.backup_record, defects text[], pending boolean, newest boolean)
+language sql stable rows 20
+set search_path = pg_catalog, pg_temp
+as $$
+	with defect as materialized (
+		select d.label, array_agg(d.problem) as problems, bool_and(d.pending) as pending
+		from maintsched.backup_defects(backup_ground.repository) d
+		group by d.label
+	), present as (
+		select s.label, s.record_id, s as b, coalesce(d.problems, '{}') as problems, coalesce(d.pending, false) as pending, s.finished_at,
+			s.state = 'done' and d.label is null and s.finished_at <= maintsched.clock() + interval '5 minutes' as usable
+		from maintsched.backup_states(backup_ground.repository) s
+		left join defect d on d.label = s.label
+		where s.state <> 'removed'
+	)
+	select p.b, p.problems, p.pending,
+		coalesce(p.usable, false) and row_number() over (order by p.usable desc nulls last, p.finished_at desc,
+			-- a time may be of whole seconds
+			(p.b).start_lsn desc nulls last, p.record_id desc) = 1
+	from present p
+$$;
+
+comment on function maintsched.backup_ground(text) is
+'Internal: The backups that a repository has, each with what backup_defects() says; newest: it is the newest that is completed, with all that it builds on.';
+
 create function maintsched.newest_usable(repository text) returns maintsched.backup_record
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select s.*
-	from maintsched.backup_states(newest_usable.repository) s
-	where s.state = 'done' and s.finished_at <= maintsched.clock() + interval '5 minutes'
-	and not exists (select from maintsched.backup_defects(newest_usable.repository) d where d.label = s.label)
-	order by s.finished_at desc, s.record_id desc
-	limit 1
+	select (g.b).* from maintsched.backup_ground(newest_usable.repository) g where g.newest
 $$;
 
 comment on function maintsched.newest_usable(text) is
 'Internal: The newest backup that is completed, with all that it builds on; NULL: there is none.';
 
-create function maintsched.judge_known(repository text, label text, out result text, out problems text[], out facts jsonb)
+create function maintsched.judge_completed(b maintsched.backup_record, defects text[], pending boolean,
+	out result text, out problems text[], out facts jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
-declare
-	problem constant text := maintsched.reading_problem(repository);
-	x constant maintsched.backup_reading := maintsched.latest_reading(repository);
-	state constant text := (select s.state from maintsched.backup_states(repository) s where s.label = judge_known.label);
 begin
-	facts := jsonb_build_object('read_at', x.clock_at, 'source', x.source);
-	if problem is not null then
-		result := 'not_checked';
-		problems := array[problem];
-	elsif state is null or state = 'removed' then
-		result := 'fail';
-		problems := array[format(case when state is null then 'there is no backup %s in repository %s'
-			else 'backup %s is not in repository %s any more' end, label, repository)];
-	else
-		result := 'pass';
-		problems := '{}';
+	problems := defects;
+	if b.state = 'done' and b.finished_at is null then
+		problems := problems || format('it is not known when backup %s ended', b.label);
+	elsif b.finished_at > maintsched.clock() + interval '5 minutes' then
+		problems := problems || format('backup %s is to have ended at %s, which is not yet: a clock is wrong', b.label, maintsched.utc_text(b.finished_at));
+	elsif b.finished_at < b.started_at then
+		problems := problems || format('backup %s is to have ended before it began', b.label);
 	end if;
-end
-$$;
-
-comment on function maintsched.judge_known(text, text) is 'Internal: Level 0 of a backup, as of now.';
-
-create function maintsched.judge_completed(repository text, label text, out result text, out problems text[], out facts jsonb)
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-#variable_conflict use_variable
-declare
-	b maintsched.backup_record;
-	pending boolean;
-begin
-	select s.* into b from maintsched.backup_states(repository) s where s.label = judge_completed.label;
-	select array_agg(d.problem), bool_and(d.pending) into problems, pending
-	from maintsched.backup_defects(repository) d
-	where d.label = judge_completed.label;
+	result := case when cardinality(problems) = 0 then 'pass' when pending then 'not_checked' else 'fail' end;
 	facts := jsonb_build_object('state', b.state, 'type', b.type, 'started_at', b.started_at, 'finished_at', b.finished_at,
 		'depends_on', to_jsonb(b.depends_on));
-	if b.state = 'done' and b.finished_at is null then
-		problems := problems || format('it is not known when backup %s ended', label);
-	elsif b.finished_at > maintsched.clock() + interval '5 minutes' then
-		problems := problems || format('backup %s is to have ended at %s, which is not yet: a clock is wrong', label, maintsched.utc_text(b.finished_at));
-	elsif b.finished_at < b.started_at then
-		problems := problems || format('backup %s is to have ended before it began', label);
-	end if;
-	result := case when problems is null then 'pass' when pending then 'not_checked' else 'fail' end;
-	problems := coalesce(problems, '{}');
 end
 $$;
 
-comment on function maintsched.judge_completed(text, text) is 'Internal: Level 1 of a backup, as of now.';
+comment on function maintsched.judge_completed(maintsched.backup_record, text[], boolean) is
+'Internal: Level 1 of a backup, as of now, by its row of backup_ground().';
 
-create function maintsched.judge_recent(repository text, label text, out result text, out problems text[], out facts jsonb)
+create function maintsched.judge_recent(r maintsched.repository, b maintsched.backup_record, newest maintsched.backup_record,
+	out result text, out problems text[], out facts jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-	r constant maintsched.repository := maintsched.need_repository(repository);
-	newest constant maintsched.backup_record := maintsched.newest_usable(repository);
-	b maintsched.backup_record;
-	age interval;
+	age constant interval := greatest(maintsched.clock() - b.finished_at, interval '0');
 begin
-	select s.* into b from maintsched.backup_states(repository) s where s.label = judge_recent.label;
-	age := greatest(maintsched.clock() - b.finished_at, interval '0');
 	facts := jsonb_build_object('finished_at', b.finished_at, 'age_seconds', extract(epoch from age)::bigint,
 		'max_age_seconds', extract(epoch from r.max_age)::bigint, 'newest', newest.label);
 	problems := '{}';
-	if newest.label is distinct from label then
+	result := 'pass';
+	if newest.label is distinct from b.label then
 		result := 'not_applicable';
 		problems := array[case
-			when newest.label is null then format('backup %s cannot be used', label)
-			when b.finished_at < newest.finished_at or b.finished_at = newest.finished_at and b.record_id < newest.record_id
-				then format('there is a newer one: %s', newest.label)
-			else format('backup %s cannot be used; the newest that can is %s', label, newest.label) end];
+			when newest.label is null then format('backup %s cannot be used', b.label)
+			when (b.finished_at, coalesce(b.start_lsn, '0/0'), b.record_id) < (newest.finished_at, coalesce(newest.start_lsn, '0/0'), newest.record_id) then format('there is a newer one: %s', newest.label)
+			else format('backup %s cannot be used; the newest that can is %s', b.label, newest.label) end];
 	elsif age > r.max_age then
 		result := 'fail';
 		problems := array[format('the newest backup that can be used, %s, ended %s ago; it may be %s old',
-			label, maintsched.age_text(age), maintsched.age_text(r.max_age))];
-	else
-		result := 'pass';
+			b.label, maintsched.age_text(age), maintsched.age_text(r.max_age))];
 	end if;
 end
 $$;
 
-comment on function maintsched.judge_recent(text, text) is 'Internal: Level 2 of a backup, as of now. Its age counts from when it ended.';
+comment on function maintsched.judge_recent(maintsched.repository, maintsched.backup_record, maintsched.backup_record) is
+'Internal: Level 2 of a backup, as of now. Its age counts from when it ended.';
+
+create function maintsched.live_levels(repository text)
+returns table (label text, level smallint, result text, problems text[], facts jsonb)
+language sql stable rows 60
+set search_path = pg_catalog, pg_temp
+as $$
+	with ground as materialized (
+		select g.b, g.defects, g.pending, g.newest from maintsched.backup_ground(live_levels.repository) g
+	), reading as materialized (
+		select r as r, maintsched.reading_problem(r.name) as problem, maintsched.latest_reading(r.name) as x,
+			(select g.b from ground g where g.newest) as newest
+		from maintsched.need_repository(live_levels.repository) r
+	)
+	select (g.b).label, j.level, j.result, j.problems, j.facts
+	from ground g
+	cross join reading a
+	cross join lateral (
+		select 0::smallint as level, case when a.problem is null then 'pass' else 'not_checked' end as result,
+			array_remove(array[a.problem], null) as problems,
+			jsonb_build_object('read_at', (a.x).clock_at, 'source', (a.x).source) as facts
+		union all
+		select 1::smallint, c.* from maintsched.judge_completed(g.b, g.defects, g.pending) c
+		union all
+		-- there may be a newer one
+		select 2::smallint, case when a.problem is not null and c.result = 'fail' then 'not_checked' else c.result end,
+			c.problems, c.facts
+		from maintsched.judge_recent(a.r, g.b, a.newest) c) j
+$$;
+
+comment on function maintsched.live_levels(text) is
+'Internal: Levels 0 to 2 of the backups that a repository has, as of now.';

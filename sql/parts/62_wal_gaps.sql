@@ -101,7 +101,7 @@ begin
 	return query
 		select p.timeline, lower(g.gap), upper(g.gap) - 1, goal.timeline, ends
 		from maintsched.wal_path(begins_on, own_first, goal.timeline, goal.history, segment) p
-		cross join lateral unnest(int8multirange(int8range(p.first, greatest(least(p.last, ends), p.first - 1), '[]'))
+		cross join lateral unnest(int8multirange(int8range(p.first, greatest(least(p.last, ends) + 1, p.first)))
 			- maintsched.archived_numbers(w, p.timeline, segment) - maintsched.archived_numbers(own, p.timeline, segment)) g(gap)
 		order by 2;
 end
@@ -176,6 +176,7 @@ comment on function maintsched.judge_continuity(maintsched.repository, maintsche
 create function maintsched.judge_backups(repository text, labels text[])
 returns table (label text, level smallint, result text, problems text[], facts jsonb)
 language plpgsql volatile
+set jit = off
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
@@ -188,39 +189,42 @@ declare
 		order by y.reading_id desc
 		limit 1);
 	newest constant text := (maintsched.newest_usable(repository)).label;
+	complete constant bigint := maintsched.complete_backups(repository);
 	s constant jsonb := maintsched.server_wal();
+	unread constant text := maintsched.reading_problem(repository);
 	-- archives that were looked at, by what leads to them
 	seen jsonb := '{}';
 	place text;
 	w jsonb;
 	one text;
-	known record;
 	b maintsched.backup_record;
 begin
 	foreach one in array labels loop
-		select j.* into known from maintsched.judge_known(repository, one) j;
-		return query select one, 0::smallint, known.result, known.problems, known.facts;
-		select y.* into b from maintsched.backup_states(repository) y where y.label = one and y.state <> 'removed';
-		if not found then
+		select y.* into b from maintsched.backup_states(repository) y where y.label = one;
+		if b.label is null or b.state = 'removed' then
 			return query
-			select one, l.level, 'not_checked', array[format('there is no backup %s that could be checked', one)], null::jsonb
-			from maintsched.backup_levels() l where l.level between 1 and 6;
+			select one, l.level,
+				case when l.level = 0 and unread is null then 'fail' else 'not_checked' end,
+				array[case
+					when unread is not null then unread
+					when b.label is null then format('there is no backup %s in repository %s', one, repository)
+					else format('backup %s is not in repository %s any more', one, repository) end], null::jsonb
+			from maintsched.backup_levels() l where l.level <= 6;
 			continue;
 		end if;
-		return query select one, 1::smallint, j.* from maintsched.judge_completed(repository, one) j;
-		return query select one, 2::smallint, j.* from maintsched.judge_recent(repository, one) j;
-		return query select one, 3::smallint, j.* from maintsched.judge_size(repository, one) j;
-		return query select one, 4::smallint, j.* from maintsched.judge_place(repository, one) j;
-		if b.state <> 'done' then
-			return query select one, l, 'not_checked', array[format('backup %s is not completed', one)], null::jsonb
-			from unnest(array[5, 6]::smallint[]) l;
-			continue;
-		end if;
+		return query select v.* from maintsched.live_levels(repository) v where v.label = one;
+		return query select one, 3::smallint, j.* from maintsched.judge_size(r, b) j;
 		place := concat_ws(' ', b.details ->> 'repository', b.details ->> 'archive');
 		if not seen ? place then
 			seen := jsonb_set(seen, array[place], maintsched.archive_wal(r, b, x, s));
 		end if;
 		w := seen -> place;
+		return query select one, 4::smallint, j.* from maintsched.judge_place(r, b, x, complete, (w -> 'plain')::bigint) j;
+		if b.state <> 'done' then
+			return query select one, l, 'not_checked', array[format('backup %s is not completed', one)], null::jsonb
+			from unnest(array[5, 6]::smallint[]) l;
+			continue;
+		end if;
 		return query select one, 5::smallint, j.* from maintsched.judge_archive(r, b, newest, x, s, w) j;
 		return query select one, 6::smallint, j.* from maintsched.judge_continuity(r, b, s, w, maintsched.own_wal(r, b, s)) j;
 	end loop;
@@ -240,3 +244,18 @@ as $$
 $$;
 
 comment on function maintsched.judge_backup(text, text) is 'Internal: judge_backups() of one.';
+
+create function maintsched.judge_others(repository text, judged text[], reading_id bigint default null, run_id bigint default null)
+returns bigint
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+	select count(maintsched.record_check(judge_others.repository, j.label, j.level, j.result, j.problems, j.facts, null,
+		judge_others.reading_id, null, judge_others.run_id))
+	from maintsched.judge_backups(judge_others.repository, array(
+		select (g.b).label from maintsched.backup_ground(judge_others.repository) g
+		where (g.b).label <> all (judge_others.judged) and (g.b).state in ('done', 'failed', 'waiting'))) j
+$$;
+
+comment on function maintsched.judge_others(text, text[], bigint, bigint) is
+'Internal: Judges levels 0 to 6 of all backups of a repository but those named, with one look at the archive, and records them; returns how many checks these were.';

@@ -153,8 +153,8 @@ begin
 	from jsonb_each_text(w -> 'damaged') d
 	where d.value like 'is of another cluster%';
 	if foreign_file.files > 0 then
-		problems := problems || format('WAL %s in the archive %s', foreign_file.file, foreign_file.detail)
-			|| case when foreign_file.files > 1 then format(', as are %s more', foreign_file.files - 1) else '' end;
+		problems := problems || format('WAL %s in the archive %s%s', foreign_file.file, foreign_file.detail,
+			case foreign_file.files when 1 then '' when 2 then ', as is 1 more' else format(', as are %s more', foreign_file.files - 1) end);
 	end if;
 	if here and substring(b.pg_version from '^[0-9]+')::integer <> (s -> 'version')::integer then
 		problems := problems || format('backup %s is of PostgreSQL %s, and this server is of version %s', b.label, b.pg_version, s ->> 'version');

@@ -115,7 +115,7 @@ comment on function maintsched.backups_to_verify(text, text) is
 
 create function maintsched.verify_subject(repository text, label text)
 returns table (
-	kind text, location text, config text, pulled boolean, state text, expected_system text, number text, start_wal text,
+	kind text, location text, config text, pulled boolean, state text, expected_system text, number text, start_wal text, end_wal text, archive text,
 	paths text[], member text, directory text, start_lsn text, end_lsn text, system text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -138,7 +138,7 @@ begin
 		)
 		select r.kind, r.location, r.config, r.pulled, b.state,
 			coalesce(r.system_identifier, maintsched.own_system())::text,
-			b.details ->> 'repository', b.start_wal,
+			b.details ->> 'repository', b.start_wal, b.end_wal, b.details ->> 'archive',
 			array(select p.value from maintsched.backup_reading x
 				cross join lateral jsonb_array_elements_text(
 					case when jsonb_typeof(x.facts -> 'paths') = 'array' then x.facts -> 'paths' else '[]' end) p

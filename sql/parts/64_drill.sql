@@ -252,6 +252,9 @@ begin
 	loop
 		-- nobody else is at it
 		continue when not pg_try_advisory_xact_lock(hashtextextended('maintsched drill', d.drill_id));
+		if maintsched.drill_folder_exists(d.scratch) then
+			perform maintsched.remove_dead_drills();
+		end if;
 		insert into maintsched.drill_result (drill_id, verdict, failed_step, level, removed, message)
 		values (d.drill_id, 'interrupted', null, null, not maintsched.drill_folder_exists(d.scratch),
 			format('the process that did it ended %s', coalesce('after ' || d.last_step, 'before its first step had')))

@@ -76,8 +76,8 @@ comment on function maintsched.judge_drill_identity(bigint, jsonb, numeric) is
 create function maintsched.says_nothing_of_backup(step text, sqlstate text) returns boolean
 language sql immutable parallel safe
 return step in ('space', 'create')
-	or left(sqlstate, 2) in ('53', '57', '0A', '42')
-	or sqlstate in ('39000', 'P0002');
+	-- a wrong answer to a question has none
+	or coalesce(left(sqlstate, 2) in ('53', '57', '0A', '42') or sqlstate in ('39000', 'P0002'), false);
 
 comment on function maintsched.says_nothing_of_backup(text, text) is
 'Internal: Whether a step of a drill failed for a reason that proves nothing against the backup: room, memory, a cancel request, its time, rights, a tool that does not end (PostgreSQL manual, appendix A).';
@@ -196,7 +196,7 @@ select d.drill_id, d.repository, d.label, d.recorded_at as began_at,
 		then 'running' else 'interrupted' end) else r.verdict end) as verdict,
 	coalesce(r.failed_step, (case when r.drill_id is null then s.last_step end)) as step,
 	r.level, r.rto_seconds, r.rpo_seconds, d.target, d.restore_point,
-	r.recorded_at as ended_at, s.seconds, coalesce(r.removed, false) as removed, d.run_id, d.recorded_by, r.message
+	r.recorded_at as ended_at, s.seconds, coalesce(r.removed, false) as removed, d.run_id, d.recorded_by, r.message, d.simulated
 from maintsched.drill d
 left join maintsched.drill_result r on r.drill_id = d.drill_id and r.clock_at <= maintsched.clock()
 left join lateral (
@@ -223,9 +223,10 @@ comment on column maintsched.drills.removed is 'True: server and folder are gone
 comment on column maintsched.drills.run_id is 'The run that did it.';
 comment on column maintsched.drills.recorded_by is 'Session user of the one who did it.';
 comment on column maintsched.drills.message is 'What there is to say.';
+comment on column maintsched.drills.simulated is 'True when recorded under maintsched.now.';
 
 create view maintsched.drill_steps as
-select s.drill_id, d.repository, d.label, s.seq, s.step, s.document_step, s.result, s.seconds, s.started_at, s.message
+select s.drill_id, d.repository, d.label, s.seq, s.step, s.document_step, s.result, s.seconds, s.started_at, s.message, s.simulated
 from maintsched.drill_step s
 join maintsched.drill d on d.drill_id = s.drill_id
 where s.clock_at <= maintsched.clock();
@@ -241,3 +242,4 @@ comment on column maintsched.drill_steps.result is 'pass, fail, not_applicable o
 comment on column maintsched.drill_steps.seconds is 'How long it took.';
 comment on column maintsched.drill_steps.started_at is 'When it began, in real time.';
 comment on column maintsched.drill_steps.message is 'What was seen or went wrong.';
+comment on column maintsched.drill_steps.simulated is 'True when recorded under maintsched.now.';

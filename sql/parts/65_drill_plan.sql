@@ -55,6 +55,8 @@ begin
 		message = format('WAL file %s, which holds the restore point, is not in the archive of repository "%s" after %s',
 			maintsched.wal_file(timeline, lsn), repository, patience),
 		detail = case
+			when (select x.kind from maintsched.repository x where x.name = repository) = 'barman'
+				then 'Barman takes in what it was given with its command cron.'
 			when current_setting('archive_mode') = 'off' then 'This server archives nothing (archive_mode), and the repository has not got it by itself.'
 			when a.failing then format('The server fails to archive %s.', a.last_failed_wal) end,
 		hint = 'A drill is not compared with what was captured just now.';

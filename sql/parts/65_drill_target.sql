@@ -29,6 +29,23 @@ return r.kind in ('pgbackrest', 'barman') or r.archive is not null;
 comment on function maintsched.repository_has_archive(maintsched.repository) is
 'Internal: Whether backups of the repository come with an archive of WAL.';
 
+create function maintsched.wal_is_in_folder(folder text, file text) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	return exists (
+		select from unnest(array['', '.gz', '.lz4', '.zst', '.bz2', '.xz']) s(ending)
+		where (pg_stat_file(folder || '/' || file || s.ending, true)).size > 0);
+exception
+	when insufficient_privilege or io_error or undefined_file or system_error or duplicate_file then
+		return false;
+end
+$$;
+
+comment on function maintsched.wal_is_in_folder(text, text) is
+'Internal: Whether a folder of archived WAL has a file, compressed or not.';
+
 create function maintsched.wal_is_archived(repository text, timeline bigint, lsn pg_lsn) returns text
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -37,37 +54,31 @@ as $$
 declare
 	file constant text := maintsched.wal_file(timeline, lsn);
 	r maintsched.repository;
+	archives jsonb;
 	last text;
 begin
 	select x.* into r from maintsched.repository x where x.name = repository;
-	if r.kind = 'basebackup' and r.archive is not null then
-		begin
-			select s.ending into last
-			from unnest(array['', '.gz', '.lz4', '.zst', '.bz2', '.xz']) s(ending)
-			where (pg_stat_file(r.archive || '/' || file || s.ending, true)).size > 0
-			limit 1;
-			if found then
-				return format('file %s%s is in the archive', file, last);
-			end if;
-		exception
-			when insufficient_privilege or io_error or undefined_file or system_error then
-				null;
-		end;
+	select case jsonb_typeof(x.facts -> 'archives') when 'array' then x.facts -> 'archives' else '[]' end into archives
+	from maintsched.backup_reading x
+	where x.repository = wal_is_archived.repository and x.ok and x.simulated <= maintsched.clock_simulated()
+	order by x.reading_id desc
+	limit 1;
+	if r.kind = 'basebackup' and maintsched.wal_is_in_folder(r.archive, file)
+		or r.kind = 'barman' and r.pulled and exists (
+			-- in folders by their first 16 digits
+			select from jsonb_array_elements(archives) a
+			where maintsched.wal_is_in_folder((a.value ->> 'path') || '/' || left(file, 16), file))
+	then
+		return format('file %s is in the archive', file);
 	end if;
-	-- files are archived in their order; names end in .backup, .history and .partial, too
-	last := substring((select a.last_archived_wal from pg_stat_archiver a) from '^[0-9A-F]{24}');
+	-- what the server has given to Barman is not in its archive yet; files are
+	-- archived in their order, names end in .backup, .history and .partial, too
+	last := case when r.kind <> 'barman' then substring((select a.last_archived_wal from pg_stat_archiver a) from '^[0-9A-F]{24}') end;
 	if substr(last, 9) collate "C" >= substr(file, 9) and left(last, 8) collate "C" >= left(file, 8) then
 		return format('the server has archived WAL up to %s', last);
 	end if;
 	select max(substring(a.value ->> 'last' from '^[0-9A-F]{24}') collate "C") into last
-	from (
-		select x.facts
-		from maintsched.backup_reading x
-		where x.repository = wal_is_archived.repository and x.ok and x.simulated <= maintsched.clock_simulated()
-		order by x.reading_id desc
-		limit 1) f
-	cross join lateral jsonb_array_elements(
-		case jsonb_typeof(f.facts -> 'archives') when 'array' then f.facts -> 'archives' else '[]' end) a
+	from jsonb_array_elements(archives) a
 	where left(a.value ->> 'last', 8) collate "C" >= left(file, 8);
 	if substr(last, 9) collate "C" >= substr(file, 9) then
 		return format('the repository has WAL up to %s', last);
@@ -77,7 +88,7 @@ end
 $$;
 
 comment on function maintsched.wal_is_archived(text, bigint, pg_lsn) is
-'Internal: Who says that WAL up to this position is archived: the archive''s folder, the server, or the latest reading of the repository; NULL: nobody.';
+'Internal: Who says that WAL up to this position is archived: the archive''s folder, the server (not for Barman, which takes it in later), or the latest reading of the repository; NULL: nobody.';
 
 create function maintsched.timeline_ends()
 returns table (timeline bigint, ends_at pg_lsn)
@@ -221,9 +232,12 @@ begin
 	return query
 	select i.ordinality::integer, i.value,
 		-- with the number of writes: what was put in and taken out again is a change
-		d.target = 'consistent' and (i.value ? 'table' and jsonb_typeof(i.value -> 'writes') is distinct from 'number'
-			or not exists (select from jsonb_array_elements(before) b where b.value = i.value))
+		d.target = 'consistent' and (b.value is null
+			or i.value ? 'table' and jsonb_typeof(i.value -> 'writes') is distinct from 'number')
 	from jsonb_array_elements(after) with ordinality i
+	left join (
+		select distinct x.value
+		from jsonb_array_elements(before) x) b on b.value = i.value
 	order by i.ordinality;
 end
 $$;

@@ -129,10 +129,14 @@ comment on function maintsched.capture_lists() is
 'Internal: The lists of an expectation as of now.';
 
 create function maintsched.capture_limits(out tables integer, out table_bytes bigint, out bytes bigint)
-language sql immutable parallel safe
-begin atomic
-	select 500, 1073741824::bigint, 2147483648::bigint;
-end;
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	-- each is locked for an instant: a quarter of the locks that there are at least
+	select least(2000, greatest(100, current_setting('max_locks_per_transaction')::integer
+			* (current_setting('max_connections')::integer + current_setting('max_prepared_transactions')::integer) / 4)),
+		1073741824::bigint, 2147483648::bigint
+$$;
 
 comment on function maintsched.capture_limits() is
 'Internal: What capture_expectations() reads at most: so many tables; and where none are named, none larger than table_bytes, and not more than bytes in all.';
@@ -173,11 +177,16 @@ begin
 	return query
 	with meant as materialized (
 		select e.* from maintsched.expected_relations(r.name) e
-	), judged as (
-		select m.*, row_number() over w as place, sum(m.bytes) over w as total
+	), sized as (
+		-- the large ones cost most
+		select m.*, coalesce(m.problem, case when not named and (m.bytes > l.table_bytes
+			or sum(m.bytes) over (order by m.bytes, m.schema_name collate "C", m.table_name collate "C") > l.bytes)
+			then 'is large' end) as why
 		from meant m
-		-- small ones first: what is least missed by its size is the largest
-		window w as (order by m.problem is not null, m.bytes, m.schema_name collate "C", m.table_name collate "C")
+	), judged as (
+		-- and the small ones are missed least
+		select s.*, row_number() over (order by s.why is not null, s.bytes desc, s.schema_name collate "C", s.table_name collate "C") as place
+		from sized s
 	)
 	select j.relation,
 		jsonb_strip_nulls(jsonb_build_object('database', current_database(), 'item', j.method,
@@ -186,9 +195,7 @@ begin
 		case j.method when 'digest' then maintsched.digest_query(j.schema_name, j.table_name, maintsched.stored_columns(j.relation))
 			else maintsched.rows_query(j.schema_name, j.table_name) end,
 		maintsched.write_count(j.relation),
-		coalesce(j.problem, case
-			when j.place > l.tables then 'is one too many'
-			when not named and (j.bytes > l.table_bytes or j.total > l.bytes) then 'is large' end)
+		coalesce(j.why, case when j.place > l.tables then 'is one too many' end)
 	from judged j
 	order by j.place;
 end
@@ -223,15 +230,18 @@ as $$
 declare
 	captured_at constant timestamptz := clock_timestamp();
 	lists_after constant jsonb := maintsched.capture_lists();
+	syncing boolean;
 	kept jsonb;
 	left_out text[];
 	large integer;
 	words text;
 begin
 	perform pg_stat_clear_snapshot();
+	-- what is in the WAL, and not seen before a standby has it
+	syncing := exists (select from pg_stat_activity a where a.wait_event = 'SyncRep');
 	with read as materialized (
 		select x.ordinality, x.item, x.second, maintsched.write_count(x.relation) as writes,
-			maintsched.capture_outcome(x.first, x.second, x.locked, x.writes, maintsched.write_count(x.relation), x.problem) as problem
+			maintsched.capture_outcome(x.first, x.second, x.locked, x.writes, case when not syncing then maintsched.write_count(x.relation) end, x.problem) as problem
 		from unnest(relations, items, writes, first, second, locked, problems) with ordinality
 			x(relation, item, writes, first, second, locked, problem, ordinality)
 	), list as materialized (
@@ -272,7 +282,7 @@ language c volatile
 as 'MODULE_PATHNAME', 'maintsched_capture_expectations';
 
 comment on function maintsched.capture_expectations(text) is
-'Captures what a restored backup of this cluster is to hold: of this database the row counts or digests of the tables that add_expected_table() named (where it named none: row counts of its ordinary tables of up to 1 GB, the smallest ones first, up to 2 GB and 500 tables in all), the lists of its tables and extensions with versions, and the lists of databases and of roles with attributes and memberships. A restore point is made, and it is read again as of that point. To know what was there at the very point, the tables are locked in mode SHARE for the instant, where that needs no waiting; of a table where it did within a second, what was read is kept only if it is the same as before and the statistics know of no write in between. What is not kept is named by the message in expectations. Tables are read as their owners, of whom the caller must have the privileges. Returns expectation_id. A drill recovers to the point, once its WAL is archived. Other databases are captured from within them. For managers. Errors: undefined_object (42704), read_only_sql_transaction (25006) on a standby, object_not_in_prerequisite_state (55000) with wal_level minimal and for a repository of another cluster, active_sql_transaction (25001) in a transaction that has changed something, feature_not_supported (0A000) outside read committed.';
+'Captures what a restored backup of this cluster is to hold: of this database the row counts or digests of the tables that add_expected_table() named (where it named none: row counts of its ordinary tables of up to 1 GB, the smallest up to 2 GB in all, of these up to 2000), the lists of its tables and extensions with versions, and the lists of databases and of roles with attributes and memberships. A restore point is made, and it is read again as of that point. To know what was there at the very point, the tables are locked in mode SHARE for the instant, where that needs no waiting; of a table where it did within a second, what was read is kept only if it is the same as before and the statistics know of no write in between. What is not kept is named by the message in expectations. Tables are read as their owners, of whom the caller must have the privileges. Returns expectation_id. A drill recovers to the point, once its WAL is archived. Other databases are captured from within them. For managers. Errors: undefined_object (42704), read_only_sql_transaction (25006) on a standby, object_not_in_prerequisite_state (55000) with wal_level minimal and for a repository of another cluster, active_sql_transaction (25001) in a transaction that has changed something, feature_not_supported (0A000) outside read committed.';
 
 create view maintsched.expectations as
 select e.expectation_id, e.repository, e.kept, e.captured_at, e.restore_point, e.lsn, e.timeline,

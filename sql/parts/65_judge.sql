@@ -106,15 +106,34 @@ returns table (seq integer, name text, answered boolean, seconds numeric, rows b
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select q.seq, q.name, a.value is not null, (a.value ->> 'seconds')::numeric,
+	with answer as materialized (
+		-- who changes sample queries during a drill changes their numbers
+		select distinct on (x.key) x.key, x.value, x.by_name
+		from (
+			select a.value, n.by_name, case when n.by_name then a.value ->> 'name' else a.value ->> 'seq' end as key
+			from jsonb_array_elements(answers) a
+			cross join (
+				select judged_questions.step = 'queries' and bool_and(b.value ? 'name') as by_name
+				from jsonb_array_elements(answers) b) n) x
+		where x.key is not null
+		order by x.key
+	)
+	select q.seq, q.name,
+		a.value is not null
+			and not (q.step = 'expectations' and coalesce(e.state = 'timeout' or left(e.state, 2) in ('53', '57'), false)),
+		(a.value ->> 'seconds')::numeric,
 		case when jsonb_typeof(a.value -> 'answer') = 'array' then jsonb_array_length(a.value -> 'answer') end::bigint,
 		case
 			when a.value is null then '{}'
-			when jsonb_typeof(a.value -> 'answer') is distinct from 'array' then array[format('%s could not be read (%s)',
-				case when q.step = 'queries' then format('sample query "%s"', q.name)
-					when i.item ? 'table' then q.name else format('the list of %s', q.name) end,
-				case when q.step = 'queries' then coalesce(maintsched.error_state(a.value ->> 'error'), 'its condition is not known')
-					else left(regexp_replace(split_part(a.value ->> 'error', E'\n', 1), '^.*(ERROR|FATAL): *', ''), 300) end)]
+			-- its time or the room for it, which says nothing of what was restored
+			when q.step = 'expectations' and (e.state = 'timeout' or left(e.state, 2) in ('53', '57')) then '{}'
+			when jsonb_typeof(a.value -> 'answer') is distinct from 'array' then array[case
+				when q.step <> 'queries' then format('%s could not be read (%s)',
+					case when i.item ? 'table' then q.name else format('the list of %s', q.name) end,
+					left(regexp_replace(split_part(a.value ->> 'error', E'\n', 1), '^.*(ERROR|FATAL): *', ''), 300))
+				when e.state in ('timeout', '57014') then format('sample query "%s" took longer than %s', q.name,
+					maintsched.seconds_text(extract(epoch from s.timeout)::double precision))
+				else format('sample query "%s" failed (%s)', q.name, coalesce(e.state, 'its condition is not known')) end]
 			when q.step = 'queries' then array(
 				select p.problem from (select maintsched.judge_sample(s, a.value -> 'answer') as problem) p where p.problem is not null)
 			when i.item ? 'table' then array(
@@ -124,13 +143,8 @@ as $$
 	join maintsched.drill d on d.drill_id = judged_questions.drill_id
 	left join maintsched.expected_items(judged_questions.drill_id) i on q.step = 'expectations' and i.seq = q.seq
 	left join maintsched.sample_query s on q.step = 'queries' and s.repository = d.repository and s.name = q.name
-	-- who changes sample queries during a drill changes their numbers
-	left join lateral (
-		select x.value
-		from jsonb_array_elements(answers) x
-		where case when q.step = 'queries' and x.value ? 'name' then x.value ->> 'name' = q.name
-			else (x.value ->> 'seq')::numeric = q.seq end
-		limit 1) a on true
+	left join answer a on a.key = case when (select bool_and(x.by_name) from answer x) then q.name else q.seq::text end
+	cross join lateral (select maintsched.error_state(a.value ->> 'error') as state) e
 	where q.step = judged_questions.step
 	order by q.seq
 $$;
@@ -161,9 +175,13 @@ begin
 	end if;
 	select count(*) as asked, count(*) filter (where j.answered) as answered, coalesce(sum(j.seconds), 0) as seconds,
 		coalesce((
-			select array_agg(p order by j2.seq, p)
-			from maintsched.judged_questions(d.drill_id, step, coalesce(answers, '[]')) j2
-			cross join unnest(j2.problems) p), '{}') as problems,
+			-- a table that is missing is so in the list of them, too
+			select array_agg(x.problem order by x.seq, x.problem collate "C")
+			from (
+				select p.problem, min(j2.seq) as seq
+				from maintsched.judged_questions(d.drill_id, step, coalesce(answers, '[]')) j2
+				cross join unnest(j2.problems) p(problem)
+				group by p.problem) x), '{}') as problems,
 		coalesce(jsonb_agg(jsonb_build_object('name', j.name, 'rows', j.rows, 'ok', j.answered and cardinality(j.problems) = 0,
 			'seconds', j.seconds) order by j.seq) filter (where step = 'queries'), '[]') as queries
 	into n
@@ -189,7 +207,7 @@ begin
 	message := case
 		when cardinality(n.problems) > 0 then array_to_string(n.problems[1:10], '; ')
 			|| case when cardinality(n.problems) > 10 then format('; %s more', maintsched.exact_text(cardinality(n.problems) - 10)) else '' end
-		when n.answered < n.asked then format('%s of %s questions have no answer',
+		when n.answered < n.asked then format('%s of %s questions have no answer, or none in time',
 			maintsched.exact_text(n.asked - n.answered), maintsched.exact_text(n.asked))
 		when step = 'queries' and n.asked > 0 then format('%s sample %s as expected', maintsched.exact_text(n.asked),
 			case n.asked when 1 then 'query' else 'queries' end)

@@ -42,7 +42,14 @@ as $$
 				select from maintsched.drill_step s
 				where s.drill_id = c.drill_id and s.message is not null and strpos(p, s.message) > 0)
 			union all
-			select 0, 1000, 'destroy (fail): the test instance was not seen to be gone'
+			select 0, 1000, 'not done: ' || string_agg(format('step %s (%s)', t.step, t.title), ', ' order by t.step)
+			from maintsched.document_steps() t
+			where not exists (
+				select from maintsched.drill_step s
+				where s.drill_id = drill_findings.drill_id and s.document_step = t.step)
+			having count(*) > 0
+			union all
+			select 0, 1001, 'destroy (fail): the test instance was not seen to be gone'
 			from maintsched.drill_result r
 			where r.drill_id = drill_findings.drill_id and not r.removed) x
 		order by x.words, x.rank) f
@@ -265,9 +272,9 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
 	select string_agg(
-		rpad(format('%s. %s', s.value ->> 'step', s.value ->> 'title'), 52)
+		rtrim(rpad(format('%s. %s', s.value ->> 'step', s.value ->> 'title'), 52)
 			|| rpad(replace(s.value ->> 'result', '_', ' '), 16)
-			|| lpad(maintsched.report_seconds(s.value ->> 'seconds'), 12)
+			|| lpad(maintsched.report_seconds(s.value ->> 'seconds'), 12))
 			|| coalesce((
 				select string_agg(
 					E'\n   ' || rpad(p.value ->> 'step', 14) || rpad(replace(p.value ->> 'result', '_', ' '), 15)
@@ -357,13 +364,15 @@ begin
 			maintsched.report_time(j ->> 'began_at') || coalesce(' to ' || maintsched.report_time(j ->> 'ended_at'), ''),
 			'by ' || (j ->> 'carried_out_by') || case when j ->> 'acting_as' <> j ->> 'carried_out_by' then ' as ' || (j ->> 'acting_as') else '' end,
 			case when run.routine is not null then format('in run %s of routine %s, requested by %s', j ->> 'run_id', run.routine, run.requested_by) end)),
-		maintsched.report_line('Recovered to', case j ->> 'target'
+		maintsched.report_line('Recovery to', case j ->> 'target'
 			when 'restore point' then format('restore point %s, at %s', j ->> 'restore_point', j -> 'expected' ->> 'lsn')
 			when 'latest' then 'the end of the archive'
 			else 'the end of the backup: there is no archive' end),
 		maintsched.report_line('Restored copy', case when identity_facts is null then 'it did not come to be looked at'
 			else concat_ws(', ', 'system identifier ' || (identity_facts ->> 'system_identifier'), 'timeline ' || (identity_facts ->> 'timeline'),
 				'WAL position ' || (identity_facts ->> 'replayed')) end),
+		maintsched.report_line('Test instance', case (j ->> 'removed')::boolean when true then 'gone, which was looked at'
+			when false then 'not seen to be gone' else 'whether it is gone is not recorded' end),
 		'',
 		rpad('BACKUP RESTORATION TEST', 52) || rpad('result', 16) || lpad('time', 12),
 		rule,

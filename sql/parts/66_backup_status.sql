@@ -3,83 +3,70 @@
 --
 -- Levels 0 to 2 are judged anew whenever somebody looks: time passes, and a
 -- reading may have failed.  Of the others the latest recorded check counts,
--- until it is too old: levels 3 to 6 after read_within, 7 after verify_within,
--- 8 to 12 after drill_within.  What is asked of the repository as a whole, the
+-- until it is too old: levels 3 to 6 after read_within (of older backups after
+-- verify_within), 7 after verify_within, 8 to 12 after drill_within.  What is asked of the repository as a whole, the
 -- newest backup that can be used answers for.
 --
 
 -- when a level was last passed, by whichever backup
 create index backup_check_passed on maintsched.backup_check (repository, level, check_id) where result = 'pass';
 
-create function maintsched.check_expires(repository maintsched.repository, level integer) returns interval
+create function maintsched.check_expires(repository maintsched.repository, level integer, newest boolean) returns interval
 language sql immutable parallel safe
 return case
-	when level <= 6 then repository.read_within
+	when level <= 6 and newest then repository.read_within
+	when level <= 6 then greatest(repository.verify_within, repository.read_within)
 	when level = 7 then repository.verify_within
 	else repository.drill_within
 end;
 
-comment on function maintsched.check_expires(maintsched.repository, integer) is
-'Internal: How long a check of a level counts; NULL: for ever.';
+comment on function maintsched.check_expires(maintsched.repository, integer, boolean) is
+'Internal: How long a check of a level counts, of the newest backup that can be used or another; NULL: for ever.';
 
-create function maintsched.latest_checks(repository text, label text)
-returns table (level smallint, result text, problems text[], facts jsonb, checked_at timestamptz, check_id bigint)
-language sql stable rows 13
+create function maintsched.backup_climbs(repository text)
+returns table (label text, level smallint, name text, result text, problems text[], checked_at timestamptz, stops boolean)
+language sql stable rows 300
 set search_path = pg_catalog, pg_temp
 as $$
-	select l.level, c.result, c.problems, c.facts, c.clock_at, c.check_id
-	from maintsched.backup_levels() l
-	cross join lateral (
-		select x.*
-		from maintsched.backup_check x
-		where x.repository = latest_checks.repository and x.label = latest_checks.label and x.level = l.level
-		and x.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not x.simulated)
-		order by x.check_id desc
-		limit 1) c
-$$;
-
-comment on function maintsched.latest_checks(text, text) is 'Internal: The latest check of each level of a backup.';
-
-create function maintsched.backup_climb(repository text, label text)
-returns table (level smallint, name text, result text, problems text[], checked_at timestamptz, stops boolean)
-language sql stable rows 13
-set search_path = pg_catalog, pg_temp
-as $$
-	with live as (
-		select 0 as level, j.result, j.problems from maintsched.judge_known(backup_climb.repository, backup_climb.label) j
-		union all
-		select 1, j.result, j.problems from maintsched.judge_completed(backup_climb.repository, backup_climb.label) j
-		union all
-		select 2, j.result, j.problems from maintsched.judge_recent(backup_climb.repository, backup_climb.label) j
+	with live as materialized (
+		select v.label, v.level, v.result, v.problems from maintsched.live_levels(backup_climbs.repository) v
+	), stored as (
+		select b.label, l.level, l.name, c.result, c.problems, c.checked_at,
+			-- what failed stays so until it is checked again
+			c.result <> 'fail' and c.checked_at < maintsched.clock() - maintsched.check_expires(r, l.level, b.newest) as expired
+		from (select v.label, v.result <> 'not_applicable' as newest from live v where v.level = 2) b
+		cross join maintsched.backup_levels() l
+		cross join maintsched.need_repository(backup_climbs.repository) r
+		left join lateral (
+			select x.result, x.problems, x.clock_at as checked_at
+			from maintsched.backup_check x
+			where x.repository = backup_climbs.repository and x.label = b.label and x.level = l.level
+			and x.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not x.simulated)
+			order by x.check_id desc
+			limit 1) c on true
+		where l.level > 2
 	), at_level as (
-		select l.level, l.name,
+		select v.label, v.level, l.name, v.result, v.problems, maintsched.clock() as checked_at
+		from live v
+		join maintsched.backup_levels() l on l.level = v.level
+		union all
+		select s.label, s.level, s.name,
+			case when s.result is null or s.expired then 'not_checked' else s.result end,
 			case
-				when v.level is not null then v.result
-				when c.check_id is null then 'not_checked'
-				-- what failed stays so until it is checked again
-				when c.result <> 'fail' and c.checked_at < maintsched.clock() - maintsched.check_expires(r, l.level) then 'not_checked'
-				else c.result
-			end as result,
-			case
-				when v.level is not null then v.problems
-				when c.check_id is null then array[format('level %s (%s) was never checked', l.level, l.name)]
-				when c.result <> 'fail' and c.checked_at < maintsched.clock() - maintsched.check_expires(r, l.level)
-					then array[format('level %s (%s) was last checked %s ago', l.level, l.name, maintsched.age_text(maintsched.clock() - c.checked_at))]
-				else c.problems
-			end as problems,
-			case when v.level is not null then maintsched.clock() else c.checked_at end as checked_at
-		from maintsched.backup_levels() l
-		cross join maintsched.need_repository(backup_climb.repository) r
-		left join live v on v.level = l.level
-		left join maintsched.latest_checks(backup_climb.repository, backup_climb.label) c on c.level = l.level
+				when s.result is null then array[format('level %s (%s) was never checked', s.level, s.name)]
+				when s.expired then array[format('level %s (%s) was last checked %s ago', s.level, s.name,
+					maintsched.age_text(maintsched.clock() - s.checked_at))]
+				else s.problems
+			end, s.checked_at
+		from stored s
 	)
-	select a.level, a.name, a.result, a.problems, a.checked_at,
-		bool_or(a.result in ('fail', 'not_checked')) over (order by a.level)
+	select a.label, a.level, a.name, a.result, a.problems, a.checked_at,
+		bool_or(a.result in ('fail', 'not_checked')) over (partition by a.label order by a.level)
 	from at_level a
 $$;
 
-comment on function maintsched.backup_climb(text, text) is
-'Internal: Each level of a backup as it counts now. stops: this level or one below it is not passed.';
+comment on function maintsched.backup_climbs(text) is
+'Internal: Each level of each backup that a repository has, as it counts now. stops: this level or one below it is not passed.';
 
 create function maintsched.last_passed(repository text, level integer) returns timestamptz
 language sql stable
@@ -121,76 +108,68 @@ comment on function maintsched.repository_wants(text) is
 
 create function maintsched.backup_standing()
 returns table (repository text, kind text, label text, finished_at timestamptz, age_seconds bigint, size_bytes bigint,
-	level smallint, level_name text, verdict text, verified_at timestamptz, newest boolean, state text)
+	level smallint, level_name text, verdict text, problems text[], verified_at timestamptz, newest boolean, state text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
-	with present as materialized (
-		select r.name as repository, r.kind, s.label, s.finished_at, s.size_bytes, s.state,
-			s.label is not distinct from n.label as newest
+	with climb as materialized (
+		select r.name as repository, c.*
 		from maintsched.repository r
-		cross join lateral maintsched.newest_usable(r.name) n
-		left join lateral maintsched.backup_states(r.name) s on s.state <> 'removed'
+		cross join lateral maintsched.backup_climbs(r.name) c
 	), climbed as materialized (
-		select p.*, c.level, c.fails, c.unknown, c.verified_at
-		from present p
-		cross join lateral (
-			select max(x.level) filter (where not x.stops) as level,
-				bool_or(x.result = 'fail') as fails,
-				-- file by file and by a restore, some are checked, now and then
-				bool_or(x.result = 'not_checked' and x.level <= 6) as unknown,
-				max(x.checked_at) filter (where x.level >= 3 and x.result = 'pass') as verified_at
-			from maintsched.backup_climb(p.repository, p.label) x) c
-		where p.label is not null
+		select c.repository, c.label, max(c.level) filter (where not c.stops) as level,
+			bool_or(c.result = 'fail') as fails,
+			-- file by file and by a restore, some are checked, now and then
+			bool_or(c.result = 'not_checked' and c.level <= 6) as unknown,
+			max(c.checked_at) filter (where c.level >= 3 and c.result = 'pass') as verified_at
+		from climb c
+		group by 1, 2
+	), said as (
+		select c.repository, c.label, array_agg(q.problem order by c.level, q.at) as problems
+		from climb c
+		cross join lateral unnest(c.problems) with ordinality q(problem, at)
+		where c.result = 'fail' or c.result = 'not_checked' and c.level <= 6
+		group by 1, 2
+	), present as materialized (
+		select r.name as repository, r.kind, (g.b).label, (g.b).finished_at, (g.b).size_bytes, (g.b).state, g.newest,
+			case when g.newest then maintsched.repository_wants(r.name) else '{}' end as wants
+		from maintsched.repository r
+		left join lateral maintsched.backup_ground(r.name) g on true
+	), words as materialized (
+		-- what tools said is not for pg_monitor
+		select has_column_privilege(maintsched.acting_role(), 'maintsched.backup_status', 'problems', 'select') as shown
 	)
-	select c.repository, c.kind, c.label, c.finished_at,
-		greatest(extract(epoch from maintsched.clock() - c.finished_at), 0)::bigint, c.size_bytes,
+	select p.repository, p.kind, p.label, p.finished_at,
+		greatest(extract(epoch from maintsched.clock() - p.finished_at), 0)::bigint, p.size_bytes,
 		c.level, l.name,
 		case
+			when p.label is null then case when u.problem is null then 'CRIT' else 'UNKNOWN' end
 			when c.fails then 'CRIT'
 			when c.unknown then 'UNKNOWN'
-			when c.newest and cardinality(maintsched.repository_wants(c.repository)) > 0 then 'WARN'
+			when cardinality(p.wants) > 0 then 'WARN'
 			else 'OK'
 		end,
-		c.verified_at, c.newest, c.state
-	from climbed c
-	left join maintsched.backup_levels() l on l.level = c.level
-	union all
-	-- none at all
-	select p.repository, p.kind, null, null, null, null, null, null,
-		case when maintsched.reading_problem(p.repository) is null then 'CRIT' else 'UNKNOWN' end, null, false, null
+		case
+			when not w.shown then null
+			when p.label is null then array[coalesce(u.problem, format('repository %s holds no backup', p.repository))]
+			else coalesce(d.problems, '{}') || p.wants
+		end,
+		c.verified_at, p.newest, p.state
 	from present p
-	where p.label is null
+	cross join words w
+	left join climbed c on c.repository = p.repository and c.label = p.label
+	left join said d on d.repository = p.repository and d.label = p.label
+	left join maintsched.backup_levels() l on l.level = c.level
+	left join lateral (select maintsched.reading_problem(p.repository) as problem where p.label is null) u on true
 $$;
 
 comment on function maintsched.backup_standing() is
-'Internal: The rows of backup_status, without what the tools said.';
-
-create function maintsched.backup_problems(repository text, label text) returns text[]
-language sql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-	select case
-		when backup_problems.label is null then array[coalesce(maintsched.reading_problem(backup_problems.repository),
-			format('repository %s holds no backup', backup_problems.repository))]
-		else coalesce((
-			select array_agg(q.problem order by c.level, q.at)
-			from maintsched.backup_climb(backup_problems.repository, backup_problems.label) c
-			cross join lateral unnest(c.problems) with ordinality q(problem, at)
-			where c.result = 'fail' or c.result = 'not_checked' and c.level <= 6), '{}')
-			|| case when (maintsched.newest_usable(backup_problems.repository)).label = backup_problems.label
-				then maintsched.repository_wants(backup_problems.repository) else '{}' end
-		end
-$$;
-
-comment on function maintsched.backup_problems(text, text) is
-'Internal: What is wrong with a backup, or missing, in words; label NULL: with a repository that has none.';
+'Internal: The rows of backup_status; problems are NULL for roles that may not read them there.';
 
 create view maintsched.backup_status as
 select s.repository, s.kind, s.label, s.finished_at, s.age_seconds, s.size_bytes,
-	s.level, s.level_name, s.verdict, maintsched.backup_problems(s.repository, s.label) as problems,
-	s.verified_at, s.newest, s.state
+	s.level, s.level_name, s.verdict, s.problems, s.verified_at, s.newest, s.state
 from maintsched.backup_standing() s
 order by s.repository, s.finished_at desc nulls first, s.label;
 

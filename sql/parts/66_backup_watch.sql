@@ -55,6 +55,7 @@ create function maintsched.backup_health()
 returns table (item text, status text, value text, detail text, hint text)
 language plpgsql stable security definer rows 2
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
 	b record;

@@ -99,6 +99,7 @@ grant select (
 	schema, relation, kind, last_checked_at, check_kind, verdict, age, age_seconds, parents_checked_at,
 	access_method, size_bytes, parts, parts_checked, run_id)
 on maintsched.amcheck_report to pg_monitor;
+
 grant select on maintsched.archives to pg_monitor;
 
 grant select (
@@ -111,6 +112,14 @@ on maintsched.backup_log to pg_monitor;
 
 grant select (expectation_id, repository, kept, captured_at, restore_point, lsn, timeline, tables, rows, captured_by, simulated)
 on maintsched.expectations to pg_monitor;
+
+grant select (
+	drill_id, repository, label, began_at, verdict, step, level, rto_seconds, rpo_seconds, target, restore_point, ended_at, seconds,
+	removed, run_id, recorded_by, simulated)
+on maintsched.drills to pg_monitor;
+
+grant select (drill_id, repository, label, seq, step, document_step, result, seconds, started_at, simulated)
+on maintsched.drill_steps to pg_monitor;
 
 grant select on maintsched.expected_tables to pg_monitor;
 
@@ -134,6 +143,7 @@ grant execute on function
 	maintsched.amcheck_health(),
 	maintsched.archive_health(),
 	maintsched.backup_levels(),
+	maintsched.backend_alive(integer, timestamptz),
 	maintsched.backup_standing(),
 	maintsched.backup_health(),
 	maintsched.check_standing(),

@@ -287,7 +287,8 @@ take_error(Drill *drill)
 		drill_free_bytes(drill->scratch, &unused) && unused < (uint64) wal_segment_size)
 	{
 		drill->sqlstate = ERRCODE_DISK_FULL;
-		drill_say(drill, "fail", "there is no room left in \"%s\": %s", drill->root, error->message);
+		drill_say(drill, "fail", "there is no room left in \"%s\": %s%s%s", drill->root, error->message,
+				  error->detail ? ": " : "", error->detail ? error->detail : "");
 	}
 	else
 		drill_say(drill, "fail", "%s%s%s", error->message, error->detail ? ": " : "", error->detail ? error->detail : "");

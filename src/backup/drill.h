@@ -92,6 +92,7 @@ extern char *drill_make_socket_folder(Drill *drill);
 extern bool drill_remove_tree(const char *parent, const char *name);
 extern bool drill_remove_scratch(Drill *drill);
 extern int	drill_remove_dead(const char *root);
+extern int	drill_remove_all_dead(void);
 
 /* ---- drill_copy.c, drill_tar.c, drill_tool.c: restoring ---- */
 

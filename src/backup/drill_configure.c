@@ -28,6 +28,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -150,11 +151,12 @@ void
 drill_check_version(Drill *drill, const char *version)
 {
 	int			major = atoi(version);
+	int			length = strcspn(version, "\n");
 
 	if (major != PG_VERSION_NUM / 10000)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the backup is of PostgreSQL %.20s, and this server is %d: it cannot start it", version, PG_VERSION_NUM / 10000)));
+				 errmsg("the backup is of PostgreSQL %.*s, and this server is %d: it cannot start it", Min(length, 20), version, PG_VERSION_NUM / 10000)));
 }
 
 /*
@@ -336,17 +338,17 @@ quoted_name(const char *name)
 static void
 write_access(Drill *drill)
 {
-	char		user[256];
+	struct passwd *user = getpwuid(geteuid());
 	const char *super = quoted_name(drill->superuser);
 
-	if (!pg_get_user_name(geteuid(), user, sizeof(user)))
+	if (user == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
-				 errmsg("could not find the name of the server's user: %s", user)));
+				 errmsg("the server's user has no name")));
 	drill_write_file(drill->data, "pg_hba.conf",
 					 psprintf("local all %s peer map=drill\nlocal all %s peer map=drill\n", super, drill->reader));
 	drill_write_file(drill->data, "pg_ident.conf",
-					 psprintf("drill \"%s\" %s\ndrill \"%s\" %s\n", user, super, user, drill->reader));
+					 psprintf("drill \"%s\" %s\ndrill \"%s\" %s\n", user->pw_name, super, user->pw_name, drill->reader));
 }
 
 /*

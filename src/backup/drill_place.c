@@ -439,18 +439,26 @@ drill_remove_dead(const char *root)
 }
 
 /*
+ * The same, wherever the setting leads now; where there is none, there is
+ * nothing to do.
+ */
+int
+drill_remove_all_dead(void)
+{
+	char		real[PATH_MAX];
+
+	if (drill_root == NULL || drill_root[0] == '\0' || realpath(drill_root, real) == NULL)
+		return 0;
+	return drill_remove_dead(real);
+}
+
+/*
  * remove_dead_drills() returns integer
- *
- * Wherever the setting leads now; where there is none, there is nothing to do.
  */
 Datum
 maintsched_remove_dead_drills(PG_FUNCTION_ARGS)
 {
-	char		real[PATH_MAX];
-
-	if (drill_root[0] == '\0' || realpath(drill_root, real) == NULL)
-		PG_RETURN_INT32(0);
-	PG_RETURN_INT32(drill_remove_dead(real));
+	PG_RETURN_INT32(drill_remove_all_dead());
 }
 
 /*

@@ -133,6 +133,8 @@ launch(Drill *drill)
 	spec.stops = process_stop_server;
 	spec.death_signal = SIGQUIT;
 	spec.for_session = true;
+	/* its processes have sessions of their own, and so has what fetches WAL */
+	spec.with_offspring = true;
 	drill->server = process_start(&spec);
 	MemoryContextSwitchTo(context);
 }
@@ -268,6 +270,12 @@ drill_ask(Drill *drill, const char *user, const char *database, const char *sql,
 	}
 	spec.program = process_server_program("psql");
 	spec.arguments = list_make3("-XAtqw", "-v", "ON_ERROR_STOP=1");
+	/* of what goes wrong with a question the condition is of use, too */
+	if (!is_super)
+	{
+		spec.arguments = lappend(spec.arguments, "-v");
+		spec.arguments = lappend(spec.arguments, "VERBOSITY=verbose");
+	}
 	spec.arguments = lappend(spec.arguments, "-d");
 	spec.arguments = lappend(spec.arguments,
 							 psprintf("host='%s' port=5432 dbname='%s' user='%s' connect_timeout=30 application_name=maintsched",

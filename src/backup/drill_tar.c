@@ -441,6 +441,7 @@ drill_extract_backup(Drill *drill)
 	extract.reader.fd = -1;
 	extract.stream.reader = &extract.reader;
 	extract.stream.report = &extract.report;
+	extract.stream.out = palloc(VERIFY_BLOCK);
 	PG_TRY();
 	{
 		extract_all(&extract);

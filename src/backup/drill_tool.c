@@ -121,7 +121,8 @@ drill_restore_pgbackrest(Drill *drill)
 	List	   *common = NIL;
 	ListCell   *cell;
 	StringInfoData command;
-	static const char *const folders[] = {"lock", "spool", "log"};
+	static const char *const folders[] = {"lock", "log"};
+	char	   *spool = psprintf("%s/spool", drill->scratch);
 
 	for (int i = 0; i < lengthof(folders); i++)
 	{
@@ -130,6 +131,7 @@ drill_restore_pgbackrest(Drill *drill)
 		drill_make_folder(folder);
 		common = lappend(common, psprintf("--%s-path=%s", folders[i], folder));
 	}
+	drill_make_folder(spool);
 	drill_make_folder(drill->data);
 	common = add(common, "--stanza=", drill->location);
 	common = add(common, "--pg1-path=", drill->data);
@@ -149,6 +151,7 @@ drill_restore_pgbackrest(Drill *drill)
 	spec.program = tool_command(TOOL_PGBACKREST);
 	spec.setting = "maintsched.pgbackrest_command";
 	spec.arguments = list_copy(common);
+	spec.arguments = add(spec.arguments, "--spool-path=", spool);
 	spec.arguments = add(spec.arguments, "--set=", drill->label);
 	spec.arguments = add(spec.arguments, "--tablespace-map-all=", drill->tablespaces);
 	spec.arguments = lappend(spec.arguments, "--archive-mode=off");

@@ -177,8 +177,8 @@ obstacle(const Capture *capture, const ExpectedTable *table, Relation rel)
 }
 
 /*
- * Read a table, as its owner, with a snapshot of its own or the one of the
- * restore point.
+ * Read a table, as its owner, with the snapshot of the restore point, if it was
+ * locked for that.
  */
 static char *
 read_table(Capture *capture, ExpectedTable *table)
@@ -200,11 +200,16 @@ read_table(Capture *capture, ExpectedTable *table)
 	}
 	exec_as(rel->rd_rel->relowner, true, &saved);
 	SPI_connect();
-	if (capture->snapshot != NULL)
+
+	/*
+	 * of one that was not locked, the later the better: what was in the
+	 * middle of its commit is seen by now
+	 */
+	if (table->locked)
 		PushActiveSnapshot(capture->snapshot);
-	if (SPI_execute(table->query, capture->snapshot != NULL, 0) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute(table->query, table->locked, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read table %s", table->name);
-	if (capture->snapshot != NULL)
+	if (table->locked)
 		PopActiveSnapshot();
 	rows = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	digest = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);

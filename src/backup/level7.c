@@ -43,7 +43,7 @@ level7_begin(Level7 *l)
 static void
 note(Level7 *l, Level7Result result, const char *format, va_list args)
 {
-	char		text[2048];
+	char		words[2048];
 
 	l->result = Max(l->result, result);
 	if (list_length(l->problems) >= LEVEL7_PROBLEMS)
@@ -51,8 +51,8 @@ note(Level7 *l, Level7Result result, const char *format, va_list args)
 		l->more++;
 		return;
 	}
-	vsnprintf(text, sizeof(text), format, args);
-	l->problems = lappend(l->problems, pstrdup(text));
+	vsnprintf(words, sizeof(words), format, args);
+	l->problems = lappend(l->problems, pstrdup(words));
 }
 
 /*

@@ -18,6 +18,9 @@
  *					manifest has that of what is stored, so neither the
  *					compression nor the key is needed.
  *
+ * Files may be maps of blocks (block incremental), which the backups before hold;
+ * then all maps and blocks of these are compared, too.
+ *
  * Where we could not read the files ourselves, the facts say so, and the
  * checksums are the tool's word, on top of names and sizes, which are ours.
  *
@@ -59,7 +62,7 @@ arguments(const Level7 *l, const char *log_level)
 static bool
 get_file(const Level7 *l, const char *path, bool raw, ToolAnswer *answer)
 {
-	static const ToolLimits limits = {.bytes = true, .output = MAX_LISTING};
+	static const ToolLimits limits = {.bytes = true,.output = MAX_LISTING};
 	List	   *list = arguments(l, "warn");
 
 	if (raw)
@@ -71,26 +74,52 @@ get_file(const Level7 *l, const char *path, bool raw, ToolAnswer *answer)
 }
 
 /*
- * What the repository has of a backup.
+ * What the repository has below a folder.
  */
 static RepoListing *
-list_files(const Level7 *l, const char *label, RepoListing *into)
+list_folder(const Level7 *l, const char *folder, const char *prefix, RepoListing *into)
 {
-	static const ToolLimits limits = {.bytes = true, .output = MAX_LISTING};
+	static const ToolLimits limits = {.bytes = true,.output = MAX_LISTING};
 	List	   *list = arguments(l, "warn");
 	ToolAnswer	answer;
 
 	list = lappend(list, "--recurse");
 	list = lappend(list, "--output=json");
 	list = lappend(list, "repo-ls");
-	list = lappend(list, psprintf("backup/%s/%s", l->location, label));
+	list = lappend(list, unconstify(char *, folder));
 	tool_work(TOOL_PGBACKREST, list, &limits, &answer);
 	if (answer.exit_code != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("pgBackRest could not list the files of backup %s: it exited with code %d", label, answer.exit_code),
+				 errmsg("pgBackRest could not list the files of %s: it exited with code %d", folder, answer.exit_code),
 				 answer.error[0] != '\0' ? errdetail("It said: %s", answer.error) : 0));
-	return repo_list_parse(label, answer.raw, answer.raw_length, into);
+	return repo_list_parse(prefix, answer.raw, answer.raw_length, into);
+}
+
+static RepoListing *
+list_files(const Level7 *l, const char *label, RepoListing *into)
+{
+	return list_folder(l, psprintf("backup/%s/%s", l->location, label), label, into);
+}
+
+/*
+ * The WAL files that the backup needs to be consistent.
+ */
+static List *
+list_wals(const Level7 *l)
+{
+	RepoListing *listing;
+	char	   *folder;
+	char	   *last;
+
+	if (l->archive == NULL || l->start_wal == NULL || l->end_wal == NULL)
+		return NIL;
+	folder = psprintf("archive/%s/%s/%.16s", l->location, l->archive, l->start_wal);
+	last = psprintf("archive/%s/%s/%.16s", l->location, l->archive, l->end_wal);
+	listing = list_folder(l, folder, folder, NULL);
+	if (strcmp(folder, last) != 0)
+		(void) list_folder(l, last, last, listing);
+	return repo_wal_list(l, listing);
 }
 
 /*
@@ -134,6 +163,37 @@ read_manifest(Level7 *l, RepoListing *listing, ToolAnswer *raw)
 }
 
 /*
+ * Files that are maps of blocks need those of the backups before.
+ */
+static void
+add_blocks(Level7 *l, RepoManifest *manifest)
+{
+	ListCell   *cell;
+
+	foreach(cell, l->chain)
+	{
+		const Level7Member *member = lfirst(cell);
+		char	   *path = psprintf("%s/backup.manifest", member->label);
+		RepoManifest *other;
+		ToolAnswer	answer;
+		char	   *problem;
+
+		if (strcmp(member->label, l->label) == 0)
+			continue;
+		if (!get_file(l, path, false, &answer))
+		{
+			level7_fail(l, "%s, which is needed for its blocks, cannot be read: %s", path, answer.error);
+			continue;
+		}
+		other = repo_manifest_parse(member->label, answer.raw, answer.raw_length, &problem);
+		if (other == NULL)
+			level7_fail(l, "%s, which is needed for its blocks: %s", path, problem);
+		else
+			repo_manifest_add_blocks(manifest, other);
+	}
+}
+
+/*
  * What the manifest says, beside what is expected.
  */
 static void
@@ -165,22 +225,27 @@ compare_head(Level7 *l, const RepoManifest *manifest)
  * One file of the manifest, beside the repository.
  */
 static void
-compare_file(Level7 *l, const RepoManifest *manifest, RepoFile *file, RepoListing *listing)
+compare_file(Level7 *l, RepoFile *file, RepoListing *listing, StringInfo missed)
 {
 	RepoName   *name = repo_list_find(listing, file->path);
 	char	   *path;
 
 	if (name == NULL || name->type != 'f')
 	{
+		file->stored = false;
+		/* a bundle holds many, and is missed once */
+		if (file->bundled && missed->len > 0 && strcmp(missed->data, file->path) == 0)
+			return;
+		resetStringInfo(missed);
+		appendStringInfoString(missed, file->path);
 		path = verify_shown_path(file->path, strlen(file->path));
 		level7_fail(l, name == NULL ? "%s is missing" : "%s is no file", path);
 		pfree(path);
-		file->stored = false;
 		return;
 	}
-	if (!name->known && file->bundled)
-		name->known = true;
 	name->known = true;
+	if (file->bundled && file->own)
+		name->end = Max(name->end, file->offset + file->size);
 	if (file->bundled ? name->size >= file->offset + file->size : name->size == file->size)
 		return;
 	path = verify_shown_path(file->path, strlen(file->path));
@@ -188,6 +253,21 @@ compare_file(Level7 *l, const RepoManifest *manifest, RepoFile *file, RepoListin
 				path, name->size, file->offset + file->size);
 	pfree(path);
 	file->stored = false;
+}
+
+/*
+ * Where a tablespace is, as a link beside the data folder.
+ */
+static bool
+is_space_link(const RepoName *name, size_t length)
+{
+	static const char folder[] = "/pg_data/pg_tblspc/";
+	const char *rest = name->path + length;
+
+	if (name->type != 'l' || strncmp(rest, folder, strlen(folder)) != 0)
+		return false;
+	rest += strlen(folder);
+	return *rest != '\0' && strspn(rest, "0123456789") == strlen(rest);
 }
 
 /*
@@ -202,8 +282,12 @@ find_extra(Level7 *l, const RepoManifest *manifest, const RepoListing *listing)
 	{
 		const RepoName *name = &listing->names[i];
 
+		if (name->end > 0 && name->size > name->end)
+			level7_fail(l, "%s has " UINT64_FORMAT " bytes, and " UINT64_FORMAT " in the manifest",
+						verify_shown_path(name->path, strlen(name->path)), name->size, name->end);
 		if (name->known || name->type == 'd' || manifest->hardlinks ||
-			strncmp(name->path, l->label, length) != 0 || name->path[length] != '/')
+			strncmp(name->path, l->label, length) != 0 || name->path[length] != '/' ||
+			is_space_link(name, length))
 			continue;
 		level7_fail(l, "%s is not in the manifest", verify_shown_path(name->path, strlen(name->path)));
 	}
@@ -215,15 +299,19 @@ find_extra(Level7 *l, const RepoManifest *manifest, const RepoListing *listing)
 static void
 reconcile(Level7 *l, RepoManifest *manifest, RepoListing *listing)
 {
+	StringInfoData missed;
 	ListCell   *cell;
 
+	initStringInfo(&missed);
 	foreach(cell, manifest->references)
+	{
 		if (strcmp(lfirst(cell), l->label) != 0)
 			(void) list_files(l, lfirst(cell), listing);
+	}
 	repo_list_sort(listing);
 	for (int64 i = 0; i < manifest->nfiles; i++)
 		if (manifest->files[i].stored)
-			compare_file(l, manifest, &manifest->files[i], listing);
+			compare_file(l, &manifest->files[i], listing, &missed);
 	find_extra(l, manifest, listing);
 	level7_number(l, "files", manifest->nfiles);
 	level7_number(l, "bytes", manifest->bytes);
@@ -236,7 +324,7 @@ reconcile(Level7 *l, RepoManifest *manifest, RepoListing *listing)
 static ToolVerdict *
 ask_tool(Level7 *l)
 {
-	static const ToolLimits limits = {.long_work = true, .error = MAX_LOG};
+	static const ToolLimits limits = {.long_work = true,.error = MAX_LOG};
 	MemoryContext before;
 	ToolVerdict *verdict;
 	ToolAnswer	answer;
@@ -289,6 +377,25 @@ bad_files(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest)
 	return count;
 }
 
+/*
+ * WAL of which the tool says that it is bad, and which a recovery needs.
+ */
+static void
+bad_wals(Level7 *l, const ToolVerdict *verdict, bool own)
+{
+	ListCell   *cell;
+
+	foreach(cell, verdict->files)
+	{
+		const ToolFile *file = lfirst(cell);
+		bool		of_backup;
+
+		if (repo_wal_concerns(l, file->path, &of_backup) && !(own && of_backup))
+			level7_fail(l, "pgBackRest says: %s '%s', so a recovery ends there", file->reason,
+						verify_shown_path(file->path, strlen(file->path)));
+	}
+}
+
 static void
 judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, bool own)
 {
@@ -299,6 +406,7 @@ judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, 
 		level7_fact(l, "tool_version", verdict->version);
 	if (backup != NULL)
 		level7_number(l, "tool_files", backup->checked);
+	bad_wals(l, verdict, own);
 	if (backup != NULL && (strcmp(backup->status, "invalid") == 0 || strcmp(backup->status, "manifest missing") == 0))
 	{
 		/* which ones, we have said ourselves where we read them */
@@ -311,6 +419,8 @@ judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, 
 	}
 	if (verdict->exit_code != 0)
 		level7_unchecked(l, "pgbackrest verify exited with code %d: %s", verdict->exit_code, verdict->failure);
+	else if (verdict->odd != NULL && strncmp(verdict->odd, "No usable ", 10) == 0)
+		level7_fail(l, "pgBackRest says: %.200s", verdict->odd);
 	else if (verdict->odd != NULL)
 		level7_unchecked(l, "pgbackrest verify printed what is not known here: %.200s", verdict->odd);
 	else if (backup == NULL)
@@ -319,9 +429,9 @@ judge_tool(Level7 *l, const ToolVerdict *verdict, const RepoManifest *manifest, 
 		level7_unchecked(l, "pgbackrest verify says that backup %s is %.60s", l->label, backup->status);
 	else if (verdict->status == NULL || backup->checked == 0 || backup->checked != backup->valid || backup->bad != 0)
 		level7_unchecked(l, "pgbackrest verify contradicts itself about backup %s", l->label);
-	else if (manifest != NULL && !manifest->bundles && backup->checked != manifest->nfiles)
+	else if (manifest != NULL && !manifest->bundles && backup->checked != manifest->nitself)
 		level7_unchecked(l, "pgbackrest verify looked at %lld files, and the manifest has %lld",
-						 (long long) backup->checked, (long long) manifest->nfiles);
+						 (long long) backup->checked, (long long) manifest->nitself);
 }
 
 void
@@ -332,17 +442,26 @@ level7_pgbackrest(Level7 *l)
 	ToolVerdict *verdict;
 	ToolAnswer	raw = {0};
 	bool		own = false;
+	List	   *wals = NIL;
 
 	repo_list_sort(listing);
 	manifest = read_manifest(l, listing, &raw);
 	if (manifest != NULL)
 	{
 		compare_head(l, manifest);
+		if (manifest->blocks)
+			add_blocks(l, manifest);
 		reconcile(l, manifest, listing);
+		wals = list_wals(l);
 	}
 	verdict = ask_tool(l);
 	if (manifest != NULL)
-		own = repo_files_verify(l, manifest, verdict->paths, &raw);
+	{
+		/* of an encrypted repository the folder has another one than was read */
+		own = repo_files_verify(l, manifest, wals, verdict->paths, &raw) ||
+			(l->roots.count > 0 && get_file(l, psprintf("%s/backup.manifest", l->label), true, &raw) &&
+			 repo_files_verify(l, manifest, wals, verdict->paths, &raw));
+	}
 	level7_fact(l, "checksums", own ? "own and tool" : "tool");
 	judge_tool(l, verdict, manifest, own);
 }

@@ -32,26 +32,11 @@
 
 #include "backup/pgbackrest_files.h"
 
-#define BLOCK (256 * 1024)
-
-typedef struct FileReader
-{
-	Level7	   *l;
-	const char *folder;			/* below the root: of the stanza's backups */
-	int			root;
-	VerifyOpener opener;
-	int			fd;
-	pg_cryptohash_ctx *sha;
-	char	   *buffer;
-	uint64		bytes;
-	TimestampTz started;
-} FileReader;
-
 /*
  * Read no faster than is allowed.
  */
-static void
-keep_pace(FileReader *reader, size_t bytes)
+void
+repo_pace(RepoReader *reader, size_t bytes)
 {
 	reader->bytes += bytes;
 	verify_progress(VERIFY_SUMMING, reader->bytes, 0);
@@ -72,14 +57,14 @@ keep_pace(FileReader *reader, size_t bytes)
 }
 
 /*
- * Open a file of the repository; path is below the folder.  -1 and errno.
+ * Open a file of the repository; path is below it.  -1 and errno.
  */
-static int
-open_below(FileReader *reader, const char *path)
+int
+repo_open(RepoReader *reader, const char *path)
 {
 	char		below[MANIFEST_MAX_PATH + 1];
 
-	if (snprintf(below, sizeof(below), "%s/%s", reader->folder, path) >= sizeof(below))
+	if (snprintf(below, sizeof(below), "%s%s%s", reader->folder, reader->folder[0] == '\0' ? "" : "/", path) >= sizeof(below))
 	{
 		errno = ENAMETOOLONG;
 		return -1;
@@ -88,7 +73,7 @@ open_below(FileReader *reader, const char *path)
 }
 
 static void
-close_file(FileReader *reader)
+close_file(RepoReader *reader)
 {
 	if (reader->fd >= 0)
 		(void) close(reader->fd);
@@ -100,13 +85,13 @@ close_file(FileReader *reader)
  * it is too short.
  */
 static bool
-sum_part(FileReader *reader, uint64 offset, uint64 size, uint8 *sum)
+sum_part(RepoReader *reader, uint64 offset, uint64 size, uint8 *sum)
 {
 	if (pg_cryptohash_init(reader->sha) < 0)
 		elog(ERROR, "could not compute SHA-1");
 	while (size > 0)
 	{
-		ssize_t		got = pg_pread(reader->fd, reader->buffer, Min(size, BLOCK), offset);
+		ssize_t		got = pg_pread(reader->fd, reader->buffer, Min(size, REPO_BLOCK), offset);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -119,7 +104,7 @@ sum_part(FileReader *reader, uint64 offset, uint64 size, uint8 *sum)
 			elog(ERROR, "could not compute SHA-1");
 		offset += got;
 		size -= got;
-		keep_pace(reader, got);
+		repo_pace(reader, got);
 	}
 	if (pg_cryptohash_final(reader->sha, sum, REPO_SUM) < 0)
 		elog(ERROR, "could not compute SHA-1");
@@ -127,17 +112,20 @@ sum_part(FileReader *reader, uint64 offset, uint64 size, uint8 *sum)
 }
 
 static void
-verify_one(FileReader *reader, const RepoFile *file)
+verify_one(RepoReader *reader, const RepoFile *file)
 {
 	uint8		sum[REPO_SUM];
 	char	   *path;
 	bool		read;
-	int			error;
+	int			error = 0;
 
 	CHECK_FOR_INTERRUPTS();
-	reader->fd = open_below(reader, file->path);
+	path = psprintf("backup/%s/%s", reader->l->location, file->path);
+	reader->fd = repo_open(reader, path);
+	pfree(path);
 	read = reader->fd >= 0 && sum_part(reader, file->offset, file->size, sum);
-	error = errno;
+	if (!read)
+		error = errno;
 	close_file(reader);
 	if (read && memcmp(sum, file->sum, REPO_SUM) == 0)
 		return;
@@ -153,17 +141,17 @@ verify_one(FileReader *reader, const RepoFile *file)
  * Is a file, byte for byte, what the tool has given?
  */
 static bool
-same_file(FileReader *reader, const char *path, const ToolAnswer *raw)
+same_file(RepoReader *reader, const char *path, const ToolAnswer *raw)
 {
 	uint64		at = 0;
 	bool		same = true;
 
-	reader->fd = open_below(reader, path);
+	reader->fd = repo_open(reader, path);
 	if (reader->fd < 0)
 		return false;
 	while (same)
 	{
-		ssize_t		got = read(reader->fd, reader->buffer, BLOCK);
+		ssize_t		got = read(reader->fd, reader->buffer, REPO_BLOCK);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -183,14 +171,14 @@ same_file(FileReader *reader, const char *path, const ToolAnswer *raw)
  * Find the folder among paths.
  */
 static bool
-find_folder(FileReader *reader, List *paths, const ToolAnswer *raw)
+find_folder(RepoReader *reader, List *paths, const ToolAnswer *raw)
 {
 	Level7	   *l = reader->l;
 	ListCell   *cell;
 
 	foreach(cell, paths)
 	{
-		char	   *path = psprintf("%s/backup/%s", (char *) lfirst(cell), l->location);
+		char	   *path = lfirst(cell);
 		char	   *below = palloc(MANIFEST_MAX_PATH + 1);
 		struct stat st;
 
@@ -199,15 +187,17 @@ find_folder(FileReader *reader, List *paths, const ToolAnswer *raw)
 			continue;
 		reader->folder = below;
 		verify_opener_close(&reader->opener);
-		if (same_file(reader, psprintf("%s/backup.manifest", l->label), raw))
+		if (same_file(reader, psprintf("backup/%s/%s/backup.manifest", l->location, l->label), raw))
 			return true;
 	}
 	return false;
 }
 
 static void
-verify_all(FileReader *reader, const RepoManifest *manifest)
+verify_all(RepoReader *reader, const RepoManifest *manifest, List *wals)
 {
+	ListCell   *cell;
+	uint64		read_wals = 0;
 	uint64		files = 0;
 	uint64		unread = 0;
 
@@ -227,6 +217,14 @@ verify_all(FileReader *reader, const RepoManifest *manifest)
 		verify_one(reader, file);
 		files++;
 	}
+	foreach(cell, wals)
+	{
+		const RepoWal *wal = lfirst(cell);
+
+		if (wal->readable && repo_wal_verify(reader, wal))
+			read_wals++;
+	}
+	level7_number(reader->l, "wal_files_read", read_wals);
 	level7_number(reader->l, "files_read", files);
 	level7_number(reader->l, "bytes_read", reader->bytes);
 	if (unread > 0)
@@ -238,9 +236,9 @@ verify_all(FileReader *reader, const RepoManifest *manifest)
  * read from here.
  */
 bool
-repo_files_verify(Level7 *l, RepoManifest *manifest, List *paths, const ToolAnswer *raw)
+repo_files_verify(Level7 *l, RepoManifest *manifest, List *wals, List *paths, const ToolAnswer *raw)
 {
-	FileReader	reader = {0};
+	RepoReader	reader = {0};
 	volatile bool found = false;
 
 	if (l->roots.count == 0)
@@ -248,7 +246,7 @@ repo_files_verify(Level7 *l, RepoManifest *manifest, List *paths, const ToolAnsw
 	reader.l = l;
 	reader.fd = -1;
 	verify_opener_init(&reader.opener);
-	reader.buffer = palloc(BLOCK);
+	reader.buffer = palloc(REPO_BLOCK);
 	reader.sha = pg_cryptohash_create(PG_SHA1);
 	if (reader.sha == NULL)
 		ereport(ERROR,
@@ -259,7 +257,7 @@ repo_files_verify(Level7 *l, RepoManifest *manifest, List *paths, const ToolAnsw
 	{
 		found = find_folder(&reader, list_concat_copy(l->paths, paths), raw);
 		if (found)
-			verify_all(&reader, manifest);
+			verify_all(&reader, manifest, wals);
 	}
 	PG_FINALLY();
 	{

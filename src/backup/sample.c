@@ -33,9 +33,26 @@
 
 PG_FUNCTION_INFO_V1(maintsched_check_sample_query);
 
+/*
+ * A position is one in the query, not in the statement that hands it over.
+ */
+static void
+move_position(void *query)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(query);
+	}
+}
+
 static void
 check_select(const char *query)
 {
+	ErrorContextCallback callback = {error_context_stack, move_position, unconstify(char *, query)};
 	List	   *statements;
 	SelectStmt *select;
 
@@ -43,7 +60,9 @@ check_select(const char *query)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("a sample query is no longer than %d bytes", LONGEST_QUERY)));
+	error_context_stack = &callback;
 	statements = pg_parse_query(query);
+	error_context_stack = callback.previous;
 	if (list_length(statements) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

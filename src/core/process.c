@@ -265,6 +265,8 @@ process_close(Process *process)
 
 	if (process->started && !process->ended)
 		end_process(process, true);
+	if (process->token != NULL)
+		leftover_sweep(process->token);
 	for (Process **link = &processes; *link != NULL; link = &(*link)->next)
 		if (*link == process)
 		{

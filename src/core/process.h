@@ -59,6 +59,8 @@ typedef struct ProcessSpec
 	int			death_signal;	/* what it gets when this process dies; 0:
 								 * SIGKILL */
 	bool		for_session;	/* it may go on after the transaction */
+	bool		with_offspring; /* what it starts leaves its group, and ends
+								 * with it all the same */
 } ProcessSpec;
 
 typedef struct ProcessOutput

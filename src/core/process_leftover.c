@@ -319,6 +319,20 @@ process_end_leftovers(void)
 }
 
 /*
+ * Kill what a child that has ended had started.  Raises no error.
+ */
+void
+leftover_sweep(const char *token)
+{
+	Leftover	left = {0};
+	double		until = milliseconds() + KILL_MS;
+
+	strlcpy(left.token, token, sizeof(left.token));
+	while (signal_left(&left, SIGKILL, NULL) > 0 && milliseconds() < until)
+		pg_usleep(1000);
+}
+
+/*
  * A token for the environment of a child.
  */
 void

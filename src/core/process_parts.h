@@ -99,6 +99,7 @@ struct Process
 	size_t		nunwritten;
 	ProcessStream output;
 	ProcessStream error;
+	char	   *token;			/* NULL: its group is all there is */
 };
 
 extern int64 process_clock(void);
@@ -117,5 +118,6 @@ extern bool process_use_pidfd;
 extern void leftover_make_token(char *token);
 extern void leftover_record(pid_t pid, const char *token, const ProcessStop *stops, const char *program);
 extern void leftover_forget(pid_t pid);
+extern void leftover_sweep(const char *token);
 
 #endif							/* MAINTSCHED_PROCESS_PARTS_H */

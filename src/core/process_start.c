@@ -307,6 +307,8 @@ process_start(const ProcessSpec *spec)
 	{
 		process_check_program(spec->program, spec->setting);
 		leftover_make_token(token);
+		if (spec->with_offspring)
+			process->token = pstrdup(token);
 		child.program = spec->program;
 		child.arguments = make_vector(&spec->program, 1, spec->arguments);
 		child.environment = make_environment(spec->environment, token);

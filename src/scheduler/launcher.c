@@ -46,6 +46,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "backup/drill.h"
 #include "core/compat.h"
 #include "core/process.h"
 #include "core/wake.h"
@@ -379,6 +380,7 @@ maintsched_launcher_main(Datum arg)
 
 	/* before anything new is started: what a crash left running */
 	(void) process_end_leftovers();
+	(void) drill_remove_all_dead();
 
 	for (;;)
 	{

@@ -78,7 +78,11 @@ static const char *const settings[][2] = {
 	{"wal_level", "logical"},
 	{"autovacuum", "off"},
 	{"restart_after_crash", "off"},
-	/* what is in it is thrown away in the end, whatever becomes of the machine */
+
+	/*
+	 * what is in it is thrown away in the end, whatever becomes of the
+	 * machine
+	 */
 	{"fsync", "off"},
 	{"huge_pages", "off"},
 	{"wal_recycle", "off"},
@@ -97,7 +101,7 @@ static const char *const replaced[] = {
 /*
  * The first part of a small file; NULL and errno: there is none.
  */
-char *
+char	   *
 drill_read_file(const char *folder, const char *name, size_t limit)
 {
 	char	   *path = psprintf("%s/%s", folder, name);
@@ -108,6 +112,7 @@ drill_read_file(const char *folder, const char *name, size_t limit)
 	if (fd < 0)
 		return NULL;
 	text = palloc(limit + 1);
+
 	got = read(fd, text, limit);
 	if (got < 0)
 	{
@@ -118,7 +123,7 @@ drill_read_file(const char *folder, const char *name, size_t limit)
 		return NULL;
 	}
 	(void) close(fd);
-	text[got] = '\0';
+	text[		got] = '\0';
 	return text;
 }
 
@@ -249,7 +254,7 @@ add_limit(List *list, const char *name, int of_copy)
 /*
  * Names and values in turn.
  */
-List *
+List	   *
 drill_server_settings(Drill *drill)
 {
 	bool		sound;

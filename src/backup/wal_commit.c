@@ -40,7 +40,7 @@ flushed_so_far(void)
  * The time in the record of a commit; 0: it is none.
  */
 static TimestampTz
-commit_time(XLogReaderState * reader)
+commit_time(XLogReaderState *reader)
 {
 	uint8		kind = XLogRecGetInfo(reader) & XLOG_XACT_OPMASK;
 
@@ -51,7 +51,7 @@ commit_time(XLogReaderState * reader)
 }
 
 static void
-scan(XLogReaderState * reader, XLogRecPtr since, XLogRecPtr limit, XLogRecPtr end, Datum *values, bool *nulls)
+scan(XLogReaderState *reader, XLogRecPtr since, XLogRecPtr limit, XLogRecPtr end, Datum *values, bool *nulls)
 {
 	XLogRecPtr	until = end;
 	TimestampTz at = 0;
@@ -89,13 +89,15 @@ maintsched_first_commit(PG_FUNCTION_ARGS)
 	Datum		values[2] = {0};
 	bool		nulls[2] = {true, true};
 	XLogReaderState *reader;
+	XLogReaderRoutine routine = {
+		.page_read = read_local_xlog_page_no_wait,
+		.segment_open = wal_segment_open,
+		.segment_close = wal_segment_close
+	};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	reader = XLogReaderAllocate(wal_segment_size, NULL,
-								XL_ROUTINE(.page_read = &read_local_xlog_page_no_wait,
-										   .segment_open = &wal_segment_open,
-										   .segment_close = &wal_segment_close),
+	reader = XLogReaderAllocate(wal_segment_size, NULL, &routine,
 								palloc0(sizeof(ReadLocalXLogPageNoWaitPrivate)));
 	if (reader == NULL)
 		ereport(ERROR,

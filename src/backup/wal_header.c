@@ -23,12 +23,14 @@
 
 #include "backup/wal.h"
 
-static const struct
+typedef struct WalMagic
 {
 	WalCompression compression;
 	int			length;
 	const char *magic;
-}			magics[] = {
+} WalMagic;
+
+static const WalMagic magics[] = {
 	{WAL_GZIP, 2, "\x1f\x8b"},
 	{WAL_LZ4, 4, "\x04\x22\x4d\x18"},
 	{WAL_ZSTD, 4, "\x28\xb5\x2f\xfd"},
@@ -75,7 +77,7 @@ unpack(const unsigned char *head, size_t length, void *page, size_t wanted)
 }
 
 static WalState
-check_page(const WalList *list, const WalEntry *entry, const XLogLongPageHeaderData * page, uint64 *found)
+check_page(const WalList *list, const WalEntry *entry, const XLogLongPageHeaderData *page, uint64 *found)
 {
 	/* 0xD0 and 0xD1 so far */
 	if ((page->std.xlp_magic >> 8) != (XLOG_PAGE_MAGIC >> 8) && (page->std.xlp_magic >> 8) != 0xD0)

@@ -31,7 +31,7 @@
 /* how long a file may take to arrive */
 #define ARRIVES_WITHIN	300
 
-WalList    *
+WalList *
 wal_list_create(uint32 segment_size, uint64 system_identifier)
 {
 	WalList    *list = palloc0(sizeof(WalList));
@@ -123,7 +123,7 @@ wal_list_sort(WalList *list)
 	list->count = kept + 1;
 }
 
-WalEntry   *
+WalEntry *
 wal_list_find(WalList *list, uint32 timeline, uint64 segno, bool partial)
 {
 	WalEntry	key = {.segno = segno,.timeline = timeline,.partial = partial};
@@ -184,9 +184,10 @@ wal_list_sample(WalList *list)
 	{
 		WalEntry   *entry = &list->entries[i];
 		WalEntry   *before = i > 0 ? entry - 1 : NULL;
-		bool		begins = before == NULL || before->timeline != entry->timeline ||
-		before->partial != entry->partial || before->segno + 1 != entry->segno;
+		bool		begins = true;
 
+		if (before != NULL && before->timeline == entry->timeline && before->partial == entry->partial)
+			begins = before->segno + 1 != entry->segno;
 		/* another size may be that of a compressed one */
 		entry->look = all || begins || is_newest(list, i) || i + LOOK_AT_NEWEST >= list->count ||
 			entry[1].segno != entry->segno + 1 || entry->state == WAL_OTHER_SIZE;

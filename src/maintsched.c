@@ -35,6 +35,9 @@
  *		tool.c			asking pgBackRest and Barman
  *		manifest*.c		backup manifests as a stream
  *		verify*.c		a base backup against its manifest
+ *		verify_repository.c	the procedure that goes from check to check
+ *		level7*.c		every file of a backup against its checksum
+ *		pgbackrest*.c	what a repository of pgBackRest has
  *		drill*.c		restoring a backup, starting and asking it, removing it
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
@@ -94,6 +97,7 @@
  *		58_optimize		analyze, bloat and reindex in a row
  *		60_manifest		a base backup against its manifest
  *		60_tool			what backup tools say of their backups
+ *		63_verify		verifying the backups of repositories; routine backup_verify
  *		64_drill		restore drills: which backup, what is recorded, what it proves
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like

@@ -181,7 +181,7 @@ $$;
 
 comment on function maintsched.complete_backups(text) is 'Internal: How many full backups a repository has that are completed.';
 
-create function maintsched.judge_place(r maintsched.repository, b maintsched.backup_record, x maintsched.backup_reading, complete bigint,
+create function maintsched.judge_place(r maintsched.repository, b maintsched.backup_record, x maintsched.backup_reading, complete bigint, plain bigint,
 	out result text, out problems text[], out facts jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -207,6 +207,9 @@ begin
 	elsif r.encrypted and not encrypted then
 		problems := problems || format('backup %s is not encrypted', b.label);
 	end if;
+	if r.encrypted and plain > 0 then
+		problems := problems || format('WAL in the archive is not encrypted: %s', case plain when 1 then '1 file' else plain || ' files' end);
+	end if;
 	if complete < r.copies then
 		problems := problems || format('there %s of the %s that there are to be',
 			case complete when 0 then 'is no full backup that is complete,' when 1 then 'is 1 full backup that is complete,'
@@ -219,5 +222,5 @@ begin
 end
 $$;
 
-comment on function maintsched.judge_place(maintsched.repository, maintsched.backup_record, maintsched.backup_reading, bigint) is
-'Internal: Level 4 of a backup: that it lies where expected_location says, is encrypted where it must be, and that there are enough complete ones.';
+comment on function maintsched.judge_place(maintsched.repository, maintsched.backup_record, maintsched.backup_reading, bigint, bigint) is
+'Internal: Level 4 of a backup: that it lies where expected_location says, is encrypted where it must be, and that there are enough complete ones. plain: how many files of the archive were seen not to be encrypted.';

@@ -17,7 +17,7 @@ language c volatile
 as 'MODULE_PATHNAME', 'maintsched_list_wal';
 
 comment on function maintsched.list_wal(text, text[], bigint, numeric) is
-'Internal: What a folder of archived WAL below one of the roots has: item range (files without a gap), partial, damaged and arriving (too short, but new) of one file each, history (detail: its contents), encrypted (some files are). system_identifier: files of another cluster are damaged. How files begin is looked at, of many only where ranges begin and end and of the newest. Errors: insufficient_privilege (42501) without the privileges of pg_read_server_files and for folders outside of the roots, undefined_file (58P01) and its like.';
+'Internal: What a folder of archived WAL below one of the roots has: item range (files without a gap), partial, damaged and arriving (too short, but new) of one file each, history (detail: its contents), encrypted and plain (how many of the files that were looked into). system_identifier: files of another cluster are damaged. How files begin is looked at, of many only where ranges begin and end and of the newest. Errors: insufficient_privilege (42501) without the privileges of pg_read_server_files and for folders outside of the roots, undefined_file (58P01) and its like.';
 
 create function maintsched.list_stanza_wal(stanza text, config text, archive text, repository integer, segment_size bigint)
 returns table (item text, timeline bigint, first text, last text, files bigint, bytes bigint, modified timestamptz, detail text)
@@ -141,7 +141,8 @@ as $$
 		'arriving', coalesce(jsonb_agg(l -> 'first') filter (where l ->> 'item' = 'arriving'), '[]'),
 		'partial', coalesce(jsonb_agg(l -> 'first') filter (where l ->> 'item' = 'partial'), '[]'),
 		'histories', coalesce(jsonb_object_agg(l ->> 'timeline', l -> 'detail') filter (where l ->> 'item' = 'history'), '{}'),
-		'encrypted', coalesce(bool_or(l ->> 'item' = 'encrypted'), false),
+		'encrypted', coalesce(sum((l ->> 'files')::bigint) filter (where l ->> 'item' = 'encrypted'), 0),
+		'plain', coalesce(sum((l ->> 'files')::bigint) filter (where l ->> 'item' = 'plain'), 0),
 		'files', coalesce(sum((l ->> 'files')::bigint) filter (where l ->> 'item' = 'range'), 0))
 	from jsonb_array_elements(listing) l
 $$;

@@ -214,17 +214,17 @@ begin
 		end if;
 		return query select v.* from maintsched.live_levels(repository) v where v.label = one;
 		return query select one, 3::smallint, j.* from maintsched.judge_size(r, b) j;
-		return query select one, 4::smallint, j.* from maintsched.judge_place(r, b, x, complete) j;
-		if b.state <> 'done' then
-			return query select one, l, 'not_checked', array[format('backup %s is not completed', one)], null::jsonb
-			from unnest(array[5, 6]::smallint[]) l;
-			continue;
-		end if;
 		place := concat_ws(' ', b.details ->> 'repository', b.details ->> 'archive');
 		if not seen ? place then
 			seen := jsonb_set(seen, array[place], maintsched.archive_wal(r, b, x, s));
 		end if;
 		w := seen -> place;
+		return query select one, 4::smallint, j.* from maintsched.judge_place(r, b, x, complete, (w -> 'plain')::bigint) j;
+		if b.state <> 'done' then
+			return query select one, l, 'not_checked', array[format('backup %s is not completed', one)], null::jsonb
+			from unnest(array[5, 6]::smallint[]) l;
+			continue;
+		end if;
 		return query select one, 5::smallint, j.* from maintsched.judge_archive(r, b, newest, x, s, w) j;
 		return query select one, 6::smallint, j.* from maintsched.judge_continuity(r, b, s, w, maintsched.own_wal(r, b, s)) j;
 	end loop;

@@ -200,8 +200,11 @@ read_table(Capture *capture, ExpectedTable *table)
 	}
 	exec_as(rel->rd_rel->relowner, true, &saved);
 	SPI_connect();
-	/* of one that was not locked, the later the better: what was in the middle of
-	 * its commit is seen by now */
+
+	/*
+	 * of one that was not locked, the later the better: what was in the
+	 * middle of its commit is seen by now
+	 */
 	if (table->locked)
 		PushActiveSnapshot(capture->snapshot);
 	if (SPI_execute(table->query, table->locked, 0) != SPI_OK_SELECT || SPI_processed != 1)

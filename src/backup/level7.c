@@ -40,10 +40,12 @@ level7_begin(Level7 *l)
 	initStringInfo(&l->facts);
 }
 
+static void note(Level7 *l, Level7Result result, const char *format, va_list args) pg_attribute_printf(3, 0);
+
 static void
 note(Level7 *l, Level7Result result, const char *format, va_list args)
 {
-	char		text[2048];
+	char		words[2048];
 
 	l->result = Max(l->result, result);
 	if (list_length(l->problems) >= LEVEL7_PROBLEMS)
@@ -51,8 +53,8 @@ note(Level7 *l, Level7Result result, const char *format, va_list args)
 		l->more++;
 		return;
 	}
-	vsnprintf(text, sizeof(text), format, args);
-	l->problems = lappend(l->problems, pstrdup(text));
+	vsnprintf(words, sizeof(words), format, args);
+	l->problems = lappend(l->problems, pstrdup(words));
 }
 
 /*

@@ -43,10 +43,13 @@ typedef struct Level7
 	char	   *config;			/* NULL: the tool's own */
 	char	   *label;
 	char	   *system;			/* the identifier that it must have */
-	char	   *number;			/* which of the tool's repositories; NULL: its only one */
-	char	   *start_wal;		/* first WAL file that it needs; NULL: not known */
+	char	   *number;			/* which of the tool's repositories; NULL: its
+								 * only one */
+	char	   *start_wal;		/* first WAL file that it needs; NULL: not
+								 * known */
 	char	   *end_wal;		/* last one to be consistent */
-	char	   *archive;		/* the tool's name for the archive; NULL: not known */
+	char	   *archive;		/* the tool's name for the archive; NULL: not
+								 * known */
 	List	   *chain;			/* Level7Member *, the backup itself last */
 	List	   *paths;			/* char *: where the repository may lie */
 	VerifyRoots roots;			/* below which the server may read files */
@@ -62,6 +65,12 @@ typedef struct Level7
 	struct ToolVerdict **said;
 	MemoryContext keep;			/* where that is kept */
 } Level7;
+
+/* level7_subject.c */
+extern uint64 verify_query_as_owner(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
+extern char *verify_value_of(uint64 row, int column);
+extern void verify_done_with_result(void);
+extern void level7_describe(Level7 *l, const char *repository, const char *label);
 
 /* level7.c */
 extern void level7_begin(Level7 *l);

@@ -70,7 +70,7 @@ first_error(const char *log)
 static void
 ask_tool(Level7 *l)
 {
-	static const ToolLimits limits = {.long_work = true, .error = MAX_LOG};
+	static const ToolLimits limits = {.long_work = true,.error = MAX_LOG};
 	ToolAnswer	answer;
 	List	   *list = NIL;
 	char	   *error;

@@ -62,7 +62,7 @@ arguments(const Level7 *l, const char *log_level)
 static bool
 get_file(const Level7 *l, const char *path, bool raw, ToolAnswer *answer)
 {
-	static const ToolLimits limits = {.bytes = true, .output = MAX_LISTING};
+	static const ToolLimits limits = {.bytes = true,.output = MAX_LISTING};
 	List	   *list = arguments(l, "warn");
 
 	if (raw)
@@ -79,7 +79,7 @@ get_file(const Level7 *l, const char *path, bool raw, ToolAnswer *answer)
 static RepoListing *
 list_folder(const Level7 *l, const char *folder, const char *prefix, RepoListing *into)
 {
-	static const ToolLimits limits = {.bytes = true, .output = MAX_LISTING};
+	static const ToolLimits limits = {.bytes = true,.output = MAX_LISTING};
 	List	   *list = arguments(l, "warn");
 	ToolAnswer	answer;
 
@@ -225,17 +225,25 @@ compare_head(Level7 *l, const RepoManifest *manifest)
  * One file of the manifest, beside the repository.
  */
 static void
-compare_file(Level7 *l, const RepoManifest *manifest, RepoFile *file, RepoListing *listing)
+compare_file(Level7 *l, RepoFile *file, RepoListing *listing, StringInfo missed)
 {
 	RepoName   *name = repo_list_find(listing, file->path);
 	char	   *path;
 
 	if (name == NULL || name->type != 'f')
 	{
+		file->stored = false;
+		/* one with bundles does not hold what is empty */
+		if (name == NULL && file->content_size == 0 && !file->own)
+			return;
+		/* a bundle holds many, and is missed once */
+		if (file->bundled && missed->len > 0 && strcmp(missed->data, file->path) == 0)
+			return;
+		resetStringInfo(missed);
+		appendStringInfoString(missed, file->path);
 		path = verify_shown_path(file->path, strlen(file->path));
 		level7_fail(l, name == NULL ? "%s is missing" : "%s is no file", path);
 		pfree(path);
-		file->stored = false;
 		return;
 	}
 	name->known = true;
@@ -294,15 +302,19 @@ find_extra(Level7 *l, const RepoManifest *manifest, const RepoListing *listing)
 static void
 reconcile(Level7 *l, RepoManifest *manifest, RepoListing *listing)
 {
+	StringInfoData missed;
 	ListCell   *cell;
 
+	initStringInfo(&missed);
 	foreach(cell, manifest->references)
+	{
 		if (strcmp(lfirst(cell), l->label) != 0)
 			(void) list_files(l, lfirst(cell), listing);
+	}
 	repo_list_sort(listing);
 	for (int64 i = 0; i < manifest->nfiles; i++)
 		if (manifest->files[i].stored)
-			compare_file(l, manifest, &manifest->files[i], listing);
+			compare_file(l, &manifest->files[i], listing, &missed);
 	find_extra(l, manifest, listing);
 	level7_number(l, "files", manifest->nfiles);
 	level7_number(l, "bytes", manifest->bytes);
@@ -315,7 +327,7 @@ reconcile(Level7 *l, RepoManifest *manifest, RepoListing *listing)
 static ToolVerdict *
 ask_tool(Level7 *l)
 {
-	static const ToolLimits limits = {.long_work = true, .error = MAX_LOG};
+	static const ToolLimits limits = {.long_work = true,.error = MAX_LOG};
 	MemoryContext before;
 	ToolVerdict *verdict;
 	ToolAnswer	answer;

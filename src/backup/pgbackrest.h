@@ -25,7 +25,8 @@ typedef struct RepoFile
 	bool		own;			/* in the folder of this backup */
 	bool		bundled;
 	bool		blocks;			/* it is made of blocks of several backups */
-	bool		stored;			/* false: it is empty, and in the manifest alone */
+	bool		stored;			/* false: it is empty, and in the manifest
+								 * alone */
 	bool		has_sum;
 	bool		has_content_sum;
 	uint8		sum[REPO_SUM];	/* of what is in the repository */
@@ -88,7 +89,8 @@ typedef struct ToolFile
 
 typedef struct ToolVerdict
 {
-	char	   *number;			/* of which of its repositories; NULL: its only one */
+	char	   *number;			/* of which of its repositories; NULL: its
+								 * only one */
 	char	   *failure;		/* why it said nothing; NULL: it did */
 	char	   *odd;			/* a line that is not known */
 	char	   *status;
@@ -99,6 +101,20 @@ typedef struct ToolVerdict
 	List	   *files;			/* ToolFile * */
 	List	   *paths;			/* char *: of the repository, by its log */
 } ToolVerdict;
+
+/* a value of an object, as it is written; strings without their quotes */
+typedef struct RepoValue
+{
+	const char *chars;
+	int			length;
+	bool		quoted;
+} RepoValue;
+
+/* pgbackrest_value.c */
+extern bool repo_next_member(const char **at, const char *end, RepoValue *key, RepoValue *value, bool *broken);
+extern bool repo_is_key(const RepoValue *key, const char *name);
+extern bool repo_read_number(const RepoValue *value, uint64 *number);
+extern bool repo_read_sum(const RepoValue *value, uint8 *sum);
 
 /* pgbackrest_manifest.c */
 extern void repo_manifest_add_blocks(RepoManifest *manifest, const RepoManifest *other);

@@ -171,7 +171,7 @@ repo_list_sort(RepoListing *listing)
 	qsort(listing->names, listing->count, sizeof(RepoName), compare_names);
 }
 
-RepoName *
+RepoName   *
 repo_list_find(RepoListing *listing, const char *path)
 {
 	RepoName	key = {0};

@@ -48,18 +48,10 @@ typedef struct Reader
 	const char *extension;
 } Reader;
 
-/* a value of an object, as it is written; strings without their quotes */
-typedef struct Value
-{
-	const char *text;
-	int			length;
-	bool		quoted;
-} Value;
-
 static void
-add_sum(Reader *reader, const char *text, size_t length)
+add_sum(Reader *reader, const char *chars, size_t length)
 {
-	if (pg_cryptohash_update(reader->sha, (const uint8 *) text, length) < 0)
+	if (pg_cryptohash_update(reader->sha, (const uint8 *) chars, length) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not compute a checksum")));
@@ -69,134 +61,21 @@ add_sum(Reader *reader, const char *text, size_t length)
  * A key, as in JSON.
  */
 static void
-add_quoted(Reader *reader, const char *text, size_t length)
+add_quoted(Reader *reader, const char *chars, size_t length)
 {
 	size_t		from = 0;
 
 	add_sum(reader, "\"", 1);
 	for (size_t i = 0; i < length; i++)
 	{
-		if (text[i] != '"' && text[i] != '\\')
+		if (chars[i] != '"' && chars[i] != '\\')
 			continue;
-		add_sum(reader, text + from, i - from);
+		add_sum(reader, chars + from, i - from);
 		add_sum(reader, "\\", 1);
 		from = i;
 	}
-	add_sum(reader, text + from, length - from);
+	add_sum(reader, chars + from, length - from);
 	add_sum(reader, "\"", 1);
-}
-
-/*
- * The end of a JSON value; NULL: it has none.
- */
-static const char *
-skip_value(const char *at, const char *end)
-{
-	int			depth = 0;
-
-	while (at < end)
-	{
-		if (*at == '"')
-		{
-			for (at++; at < end && *at != '"'; at++)
-				if (*at == '\\')
-					at++;
-			if (at >= end)
-				return NULL;
-		}
-		else if (*at == '{' || *at == '[')
-			depth++;
-		else if (*at == '}' || *at == ']')
-		{
-			if (depth == 0)
-				return at;
-			depth--;
-		}
-		else if (*at == ',' && depth == 0)
-			return at;
-		at++;
-	}
-	return depth == 0 ? at : NULL;
-}
-
-/*
- * The next member of an object; *at is after "{" or a comma.  False: there is
- * none, or it is not well formed, which sets *broken.
- */
-static bool
-next_member(const char **at, const char *end, Value *key, Value *value, bool *broken)
-{
-	const char *stop;
-
-	if (*at < end && **at == '}' && *at + 1 == end)
-		return false;
-	*broken = true;
-	if (*at >= end || **at != '"')
-		return false;
-	key->text = ++*at;
-	while (*at < end && **at != '"')
-		(*at)++;
-	key->length = *at - key->text;
-	if (*at + 1 >= end || (*at)[1] != ':')
-		return false;
-	*at += 2;
-	stop = skip_value(*at, end);
-	if (stop == NULL || stop >= end || stop == *at)
-		return false;
-	value->quoted = **at == '"' && stop - *at >= 2 && stop[-1] == '"';
-	value->text = *at + (value->quoted ? 1 : 0);
-	value->length = stop - *at - (value->quoted ? 2 : 0);
-	*at = stop + (*stop == ',' ? 1 : 0);
-	*broken = false;
-	return true;
-}
-
-static bool
-is_key(const Value *key, const char *name)
-{
-	return key->length == strlen(name) && memcmp(key->text, name, key->length) == 0;
-}
-
-static bool
-read_number(const Value *value, uint64 *number)
-{
-	uint64		sum = 0;
-
-	if (value->quoted || value->length < 1 || value->length > 19)
-		return false;
-	for (int i = 0; i < value->length; i++)
-	{
-		if (value->text[i] < '0' || value->text[i] > '9')
-			return false;
-		sum = sum * 10 + (value->text[i] - '0');
-	}
-	*number = sum;
-	return true;
-}
-
-static bool
-read_sum(const Value *value, uint8 *sum)
-{
-	if (!value->quoted || value->length != 2 * REPO_SUM)
-		return false;
-	for (int i = 0; i < REPO_SUM; i++)
-	{
-		int			byte = 0;
-
-		for (int j = 0; j < 2; j++)
-		{
-			char		c = value->text[2 * i + j];
-
-			if (c >= '0' && c <= '9')
-				byte = byte * 16 + c - '0';
-			else if (c >= 'a' && c <= 'f')
-				byte = byte * 16 + c - 'a' + 10;
-			else
-				return false;
-		}
-		sum[i] = byte;
-	}
-	return true;
 }
 
 static void
@@ -205,8 +84,10 @@ add_reference(RepoManifest *manifest, const char *label)
 	ListCell   *cell;
 
 	foreach(cell, manifest->references)
+	{
 		if (strcmp(lfirst(cell), label) == 0)
 			return;
+	}
 	manifest->references = lappend(manifest->references, pstrdup(label));
 }
 
@@ -227,7 +108,7 @@ new_file(RepoManifest *manifest)
 /* what there is of a file in its line */
 typedef struct FileLine
 {
-	Value		reference;
+	RepoValue	reference;
 	uint64		bundle;
 	bool		has_bundle;
 	bool		has_size;
@@ -236,32 +117,32 @@ typedef struct FileLine
 } FileLine;
 
 static void
-read_member(RepoFile *file, FileLine *line, const Value *key, const Value *value)
+read_member(RepoFile *file, FileLine *line, const RepoValue *key, const RepoValue *value)
 {
 	bool		good = true;
 
-	if (is_key(key, "size"))
-		good = line->has_size = read_number(value, &file->content_size);
-	else if (is_key(key, "repo-size"))
-		good = line->has_repo_size = read_number(value, &file->size);
-	else if (is_key(key, "checksum"))
-		good = file->has_content_sum = read_sum(value, file->content_sum);
-	else if (is_key(key, "rck"))
-		good = file->has_sum = read_sum(value, file->sum);
-	else if (is_key(key, "bni"))
-		good = line->has_bundle = read_number(value, &line->bundle);
-	else if (is_key(key, "bno"))
-		good = read_number(value, &file->offset);
-	else if (is_key(key, "reference"))
+	if (repo_is_key(key, "size"))
+		good = line->has_size = repo_read_number(value, &file->content_size);
+	else if (repo_is_key(key, "repo-size"))
+		good = line->has_repo_size = repo_read_number(value, &file->size);
+	else if (repo_is_key(key, "checksum"))
+		good = file->has_content_sum = repo_read_sum(value, file->content_sum);
+	else if (repo_is_key(key, "rck"))
+		good = file->has_sum = repo_read_sum(value, file->sum);
+	else if (repo_is_key(key, "bni"))
+		good = line->has_bundle = repo_read_number(value, &line->bundle);
+	else if (repo_is_key(key, "bno"))
+		good = repo_read_number(value, &file->offset);
+	else if (repo_is_key(key, "reference"))
 	{
 		good = value->quoted && value->length > 0;
 		line->reference = *value;
 	}
-	else if (is_key(key, "bim"))
+	else if (repo_is_key(key, "bim"))
 	{
 		uint64		map;
 
-		good = read_number(value, &map);
+		good = repo_read_number(value, &map);
 		file->blocks = good && map > 0;
 	}
 	line->broken |= !good;
@@ -280,9 +161,9 @@ place_file(Reader *reader, RepoFile *file, const FileLine *line, const char *nam
 	};
 	char	   *label = manifest->label;
 
-	if (line->reference.text != NULL)
+	if (line->reference.chars != NULL)
 	{
-		label = pnstrdup(line->reference.text, line->reference.length);
+		label = pnstrdup(line->reference.chars, line->reference.length);
 		add_reference(manifest, label);
 	}
 	file->own = strcmp(label, manifest->label) == 0;
@@ -313,7 +194,7 @@ place_file(Reader *reader, RepoFile *file, const FileLine *line, const char *nam
 		manifest->bytes += file->size;
 	}
 	manifest->blocks |= file->blocks;
-	if (line->reference.text != NULL)
+	if (line->reference.chars != NULL)
 		pfree(label);
 }
 
@@ -322,13 +203,13 @@ read_file_line(Reader *reader, const char *line, size_t length, size_t name_leng
 {
 	RepoFile   *file = new_file(reader->manifest);
 	FileLine	found = {0};
-	Value		key;
-	Value		value;
+	RepoValue	key;
+	RepoValue	value;
 	const char *end = line + length;
 	const char *at = line + name_length + 2;
 	bool		broken = false;
 
-	while (next_member(&at, end, &key, &value, &broken))
+	while (repo_next_member(&at, end, &key, &value, &broken))
 		read_member(file, &found, &key, &value);
 	if (broken || found.broken || !found.has_size)
 	{
@@ -341,20 +222,20 @@ read_file_line(Reader *reader, const char *line, size_t length, size_t name_leng
 }
 
 static char *
-unquoted(const char *text, size_t length)
+unquoted(const char *chars, size_t length)
 {
-	if (length >= 2 && text[0] == '"' && text[length - 1] == '"')
-		return pnstrdup(text + 1, length - 2);
-	return pnstrdup(text, length);
+	if (length >= 2 && chars[0] == '"' && chars[length - 1] == '"')
+		return pnstrdup(chars + 1, length - 2);
+	return pnstrdup(chars, length);
 }
 
 static XLogRecPtr
-read_lsn(const char *text)
+read_lsn(const char *chars)
 {
 	uint32		high;
 	uint32		low;
 
-	return sscanf(text, "%X/%X", &high, &low) == 2 ? ((uint64) high << 32) | low : InvalidXLogRecPtr;
+	return sscanf(chars, "%X/%X", &high, &low) == 2 ? ((uint64) high << 32) | low : InvalidXLogRecPtr;
 }
 
 /*
@@ -369,35 +250,35 @@ read_head(Reader *reader, const char *key, const char *value, size_t length)
 		const char *extension;
 	}			compressions[] = {{"none", ""}, {"gz", ".gz"}, {"lz4", ".lz4"}, {"zst", ".zst"}, {"bz2", ".bz2"}};
 	RepoManifest *manifest = reader->manifest;
-	char	   *text = unquoted(value, length);
+	char	   *chars = unquoted(value, length);
 
 	if (strcmp(key, "backup/backup-label") == 0)
-		manifest->label = text;
+		manifest->label = chars;
 	else if (strcmp(key, "backup/backup-lsn-start") == 0)
-		manifest->start = read_lsn(text);
+		manifest->start = read_lsn(chars);
 	else if (strcmp(key, "backup/backup-lsn-stop") == 0)
-		manifest->end = read_lsn(text);
+		manifest->end = read_lsn(chars);
 	else if (strcmp(key, "backup/backup-bundle") == 0)
-		manifest->bundles = strcmp(text, "true") == 0;
+		manifest->bundles = strcmp(chars, "true") == 0;
 	else if (strcmp(key, "backup:db/db-system-id") == 0)
-		manifest->system = text;
+		manifest->system = chars;
 	else if (strcmp(key, "backrest/backrest-version") == 0)
-		manifest->version = text;
-	else if (strcmp(key, "backrest/backrest-format") == 0 && strcmp(text, "5") != 0)
-		reader->problem = psprintf("it is of format %s, which is not known here", text);
+		manifest->version = chars;
+	else if (strcmp(key, "backrest/backrest-format") == 0 && strcmp(chars, "5") != 0)
+		reader->problem = psprintf("it is of format %s, which is not known here", chars);
 	else if (strcmp(key, "backrest/backrest-checksum") == 0)
-		reader->stated = text;
+		reader->stated = chars;
 	else if (strcmp(key, "backup:option/option-hardlink") == 0)
-		manifest->hardlinks = strcmp(text, "true") == 0;
+		manifest->hardlinks = strcmp(chars, "true") == 0;
 	else if (strcmp(key, "backup:option/option-compress-type") == 0)
 	{
 		reader->extension = NULL;
 		for (int i = 0; i < lengthof(compressions); i++)
-			if (strcmp(compressions[i].name, text) == 0)
+			if (strcmp(compressions[i].name, chars) == 0)
 				reader->extension = compressions[i].extension;
 		if (reader->extension == NULL)
-			reader->problem = psprintf("its compression %s is not known here", text);
-		manifest->compression = text;
+			reader->problem = psprintf("its compression %s is not known here", chars);
+		manifest->compression = chars;
 	}
 }
 
@@ -463,17 +344,17 @@ static char *
 finish_sum(Reader *reader)
 {
 	uint8		sum[SHA1_DIGEST_LENGTH];
-	StringInfoData text;
+	StringInfoData chars;
 
 	add_sum(reader, "}}", 2);
 	if (pg_cryptohash_final(reader->sha, sum, sizeof(sum)) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not compute a checksum")));
-	initStringInfo(&text);
+	initStringInfo(&chars);
 	for (int i = 0; i < sizeof(sum); i++)
-		appendStringInfo(&text, "%02x", sum[i]);
-	return text.data;
+		appendStringInfo(&chars, "%02x", sum[i]);
+	return chars.data;
 }
 
 static void

@@ -32,9 +32,9 @@
 #define SALTED "Salted__"
 
 static bool
-is_hex(const char *text, int length, const char *digits)
+is_hex(const char *chars, int length, const char *digits)
 {
-	return strspn(text, digits) >= length;
+	return strspn(chars, digits) >= length;
 }
 
 /*
@@ -64,7 +64,7 @@ parse_name(const char *name, RepoWal *wal)
 /*
  * Those of a listing that the backup needs to be consistent.
  */
-List *
+List	   *
 repo_wal_list(const Level7 *l, const RepoListing *listing)
 {
 	List	   *wals = NIL;

@@ -35,12 +35,9 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/pg_lsn.h"
 #include "utils/resowner.h"
 
-#include "backup/catalogue.h"
 #include "backup/level7.h"
 #include "core/exec.h"
 
@@ -67,40 +64,10 @@ typedef struct Work
 	char	   *repository;
 	int64		reading_id;
 	struct ToolVerdict *said;
-}			Work;
-
-/*
- * A query as the owner of the extension.  Its rows are in SPI_tuptable.
- */
-static uint64
-query_as_owner(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
-{
-	ExecRole	saved;
-	uint64		rows;
-
-	exec_as(exec_extension_owner(), false, &saved);
-	rows = exec_query(sql, nargs, types, values, nulls);
-	exec_as_end(&saved);
-	return rows;
-}
-
-/*
- * A value of the result, in the memory of the procedure; NULL: it is null.
- */
-static char *
-value_of(uint64 row, int column)
-{
-	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
-}
+} Work;
 
 static void
-done_with_result(void)
-{
-	SPI_freetuptable(SPI_tuptable);
-}
-
-static void
-commit(Work * work)
+commit(Work *work)
 {
 	if (work->atomic)
 		return;
@@ -113,7 +80,7 @@ commit(Work * work)
  * Note what is wrong, or could not be found out, for the message at the end.
  */
 static void
-name_problem(Work * work, bool failure, const char *where, const char *problem)
+name_problem(Work *work, bool failure, const char *where, const char *problem)
 {
 	List	  **list = failure ? &work->failures : &work->doubts;
 
@@ -142,19 +109,6 @@ check_caller(List *kinds)
 	}
 }
 
-/*
- * The folders below which files of backups may be read.
- */
-static void
-set_roots(VerifyRoots *roots)
-{
-	const char *words = GetConfigOption("maintsched.backup_roots", true, false);
-
-	roots->count = 0;
-	if (words != NULL && words[0] != '\0')
-		backup_roots_get(roots);
-}
-
 static ArrayType *
 text_array(List *texts)
 {
@@ -171,10 +125,10 @@ text_array(List *texts)
  * Append a check of level 7, as found.
  */
 static void
-record(Work * work, const Level7 *l)
+record(Work *work, const Level7 *l)
 {
 	static const char *const results[] = {
-		[LEVEL7_PASS] = "pass", [LEVEL7_NOT_CHECKED] = "not_checked", [LEVEL7_FAIL] = "fail"
+		[LEVEL7_PASS] = "pass",[LEVEL7_NOT_CHECKED] = "not_checked",[LEVEL7_FAIL] = "fail"
 	};
 	Oid			types[7] = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, FLOAT8OID, INT8OID};
 	Datum		values[7];
@@ -189,73 +143,10 @@ record(Work * work, const Level7 *l)
 	values[4] = CStringGetTextDatum(psprintf("{%s}", l->facts.data));
 	values[5] = Float8GetDatum(l->seconds);
 	values[6] = Int64GetDatum(work->reading_id);
-	(void) query_as_owner("select maintsched.record_check($1, $2, 7, $3, $4, $5::pg_catalog.jsonb,"
-						  " pg_catalog.round($6::pg_catalog.numeric, 3), $7, null, maintsched.own_run())",
-						  7, types, values, NULL);
-	done_with_result();
-}
-
-/*
- * What level 7 of a backup is about.
- */
-static void
-describe(Work * work, Level7 *l, const char *label)
-{
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Datum		values[2] = {CStringGetTextDatum(work->repository), CStringGetTextDatum(label)};
-	uint64		rows;
-
-	memset(l, 0, sizeof(Level7));
-	level7_begin(l);
-	l->repository = work->repository;
-	l->label = pstrdup(label);
-	l->said = &work->said;
-	l->keep = CurrentMemoryContext;
-	set_roots(&l->roots);
-	rows = query_as_owner("select kind, location, config, pulled, state, expected_system, number, start_wal, end_wal, archive,"
-						  " pg_catalog.array_to_string(paths, E'\\n'), member, directory, start_lsn, end_lsn, system"
-						  " from maintsched.verify_subject($1, $2)", 2, types, values, NULL);
-	for (uint64 i = 0; i < rows; i++)
-	{
-		Level7Member *member = palloc0(sizeof(Level7Member));
-		char	   *start = value_of(i, 14);
-		char	   *end = value_of(i, 15);
-
-		member->label = value_of(i, 12);
-		member->directory = value_of(i, 13);
-		if (start != NULL)
-			member->start = DatumGetLSN(DirectFunctionCall1(pg_lsn_in, CStringGetDatum(start)));
-		if (end != NULL)
-			member->end = DatumGetLSN(DirectFunctionCall1(pg_lsn_in, CStringGetDatum(end)));
-		member->system = value_of(i, 16);
-		l->chain = lappend(l->chain, member);
-	}
-	if (rows == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("repository \"%s\" has no backup \"%s\"", work->repository, label)));
-	l->kind = value_of(0, 1);
-	l->location = value_of(0, 2);
-	l->config = value_of(0, 3);
-	l->system = value_of(0, 6);
-	l->number = value_of(0, 7);
-	l->start_wal = value_of(0, 8);
-	l->end_wal = value_of(0, 9);
-	l->archive = value_of(0, 10);
-	if (value_of(0, 11) != NULL)
-	{
-		char	   *rest = value_of(0, 11);
-		char	   *path;
-
-		while ((path = strsep(&rest, "\n")) != NULL)
-			if (path[0] != '\0')
-				l->paths = lappend(l->paths, path);
-	}
-	if (strcmp(value_of(0, 4), "t") != 0)
-		level7_unchecked(l, "the repository is not read from here: its catalogue is imported");
-	else if (strcmp(value_of(0, 5), "done") != 0 && strcmp(value_of(0, 5), "waiting") != 0)
-		level7_unchecked(l, "the backup is %s", value_of(0, 5));
-	done_with_result();
+	(void) verify_query_as_owner("select maintsched.record_check($1, $2, 7, $3, $4, $5::pg_catalog.jsonb,"
+								 " pg_catalog.round($6::pg_catalog.numeric, 3), $7, null, maintsched.own_run())",
+								 7, types, values, NULL);
+	verify_done_with_result();
 }
 
 /*
@@ -307,13 +198,15 @@ verify_caught(Level7 *l)
 }
 
 static void
-verify_files(Work * work, const char *label)
+verify_files(Work *work, const char *label)
 {
 	MemoryContext before = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(before, "maintsched level 7", ALLOCSET_DEFAULT_SIZES);
 	Level7		l;
 
-	describe(work, &l, label);
+	memset(&l, 0, sizeof(Level7));
+	l.said = &work->said;
+	level7_describe(&l, work->repository, label);
 	commit(work);
 	if (l.result == LEVEL7_PASS)
 	{
@@ -345,18 +238,18 @@ verify_files(Work * work, const char *label)
  * Levels 0 to 6, as the ladder judges them by what is known.
  */
 static void
-judge(Work * work, const char *label)
+judge(Work *work, const char *label)
 {
 	Oid			types[4] = {TEXTOID, TEXTOID, INT4OID, INT8OID};
 	Datum		values[4] = {CStringGetTextDatum(work->repository), CStringGetTextDatum(label),
 	Int32GetDatum(work->level), Int64GetDatum(work->reading_id)};
 	uint64		rows;
 
-	rows = query_as_owner("select * from maintsched.judge_and_record($1, $2, $3, $4)", 4, types, values, NULL);
+	rows = verify_query_as_owner("select * from maintsched.judge_and_record($1, $2, $3, $4)", 4, types, values, NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
-		const char *result = value_of(i, 2);
-		const char *problem = value_of(i, 3);
+		const char *result = verify_value_of(i, 2);
+		const char *problem = verify_value_of(i, 3);
 		bool		failure = strcmp(result, "fail") == 0;
 
 		if (failure)
@@ -368,10 +261,10 @@ judge(Work * work, const char *label)
 			work->passed++;
 			continue;
 		}
-		name_problem(work, failure, psprintf("%s %s, level %s", work->repository, label, value_of(i, 1)),
+		name_problem(work, failure, psprintf("%s %s, level %s", work->repository, label, verify_value_of(i, 1)),
 					 problem == NULL ? result : problem);
 	}
-	done_with_result();
+	verify_done_with_result();
 	commit(work);
 }
 
@@ -379,7 +272,7 @@ judge(Work * work, const char *label)
  * Have the repository read; false: it cannot be judged.
  */
 static bool
-read_catalogue(Work * work, bool pulled)
+read_catalogue(Work *work, bool pulled)
 {
 	Oid			types[2] = {TEXTOID, INT8OID};
 	Datum		values[2] = {CStringGetTextDatum(work->repository), Int64GetDatum(0)};
@@ -393,15 +286,15 @@ read_catalogue(Work * work, bool pulled)
 		(void) exec_query("select maintsched.read_repository($1)", 1, types, values, NULL);
 		values[1] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 		values[1] = Int64GetDatum(DatumGetInt64(values[1]));
-		done_with_result();
+		verify_done_with_result();
 		commit(work);
 	}
 	if (isnull)
 		nulls[1] = 'n';
-	(void) query_as_owner("select reading, problem from maintsched.reading_to_verify($1, $2)", 2, types, values, nulls);
-	work->reading_id = value_of(0, 1) != NULL ? strtoll(value_of(0, 1), NULL, 10) : 0;
-	problem = value_of(0, 2);
-	done_with_result();
+	(void) verify_query_as_owner("select reading, problem from maintsched.reading_to_verify($1, $2)", 2, types, values, nulls);
+	work->reading_id = verify_value_of(0, 1) != NULL ? strtoll(verify_value_of(0, 1), NULL, 10) : 0;
+	problem = verify_value_of(0, 2);
+	verify_done_with_result();
 	if (problem == NULL)
 		return true;
 	work->unchecked++;
@@ -410,7 +303,7 @@ read_catalogue(Work * work, bool pulled)
 }
 
 static void
-verify_one(Work * work, const char *repository, bool pulled)
+verify_one(Work *work, const char *repository, bool pulled)
 {
 	Oid			types[2] = {TEXTOID, TEXTOID};
 	Datum		values[2];
@@ -424,10 +317,10 @@ verify_one(Work * work, const char *repository, bool pulled)
 		return;
 	values[0] = CStringGetTextDatum(repository);
 	values[1] = CStringGetTextDatum(work->backups);
-	rows = query_as_owner("select * from maintsched.backups_to_verify($1, $2)", 2, types, values, NULL);
+	rows = verify_query_as_owner("select * from maintsched.backups_to_verify($1, $2)", 2, types, values, NULL);
 	for (uint64 i = 0; i < rows; i++)
-		labels = lappend(labels, value_of(i, 1));
-	done_with_result();
+		labels = lappend(labels, verify_value_of(i, 1));
+	verify_done_with_result();
 	if (labels == NIL)
 	{
 		work->failed++;
@@ -443,7 +336,7 @@ verify_one(Work * work, const char *repository, bool pulled)
 }
 
 static void
-report_problems(const Work * work)
+report_problems(const Work *work)
 {
 	List	   *problems = list_concat_copy(work->failures, work->doubts);
 	StringInfoData words;
@@ -453,7 +346,7 @@ report_problems(const Work * work)
 	initStringInfo(&words);
 	foreach(cell, problems)
 		if (named++ < MAX_NAMED)
-			appendStringInfo(&words, "%s%s", named > 1 ? "; " : "", (char *) lfirst(cell));
+		appendStringInfo(&words, "%s%s", named > 1 ? "; " : "", (char *) lfirst(cell));
 	if (work->named > MAX_NAMED)
 		appendStringInfo(&words, "; and %d more", work->named - MAX_NAMED);
 	ereport(ERROR,
@@ -495,15 +388,15 @@ maintsched_verify_repository(PG_FUNCTION_ARGS)
 	/* arguments do not outlive a commit */
 	work.backups = text_to_cstring(PG_GETARG_TEXT_PP(2));
 
-	rows = query_as_owner("select r.name, r.kind, s.pulled from maintsched.repositories_to_verify($1) r"
-						  " join maintsched.repository s on s.name operator(pg_catalog.=) r.name", 1, types, values, nulls);
+	rows = verify_query_as_owner("select r.name, r.kind, s.pulled from maintsched.repositories_to_verify($1) r"
+								 " join maintsched.repository s on s.name operator(pg_catalog.=) r.name", 1, types, values, nulls);
 	for (uint64 i = 0; i < rows; i++)
 	{
-		names = lappend(names, value_of(i, 1));
-		kinds = lappend(kinds, value_of(i, 2));
-		pulled = lappend_int(pulled, value_of(i, 3)[0] == 't');
+		names = lappend(names, verify_value_of(i, 1));
+		kinds = lappend(kinds, verify_value_of(i, 2));
+		pulled = lappend_int(pulled, verify_value_of(i, 3)[0] == 't');
 	}
-	done_with_result();
+	verify_done_with_result();
 	check_caller(kinds);
 	for (int i = 0; i < list_length(names); i++)
 		verify_one(&work, list_nth(names, i), list_nth_int(pulled, i) != 0);

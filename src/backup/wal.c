@@ -209,8 +209,10 @@ put_list(ReturnSetInfo *rsinfo, WalList *list)
 
 		put_row(rsinfo, "history", history->timeline, NULL, NULL, 1, 0, 0, history->contents);
 	}
-	if (list->encrypted)
-		put_row(rsinfo, "encrypted", 0, NULL, NULL, 1, 0, 0, NULL);
+	if (list->encrypted > 0)
+		put_row(rsinfo, "encrypted", 0, NULL, NULL, list->encrypted, 0, 0, NULL);
+	if (list->plain > 0)
+		put_row(rsinfo, "plain", 0, NULL, NULL, list->plain, 0, 0, NULL);
 }
 
 /*

@@ -85,7 +85,8 @@ typedef struct WalList
 {
 	uint32		segment_size;
 	uint64		system_identifier;	/* 0: any */
-	bool		encrypted;		/* a file begins as those that are */
+	int64		encrypted;		/* of the files looked into, how many are */
+	int64		plain;			/* ... and how many not */
 	WalEntry   *entries;
 	uint64		count;
 	uint64		room;

@@ -88,8 +88,7 @@ look_into(Walk *walk, int folder, const char *text, const WalName *name, uint64 
 	ssize_t		length;
 
 	/* of two files of a name the other one is meant */
-	if (entry == NULL || !entry->look || entry->size != size ||
-		(entry->state != WAL_GOOD && entry->state != WAL_OTHER_SIZE))
+	if (entry->size != size || (entry->state != WAL_GOOD && entry->state != WAL_OTHER_SIZE))
 		return;
 	length = read_head(walk, folder, text, head, sizeof(head));
 	if (length < 0)
@@ -129,6 +128,13 @@ take_file(Walk *walk, int folder, const char *text)
 	{
 		walk->list->others++;
 		return;
+	}
+	if (walk->look && name.kind != WAL_HISTORY)
+	{
+		WalEntry   *entry = wal_list_find(walk->list, name.timeline, name.segno, name.kind == WAL_PARTIAL);
+
+		if (entry == NULL || !entry->look)
+			return;
 	}
 	if (fstatat(folder, text, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
 		return;

@@ -104,9 +104,10 @@ wal_check_head(WalList *list, const WalEntry *entry, WalCompression named,
 	*found = 0;
 	if (length >= strlen(SALTED) && memcmp(head, SALTED, strlen(SALTED)) == 0)
 	{
-		list->encrypted = true;
+		list->encrypted++;
 		return WAL_GOOD;
 	}
+	list->plain++;
 	if (actual == WAL_PLAIN)
 	{
 		/* not compressed, though its name says so, or its size */

@@ -76,6 +76,13 @@ is(not_passed($stanza, $incr), '3 not_applicable: there is no incremental backup
 is(not_passed($stanza, $full), "2 not_applicable: there is a newer one: $incr\n$first", 'the full one that it builds on');
 is(not_passed($apart, $apart_full), $first, 'an encrypted one');
 
+# -- encryption is seen in the files, too
+
+$node->safe_psql('postgres', "select maintsched.change_repository(name, '{\"encrypted\": true}') from unnest(array['main', 'apart']) name");
+like(levels($stanza, $incr)->{4}{problems}, qr/^backup $incr is not encrypted; WAL in the archive is not encrypted: \d+ files$/, 'one that is not');
+is(levels($apart, $apart_full)->{4}{result}, 'pass', 'one that is');
+$node->safe_psql('postgres', "select maintsched.change_repository('main', '{\"encrypted\": null}')");
+
 # -- WAL that is missing
 
 sub needed

@@ -233,25 +233,33 @@ is(level7($secret, $secret->{incr}), 'pass', 'pgBackRest, encrypted, incremental
 
 # --- the routine: a run, what it serves, and its evidence ---
 
-sql(q{select maintsched.install_calendar('astral-core', timezone => 'UTC');
-	update maintsched.task set params = '{"level": 7, "repository": "main"}' where name = 'backup-verification'});
-sub run_of_task
+sub finished
 {
-	my $run = sql(q{select maintsched.run_task('astral-core', 'backup-verification')});
-	$node->poll_query_until('postgres', qq{select exists (
-		select from maintsched.run where run_id = $run and finished_at is not null)}) or die;
-	return $run;
+	my ($number) = @_;
+	$node->poll_query_until('postgres', qq{select count(*) >= $number from maintsched.run r join maintsched.task t using (task_id)
+		where t.name = 'backup-verification' and r.finished_at is not null}) or die;
+	return sql(q{select max(r.run_id) from maintsched.run r join maintsched.task t using (task_id) where t.name = 'backup-verification'});
 }
 my $last = stanza_backup($main, 'incr');
-my $id_of_run = run_of_task();
-is(sql("select state from maintsched.run where run_id = $id_of_run"), 'succeeded', 'a run of the routine');
-is(sql(qq{select outcome || ': ' || (evidence -> 'checks' -> 0) - 'reading_id' from maintsched.completion where run_id = $id_of_run}),
-	qq{pass: {"label": "$last", "level": 7, "repository": "main"}}, 'completes the occurrence, with the evidence');
-while_changed("$home/$file", \&flip, sub {
-	$id_of_run = run_of_task();
-	is(sql("select state || ': ' || sqlstate || ', ' || (a.message ~ 'has another checksum') from maintsched.run join maintsched.run_action a using (run_id) where run_id = $id_of_run"),
-		'failed: 55000, true', 'a failure is a failed run, not tried again');
-	is(sql("select retry_at is null and exists (select from maintsched.notices) from maintsched.run where run_id = $id_of_run"), 't', 'and a notice') });
+{
+	# the newest full backup is in bundles
+	my ($bundle) = sort { -s $b <=> -s $a } map { glob("$_/bundle/*") } glob("$home/*F");
+	while_changed($bundle, \&flip, sub {
+		sql(q{begin; select maintsched.install_calendar('astral-core', timezone => 'UTC');
+			update maintsched.task set params = '{"level": 7, "repository": "main"}' where name = 'backup-verification'; commit});
+		my $run = finished(1);
+		is(sql("select r.state || ': ' || a.sqlstate || ', ' || (a.message ~ 'has another checksum') from maintsched.run r join maintsched.run_action a using (run_id) where run_id = $run"),
+			'failed: 55000, true', 'a failure is a failed run');
+		is(sql("select retry_at is null from maintsched.run where run_id = $run"), 't', 'which is not tried again');
+		is(sql("select c.outcome || ', ' || s.status from maintsched.completion c join maintsched.occurrence o using (occurrence_id)
+			join maintsched.task t using (task_id) join maintsched.task_status s on s.calendar = t.calendar and s.task = t.name where c.run_id = $run"),
+			'fail, failing', 'the occurrence fails at once');
+		is(sql("select count(*) from maintsched.notices where kind = 'run_failed' and subject ~ 'Backup verification'"), '1', 'with a notice') });
+}
+sql(q{select maintsched.run_task('astral-core', 'backup-verification')});
+my $run_id = finished(2);
+is(sql(qq{select outcome || ': ' || (evidence -> 'checks' -> 0) - 'reading_id' from maintsched.completion where run_id = $run_id}),
+	qq{pass: {"label": "$last", "level": 7, "repository": "main"}}, 'what passes completes the occurrence, with the evidence');
 sql(q{update maintsched.task set enabled = false});
 
 # --- a tool that is not to be trusted ---
@@ -280,7 +288,7 @@ while_changed("$home/$file", \&flip, sub { is(level7($main, $main->{full}), "fai
 foreach my $case (
 	[ 'nothing', ':', "pgbackrest verify says nothing of backup $main->{full}" ],
 	[ 'garbage', 'head -c 5000 /dev/urandom | od -x', qr/pgbackrest verify printed what is not known here: .*/ ],
-	[ 'no text', 'printf "\377\376"', qr/pgBackRest printed what is no text in UTF-8/ ],
+	[ 'no text', 'printf "\377\376"', qr/pgbackrest verify printed what is not known here: .*/ ],
 	[ 'an exit code', words('valid', $files, $files) . '; echo "ERROR: [038]: no lock" >&2; exit 38', 'pgbackrest verify exited with code 38: ERROR: [038]: no lock' ],
 	[ 'death', 'kill -9 $$', qr/pgBackRest was .*|pgBackRest .*signal.*/ ],
 	[ 'too few files', words('valid', 1, 1), "pgbackrest verify looked at 1 files, and the manifest has $files" ],
@@ -358,6 +366,10 @@ while_changed("$data/$relation", \&flip, sub {
 
 sql(q{create role regress_maintsched_manager; select maintsched.grant_access('regress_maintsched_manager', 'manager')});
 like(said($node, q{set role regress_maintsched_manager; call maintsched.verify_repository('main')}), qr/^ERROR:  42501: /, 'a manager needs the rights, too');
+sql('grant pg_execute_server_program to regress_maintsched_manager');
+said($node, qq{set role regress_maintsched_manager; call maintsched.verify_repository('main', 7, '$main->{full}')});
+is(sql(q{select acting_as || ': ' || result from maintsched.backup_check where level = 7 order by check_id desc limit 1}),
+	'regress_maintsched_manager: pass', 'with them, it is enough');
 like(said($node, q{call maintsched.verify_repository('nowhere')}), qr/^ERROR:  42704: repository "nowhere" does not exist/, 'an unknown repository');
 like(said($node, q{call maintsched.verify_repository('main', 7, 'nothing')}), qr/^ERROR:  42704: repository "main" has no backup "nothing"/, 'an unknown backup');
 like(said($node, q{call maintsched.verify_repository('main', 8)}), qr/^ERROR:  22023: level must be from 0 to 7/, 'a level that needs a restore');

@@ -27,7 +27,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(backup_server root fill_server make_folder base_backup
+our @EXPORT = qw(backup_server root space_of fill_server make_folder base_backup
   has_pgbackrest make_stanza pgbackrest stanza_backup
   has_barman make_barman barman barman_backup start_receiving stop_receiving
   archive_now archive_command add_repository write_file said quote rc_of);
@@ -68,6 +68,9 @@ sub root
 	return $roots{ $node->name };
 }
 
+# Where its tablespace is, if it has one.
+sub space_of { my ($node) = @_; return $spaces{ $node->name }; }
+
 # A server that archives (once there is a repository to archive to), with the
 # extension in the database postgres, data, and the settings for backups.
 # Options: settings => [lines], initdb => [options], checksums => 0,
@@ -106,8 +109,8 @@ sub fill_server
 		insert into orders (customer, total) select i, i % 100 from generate_series(1, 1000) i});
 	if ($option{tablespace})
 	{
-		my $space = $spaces{ $node->name } = root($node) . '/space';
-		make_path($space, { mode => 0700 });
+		# not below the root: what it holds is no backup
+		my $space = $spaces{ $node->name } = abs_path(PostgreSQL::Test::Utils::tempdir_short);
 		$node->safe_psql('postgres', "create tablespace elsewhere location '$space'");
 		$node->safe_psql('shop', q{
 			create table history (id integer primary key using index tablespace elsewhere, what text) tablespace elsewhere;

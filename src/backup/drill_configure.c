@@ -106,14 +106,13 @@ drill_read_file(const char *folder, const char *name, size_t limit)
 {
 	char	   *path = psprintf("%s/%s", folder, name);
 	int			fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	char	   *text;
+	char	   *data;
 	ssize_t		got;
 
 	if (fd < 0)
 		return NULL;
-	text = palloc(limit + 1);
-
-	got = read(fd, text, limit);
+	data = palloc(limit + 1);
+	got = read(fd, data, limit);
 	if (got < 0)
 	{
 		int			saved = errno;
@@ -123,8 +122,8 @@ drill_read_file(const char *folder, const char *name, size_t limit)
 		return NULL;
 	}
 	(void) close(fd);
-	text[		got] = '\0';
-	return text;
+	data[got] = '\0';
+	return data;
 }
 
 void

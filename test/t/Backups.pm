@@ -357,7 +357,9 @@ sub stop_receiving
 {
 	my ($repository) = @_;
 	my $log = delete $repository->{receive_log} or return;
-	barman($repository, 'receive-wal', '--stop', $repository->{location});
+	# it ends when its connection does; asked to, only when the next message comes
+	my $slot = 'barman_' . $repository->{name} =~ s/\W/_/gr;
+	eval { $repository->{node}->psql('postgres', qq{select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '$slot' and active}) };
 	eval { $log->{run}->finish };
 	@receiving = grep { $_ != $repository } @receiving;
 	return;

@@ -208,7 +208,7 @@ sub pgbackrest_says
 	my ($code, $message) = $out =~ /"status" ?: ?\{"code" ?: ?(\d+).*?"message" ?: ?"([^"]*)"\}\}?\]/;
 	my $flagged = $out =~ /"error" ?: ?true/ ? ', error: true' : '';
 	my $text = "info $rc: " . ($message // first_of($err)) . $flagged;
-	my ($verify_rc, $verify_out, $verify_err) = pgbackrest($repository, '--output=text', 'verify');
+	my ($verify_rc, $verify_out, $verify_err) = pgbackrest($repository, '--output=text', '--verbose', 'verify');
 	my ($status) = $verify_out =~ /^\s*(status: \S+)/m;
 	return "$text; verify $verify_rc: " . ($status // first_of($verify_err . $verify_out));
 }

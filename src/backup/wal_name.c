@@ -122,7 +122,7 @@ wal_parse_name(const char *file, uint32 segment_size)
 	return *at == '\0' ? name : other;
 }
 
-char *
+char	   *
 wal_segment_name(uint32 timeline, uint64 segno, uint32 segment_size)
 {
 	char	   *name = palloc(MAXFNAMELEN);

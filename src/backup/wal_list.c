@@ -31,7 +31,7 @@
 /* how long a file may take to arrive */
 #define ARRIVES_WITHIN	300
 
-WalList *
+WalList    *
 wal_list_create(uint32 segment_size, uint64 system_identifier)
 {
 	WalList    *list = palloc0(sizeof(WalList));
@@ -123,7 +123,7 @@ wal_list_sort(WalList *list)
 	list->count = kept + 1;
 }
 
-WalEntry *
+WalEntry   *
 wal_list_find(WalList *list, uint32 timeline, uint64 segno, bool partial)
 {
 	WalEntry	key = {.segno = segno,.timeline = timeline,.partial = partial};

@@ -93,8 +93,8 @@ skip_checksum(const char **at, WalName *name)
 WalName
 wal_parse_name(const char *file, uint32 segment_size)
 {
-	WalName		name = {WAL_OTHER};
-	WalName		other = {WAL_OTHER};
+	WalName		name = {.kind = WAL_OTHER};
+	WalName		other = {.kind = WAL_OTHER};
 	const char *at = file;
 	uint32		high;
 	uint32		low;
@@ -122,7 +122,7 @@ wal_parse_name(const char *file, uint32 segment_size)
 	return *at == '\0' ? name : other;
 }
 
-char *
+char	   *
 wal_segment_name(uint32 timeline, uint64 segno, uint32 segment_size)
 {
 	char	   *name = palloc(MAXFNAMELEN);

@@ -167,7 +167,7 @@ wal_read_stanza(WalList *list, const char *stanza, const char *config, const cha
 	JsonLexContext *lex;
 	JsonParseErrorType problem;
 	ToolAnswer	answer;
-	const char *text;
+	const char *json;
 	ListCell   *cell;
 
 	arguments = lappend(arguments, "--recurse");
@@ -182,8 +182,8 @@ wal_read_stanza(WalList *list, const char *stanza, const char *config, const cha
 	actions.object_end = end_object;
 	actions.object_field_start = begin_field;
 	actions.scalar = take_scalar;
-	text = answer.output;
-	lex = compat_make_json_lex(text, strlen(text), GetDatabaseEncoding());
+	json = answer.output;
+	lex = compat_make_json_lex(json, strlen(json), GetDatabaseEncoding());
 	problem = pg_parse_json(lex, &actions);
 	if (problem != JSON_SUCCESS)
 		ereport(ERROR,

@@ -35,7 +35,8 @@ typedef struct Drill
 	char	   *end_lsn;
 	char	   *system_identifier;
 	char	   *pg_version;
-	List	   *chain;			/* of char *: what it builds on, the full one first */
+	List	   *chain;			/* of char *: what it builds on, the full one
+								 * first */
 	char	   *problem;		/* why it cannot be restored, known before */
 	/* options */
 	char	   *superuser;
@@ -48,7 +49,8 @@ typedef struct Drill
 	char	   *data;
 	char	   *tablespaces;
 	char	   *socket;			/* folder; NULL: not made yet */
-	int			lock;			/* descriptor of the file that shows that we live */
+	int			lock;			/* descriptor of the file that shows that we
+								 * live */
 	bool		made;			/* the folder is there */
 	/* what runs */
 	Process    *server;

@@ -253,7 +253,11 @@ drill_step_questions(Drill *drill)
 		appendStringInfoChar(&answers, '}');
 	}
 	appendStringInfoChar(&answers, ']');
-	/* a server that has gone has answered nothing: that is not the data's fault */
+
+	/*
+	 * a server that has gone has answered nothing: that is not the data's
+	 * fault
+	 */
 	drill_check_server(drill);
 
 	args[2] = answers.data;

@@ -78,7 +78,11 @@ static const char *const settings[][2] = {
 	{"wal_level", "logical"},
 	{"autovacuum", "off"},
 	{"restart_after_crash", "off"},
-	/* what is in it is thrown away in the end, whatever becomes of the machine */
+
+	/*
+	 * what is in it is thrown away in the end, whatever becomes of the
+	 * machine
+	 */
 	{"fsync", "off"},
 	{"huge_pages", "off"},
 	{"wal_recycle", "off"},
@@ -97,18 +101,18 @@ static const char *const replaced[] = {
 /*
  * The first part of a small file; NULL and errno: there is none.
  */
-char *
+char	   *
 drill_read_file(const char *folder, const char *name, size_t limit)
 {
 	char	   *path = psprintf("%s/%s", folder, name);
 	int			fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	char	   *text;
+	char	   *data;
 	ssize_t		got;
 
 	if (fd < 0)
 		return NULL;
-	text = palloc(limit + 1);
-	got = read(fd, text, limit);
+	data = palloc(limit + 1);
+	got = read(fd, data, limit);
 	if (got < 0)
 	{
 		int			saved = errno;
@@ -118,8 +122,8 @@ drill_read_file(const char *folder, const char *name, size_t limit)
 		return NULL;
 	}
 	(void) close(fd);
-	text[got] = '\0';
-	return text;
+	data[got] = '\0';
+	return data;
 }
 
 void
@@ -249,7 +253,7 @@ add_limit(List *list, const char *name, int of_copy)
 /*
  * Names and values in turn.
  */
-List *
+List	   *
 drill_server_settings(Drill *drill)
 {
 	bool		sound;

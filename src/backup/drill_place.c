@@ -159,7 +159,7 @@ check_apart(const char *real)
 /*
  * The root, without links, or an error.
  */
-char *
+char	   *
 drill_check_root(void)
 {
 	char		real[PATH_MAX];
@@ -234,6 +234,7 @@ drill_make_scratch(Drill *drill)
 	}
 	drill->lock = fd;
 	text = psprintf("restore drill " INT64_FORMAT " of server " UINT64_FORMAT ", process %d\n", drill->id, GetSystemIdentifier(), MyProcPid);
+
 	errno = ENOSPC;
 	if (write(fd, text, strlen(text)) != strlen(text))
 		ereport(ERROR,
@@ -245,7 +246,7 @@ drill_make_scratch(Drill *drill)
 /*
  * Make a folder for the socket; the name of a socket may not be long.
  */
-char *
+char	   *
 drill_make_socket_folder(Drill *drill)
 {
 	struct sockaddr_un address;
@@ -363,11 +364,12 @@ drill_remove_scratch(Drill *drill)
 static void
 remove_noted_socket(int lock)
 {
-	char		text[1024];
+	char text[	1024];
 	ssize_t		length = pread(lock, text, sizeof(text) - 1, 0);
 	char	   *at;
 
-	text[Max(length, 0)] = '\0';
+	text[		Max(length, 0)] = '\0';
+
 	at = strstr(text, "\nsocket /tmp/maintsched-");
 	if (at == NULL)
 		return;

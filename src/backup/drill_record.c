@@ -34,7 +34,7 @@
 /*
  * Ask; a list of rows, each an array of strings or NULLs, in the drill's memory.
  */
-List *
+List	   *
 drill_query(Drill *drill, const char *sql, int nargs, const char *const *args)
 {
 	Oid			types[MAX_ARGUMENTS];

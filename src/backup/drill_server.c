@@ -208,15 +208,24 @@ drill_restart_server(Drill *drill)
 }
 
 /*
- * Stop it: fast, then immediate.  For the last time, without interrupts.
+ * Stop it: fast, then immediate, then by force; and look that it is gone, with
+ * what it had started.
  */
 void
 drill_stop_server(Drill *drill)
 {
+	ProcessResult result;
+
 	if (drill->server == NULL)
 		return;
+	process_stop(drill->server);
+	process_result(drill->server, &result);
 	process_close(drill->server);
 	drill->server = NULL;
+	if (result.running || result.lost)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYSTEM_ERROR),
+				 errmsg("the restored server %s", process_end_text(&result))));
 }
 
 /*

@@ -28,14 +28,15 @@
 /*
  * What a program said, fit for a message.
  */
-char *
+char	   *
 drill_said(const ProcessResult *result)
 {
 	const ProcessOutput *output = result->error.length > 0 ? &result->error : &result->output;
 	char	   *text = pnstrdup(output->data, Min(output->length, MAX_SHOWN));
 	bool		valid;
 
-	text[pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), MAX_SHOWN)] = '\0';
+	text[		pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), MAX_SHOWN)] = '\0';
+
 	valid = GetDatabaseEncoding() == PG_UTF8 && pg_verify_mbstr(PG_UTF8, text, strlen(text), true);
 	for (char *at = text; *at != '\0'; at++)
 		if ((unsigned char) *at < ' ' && *at != '\n')
@@ -43,7 +44,7 @@ drill_said(const ProcessResult *result)
 		else if (IS_HIGHBIT_SET(*at) && !valid)
 			*at = '?';
 	for (size_t end = strlen(text); end > 0 && (text[end - 1] == '\n' || text[end - 1] == ' '); end--)
-		text[end - 1] = '\0';
+		text[		end - 1] = '\0';
 	return text[0] != '\0' ? text : "it said nothing";
 }
 

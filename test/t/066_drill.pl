@@ -38,11 +38,16 @@ sub fingerprint
 	return join "\n", sort @lines;
 }
 
+# how often that was while a copy was there
+my $subscribed = 0;
+
 # A drill; what it says, and the steps that it had.
 sub drill
 {
 	my (@arguments) = @_;
+	my $before = subscribers();
 	my $said = said($node, 'call maintsched.drill(' . join(', ', @arguments) . ')');
+	$subscribed += subscribers() - $before;
 	my $steps = sql(q{select string_agg(step || ' ' || result, ', ' order by seq)
 		from maintsched.drill_steps where drill_id = (select max(drill_id) from maintsched.drill)});
 	return ($said, $steps);
@@ -92,7 +97,6 @@ $node->poll_query_until('shop', q{select count(*) = 0 from pg_subscription_rel w
 my $folder = make_folder($node, archive => 0);
 base_backup($folder, 'plain');
 my %before = (plain => fingerprint("$folder->{location}/plain"), space => fingerprint("$folder->{location}/plain.space"));
-my $subscribers = subscribers();
 add_repository($node, $folder);
 sql(q{select maintsched.read_repository('folder')});
 
@@ -107,14 +111,13 @@ is(fingerprint("$folder->{location}/plain"), $before{plain}, 'plain: the backup 
 is(fingerprint("$folder->{location}/plain.space"), $before{space}, 'plain: so is its tablespace');
 is(left_over(), '', 'plain: nothing is left');
 like(step_message('restore'), qr/, with 1 tablespaces$/, 'plain: its tablespace was restored');
-is(subscribers(), $subscribers, 'plain: the subscription in the copy has not asked for anything');
 is(sql(q{select string_agg(document_step::text, ',' order by seq) from maintsched.drill_steps where drill_id = 1}), '1,1,2,2,2,2,3,3,4,4,5,6', 'the steps of the document');
 
 # What a copy is like, it says itself: whoever may ask sees these settings.
 my %harmless = (archive_mode => 'off', archive_library => '', listen_addresses => '', max_logical_replication_workers => '0', hot_standby => 'on',
 	jit => 'off', ssl => 'off', logging_collector => 'off', autovacuum => 'off', synchronous_standby_names => '', local_preload_libraries => '',
 	recovery_min_apply_delay => '0', restart_after_crash => 'off', primary_slot_name => '', bonjour => 'off');
-$node->append_conf('postgresql.conf', "recovery_min_apply_delay = '1 day'\nsynchronous_standby_names = 'nobody'\nsynchronous_commit = local\n");
+$node->append_conf('postgresql.conf', "recovery_min_apply_delay = '1d'\nsynchronous_standby_names = 'nobody'\nsynchronous_commit = local\n");
 $node->reload;
 base_backup($folder, 'settings');
 sql(q{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'harmless', }
@@ -250,7 +253,8 @@ SKIP:
 
 # --- what a copy may not do ---
 
-is(subscribers(), $subscribers, 'no copy has connected to the publisher');
+is($subscribed, 0, 'no copy has connected to the publisher');
+cmp_ok(subscribers(), '>', 0, 'as the subscription itself has');
 is($node->safe_psql('shop', q{select string_agg(subscribed::text, ',') from subscribed}), '(1)', 'the subscription is as it was');
 
 done_testing();

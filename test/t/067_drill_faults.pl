@@ -204,7 +204,7 @@ foreach my $file (qw(postgresql.conf postgresql.auto.conf))
 	open(my $conf, '>>', "$path/$file") or die $!;
 	print $conf "shared_preload_libraries = 'not_there'\nsession_preload_libraries = 'not_there'\n",
 	  "listen_addresses = '*'\narchive_mode = on\narchive_command = 'touch $root/harm_%f'\nlogging_collector = on\nlog_directory = '$root'\n",
-	  "external_pid_file = '$root/harm_pid'\nssl = on\nrecovery_min_apply_delay = '1 day'\nsynchronous_standby_names = '*'\n";
+	  "external_pid_file = '$root/harm_pid'\nssl = on\nrecovery_min_apply_delay = '1d'\nsynchronous_standby_names = '*'\n";
 	close $conf;
 }
 like(drill(q{'folder', 'harm'}), qr/ is proven up to level 12$/, 'its configuration is replaced');

@@ -94,9 +94,14 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	value constant text := maintsched.catalogue_value(doc, key, path, 'string', required) #>> '{}';
+	value constant text := case
+		when jsonb_typeof(doc -> key) = 'string' then doc ->> key
+		when required or doc ->> key is not null then maintsched.catalogue_value(doc, key, path, 'string', required) #>> '{}'
+	end;
 begin
-	if length(value) > 4096 then
+	if value is null then
+		return null;
+	elsif length(value) > 4096 then
 		perform maintsched.refuse_catalogue(path || '.' || key, 'is longer than 4096 characters');
 	elsif value ~ '[[:cntrl:]]' then
 		perform maintsched.refuse_catalogue(path || '.' || key, 'holds a control character');
@@ -130,7 +135,10 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	value constant numeric := (maintsched.catalogue_value(doc, key, path, 'number', required) #>> '{}')::numeric;
+	value constant numeric := case
+		when jsonb_typeof(doc -> key) = 'number' then (doc -> key)::numeric
+		when required or doc ->> key is not null then (maintsched.catalogue_value(doc, key, path, 'number', required))::numeric
+	end;
 begin
 	if value not between low and high then
 		perform maintsched.refuse_catalogue(path || '.' || key,
@@ -218,3 +226,16 @@ $$;
 
 comment on function maintsched.catalogue_identifier(jsonb, text, text) is
 'Internal: The identifier of a database system, also as a text.';
+
+create function maintsched.latest_records(repository text)
+returns setof maintsched.backup_record
+language sql stable
+begin atomic
+	select distinct on (b.label) b.*
+	from maintsched.backup_record b
+	where b.repository = latest_records.repository
+	order by b.label, b.record_id desc;
+end;
+
+comment on function maintsched.latest_records(text) is
+'Internal: The latest record of each backup of a repository, also of those that are gone.';

@@ -13,6 +13,34 @@ as 'MODULE_PATHNAME', 'maintsched_read_backup_folder';
 comment on function maintsched.read_backup_folder(text) is
 'Internal: The backups by pg_basebackup in a folder below maintsched.backup_roots, or which it is itself: an array of objects. What is no backup is left out. Errors: insufficient_privilege (42501), undefined_file (58P01) and its like.';
 
+create function maintsched.archived_system(folder text, max_bytes bigint) returns text
+language c volatile strict
+as 'MODULE_PATHNAME', 'maintsched_archived_system';
+
+comment on function maintsched.archived_system(text, bigint) is
+'Internal: The system identifier of a backup whose base.tar.gz has to be uncompressed for it; NULL where it has none, cannot be read or is larger than max_bytes.';
+
+create function maintsched.read_folder_catalog(repository text, folder text) returns jsonb
+language sql volatile
+begin atomic
+	select coalesce(jsonb_agg(
+		case when b.value ? 'system_identifier' or b.value #>> '{details,compression}' is distinct from 'gzip' then b.value
+			else b.value || jsonb_strip_nulls(jsonb_build_object('system_identifier', coalesce(
+				-- once is enough
+				(
+					select r.system_identifier::text
+					from maintsched.latest_records(read_folder_catalog.repository) r
+					where r.label = b.value ->> 'label' and r.location = b.value ->> 'location'
+					and r.start_lsn::text = b.value ->> 'start_lsn' and r.end_lsn::text = b.value ->> 'end_lsn'
+				),
+				maintsched.archived_system(b.value ->> 'location', 4294967296)))) end
+		order by b.ordinality), '[]')
+	from jsonb_array_elements(maintsched.read_backup_folder(folder)) with ordinality b;
+end;
+
+comment on function maintsched.read_folder_catalog(text, text) is
+'Internal: The backups in a folder, with the system identifiers of compressed ones, up to 4 GB, which are looked for once.';
+
 create function maintsched.catalogue_instant(doc jsonb, key text, path text) returns timestamptz
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

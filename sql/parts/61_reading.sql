@@ -16,7 +16,7 @@ begin
 			'info', maintsched.read_pgbackrest(r.location, r.config),
 			'options', maintsched.pgbackrest_options(r.location, r.config) - 'exec-id')
 		when 'barman' then maintsched.read_barman_catalog(r.location, r.config)
-		else maintsched.read_backup_folder(r.location)
+		else maintsched.read_folder_catalog(r.name, r.location)
 	end;
 end
 $$;
@@ -99,19 +99,6 @@ $$;
 
 comment on function maintsched.catalogue_backups(maintsched.repository, jsonb, jsonb) is
 'Internal: The backups in a catalogue.';
-
-create function maintsched.latest_records(repository text)
-returns setof maintsched.backup_record
-language sql stable
-begin atomic
-	select distinct on (b.label) b.*
-	from maintsched.backup_record b
-	where b.repository = latest_records.repository
-	order by b.label, b.record_id desc;
-end;
-
-comment on function maintsched.latest_records(text) is
-'Internal: The latest record of each backup of a repository, also of those that are gone.';
 
 create function maintsched.current_backups(repository text)
 returns setof maintsched.backup_record

@@ -190,7 +190,6 @@ declare
 	stopped boolean := false;
 	steps text[];
 	o jsonb;
-	told text;
 begin
 	select x.* into strict d from maintsched.drill x where x.drill_id = end_drill.drill_id;
 	for j in select * from maintsched.judge_drill(d.drill_id) loop
@@ -220,14 +219,9 @@ begin
 		when verdict = 'inconclusive' then format('backup "%s" was restored, and is proven up to level %s; %s: %s', d.label, reached, f.step, coalesce(f.message, f.result))
 		when f.step is not null then format('%s: %s', f.step, coalesce(f.message, f.result))
 		else 'what was restored could not be removed' end);
-	begin
-		told := maintsched.drill_report(d.drill_id);
-	exception when undefined_function then
-		told := null;
-	end;
-	insert into maintsched.drill_result (drill_id, verdict, failed_step, level, rto_seconds, rpo_seconds, removed, message, report)
+	insert into maintsched.drill_result (drill_id, verdict, failed_step, level, rto_seconds, rpo_seconds, removed, message)
 	values (d.drill_id, verdict, failed_step, reached, (o ->> 'rto_seconds')::numeric, (o ->> 'rpo_seconds')::numeric,
-		end_drill.removed, message, told);
+		end_drill.removed, message);
 end
 $$;
 

@@ -99,26 +99,11 @@ comment on function maintsched.is_to_be_read(text) is
 'Internal: Whether a repository can be read, and was not in the last ten seconds.';
 
 create procedure maintsched.await_archive(repository text, patience interval default '10 minutes')
-language plpgsql
-as $$
-declare
-	began constant timestamptz := pg_catalog.clock_timestamp();
-	awaited record;
-begin
-	select b.timeline, b.lsn into awaited from maintsched.begin_await(repository) b;
-	commit;
-	-- no transaction is open for longer than a look
-	while maintsched.is_awaited(repository, awaited.timeline, awaited.lsn, began, patience) loop
-		perform maintsched.look_for_archive(repository, began);
-		commit;
-		perform pg_catalog.pg_sleep(0.2);
-		commit;
-	end loop;
-end
-$$;
+language c
+as 'MODULE_PATHNAME', 'maintsched_await_archive';
 
 comment on procedure maintsched.await_archive(text, interval) is
-'Waits until the WAL up to the restore point of the newest expectations (capture_expectations()) is archived, so that a drill can recover to it; ends the current WAL file for that. Not in a transaction block. For managers. Errors: object_not_in_prerequisite_state (55000) when it is not after patience, or there is no archive, undefined_object (42704), invalid_transaction_termination (2D000) in a transaction block.';
+'Waits until the WAL up to the restore point of the newest expectations (capture_expectations()) is archived, so that a drill can recover to it; ends the current WAL file for that. Not in a transaction block. For managers. Errors: object_not_in_prerequisite_state (55000) when it is not after patience, or there is no archive, undefined_object (42704), active_sql_transaction (25001) in a transaction block.';
 
 create function maintsched.repository_to_drill(name text) returns text
 language plpgsql stable

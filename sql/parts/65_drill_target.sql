@@ -109,7 +109,7 @@ begin
 	end;
 	return query
 	select m[1]::bigint, m[2]::pg_lsn
-	from regexp_matches(coalesce(history, ''), '^[ \t]*([0-9]+)[ \t]+([0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8})', 'gn') m;
+	from regexp_matches(coalesce(history, ''), '^[[:blank:]]*([0-9]+)[[:blank:]]+([0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8})', 'gn') m;
 end
 $$;
 

@@ -39,12 +39,16 @@ typedef struct BackupFiles
 	char	   *map;			/* tablespace_map */
 	char	   *version;		/* PG_VERSION */
 	char	   *control;		/* global/pg_control */
-	ssize_t		control_length;
+	int			control_length;
 } BackupFiles;
 
-extern void backup_label_parse(const char *text, BackupLabel *label);
+extern void backup_label_parse(const char *data, BackupLabel *label);
 extern void backup_files_plain(const VerifyRoots *roots, int root, const char *below, BackupFiles *files);
-extern void backup_files_tar(const VerifyRoots *roots, int root, const char *archive, bool compressed, BackupFiles *files);
+extern void backup_files_tar(const VerifyRoots *roots, int root, const char *archive, bool compressed,
+							 uint64 limit, BackupFiles *files);
+
+/* what is read of a compressed archive for what is at its begin */
+#define BACKUP_ARCHIVE_HEAD	65536
 
 /* ---- catalogue_folder.c: the backups in a folder ---- */
 

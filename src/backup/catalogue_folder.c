@@ -31,6 +31,7 @@
 #include "backup/catalogue.h"
 
 PG_FUNCTION_INFO_V1(maintsched_read_backup_folder);
+PG_FUNCTION_INFO_V1(maintsched_archived_system);
 
 /* the archives of a backup in tar format, and how they are compressed */
 static const struct
@@ -82,16 +83,16 @@ backup_archive(const Backup *backup, const char *name, const char **compression)
 void
 backup_problem(Backup *backup, const char *format,...)
 {
-	char		text[1024];
+	char		words[1024];
 	va_list		args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(words, sizeof(words), format, args);
 	va_end(args);
-	appendStringInfo(&backup->problem, "%s%s", backup->problem.len > 0 ? "; " : "", text);
+	appendStringInfo(&backup->problem, "%s%s", backup->problem.len > 0 ? "; " : "", words);
 }
 
-char *
+char	   *
 backup_path(const Backup *backup, const char *name)
 {
 	return psprintf("%s%s%s", backup->below, *backup->below != '\0' ? "/" : "", name);
@@ -212,7 +213,7 @@ look_at_backup(Backup *backup)
 	}
 	else if (strcmp(backup->compression, "none") == 0 || strcmp(backup->compression, "gzip") == 0)
 		backup_files_tar(backup->roots, backup->root, backup_path(backup, backup->archive),
-						 strcmp(backup->compression, "gzip") == 0, &backup->files);
+						 strcmp(backup->compression, "gzip") == 0, BACKUP_ARCHIVE_HEAD, &backup->files);
 	if (backup->files.label != NULL)
 		backup_label_parse(backup->files.label, &backup->label);
 	read_control(backup);
@@ -294,4 +295,35 @@ maintsched_read_backup_folder(PG_FUNCTION_ARGS)
 		take_folder(&json, &roots, root, below, items);
 	appendStringInfoChar(&json, ']');
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+}
+
+/*
+ * archived_system(folder text, max_bytes bigint) returns text
+ *
+ * The identifier in the control file that is at the end of a compressed archive.
+ */
+Datum
+maintsched_archived_system(PG_FUNCTION_ARGS)
+{
+	char	   *folder = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	VerifyRoots roots;
+	char		below[MANIFEST_MAX_PATH + 1];
+	struct stat st;
+	Backup		backup = {.roots = &roots,.below = below};
+
+	backup_roots_get(&roots);
+	if (!verify_is_below(&roots, folder) ||
+		verify_resolve(&roots, folder, &backup.root, below, &st) != VERIFY_FOUND ||
+		!folder_list(&roots, backup.root, below, &backup.items))
+		PG_RETURN_NULL();
+	backup.archive = backup_archive(&backup, "base", &backup.compression);
+	if (backup.archive == NULL || strcmp(backup.compression, "gzip") != 0 ||
+		backup_item(&backup, backup.archive)->size > PG_GETARG_INT64(1))
+		PG_RETURN_NULL();
+	initStringInfo(&backup.problem);
+	backup_files_tar(&roots, backup.root, backup_path(&backup, backup.archive), true, PG_GETARG_INT64(1), &backup.files);
+	read_control(&backup);
+	if (!backup.summary.has_control)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT, backup.summary.control_identifier)));
 }

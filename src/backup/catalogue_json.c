@@ -184,6 +184,7 @@ put_place(StringInfo json, Backup *backup)
 {
 	char	   *shown = verify_shown_path(backup->name, strlen(backup->name));
 	char	   *path = psprintf("%s/%s", backup->roots->paths[backup->root], backup->below);
+
 	/* where any byte is text, people take it for UTF-8 */
 	int			encoding = GetDatabaseEncoding() == PG_SQL_ASCII ? PG_UTF8 : GetDatabaseEncoding();
 	bool		is_text = pg_verify_mbstr(encoding, path, strlen(path), true);
@@ -212,7 +213,7 @@ backup_write(StringInfo json, Backup *backup)
 
 		state = written ? "running" : "failed";
 		backup_problem(backup, "it has no backup_manifest: pg_basebackup %s, or was told to make none",
-					written ? "may still be at it" : "did not end");
+					   written ? "may still be at it" : "did not end");
 	}
 	begin_element(json);
 	put_place(json, backup);

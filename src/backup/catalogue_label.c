@@ -5,9 +5,10 @@
  *
  * backup_label, tablespace_map, PG_VERSION and the control file are small, and
  * tell what a backup is.  In a backup in tar format they are in base.tar, which
- * is passed through by its headers, without reading the files; of base.tar.gz
- * only the begin is uncompressed, where the first two of them are.  What is not
- * found is not known: no error.
+ * is passed through by its headers, without reading the files; base.tar.gz has
+ * to be uncompressed for that, as far as the caller wants: the first two are at
+ * its begin, the control file at its end.  What is not found is not known: no
+ * error.
  *
  * Files are opened as verify_place.c tells.  Runs in any backend; no locks.
  *
@@ -27,45 +28,43 @@
 
 #define RECORD		512
 #define SMALL_FILE	65536
-/* so much of a compressed archive is read, and uncompressed */
-#define HEAD_READ	65536
-#define HEAD_BYTES	(256 * 1024)
+#define BLOCK		(256 * 1024)
 #define GZIP_WINDOW	(15 + 16)
 
 /*
  * The rest of the line that begins with a word; NULL: there is none.
  */
 static char *
-line_of(const char *text, const char *word)
+line_of(const char *data, const char *word)
 {
 	size_t		length = strlen(word);
 
-	while (*text != '\0')
+	while (*data != '\0')
 	{
-		size_t		rest = strcspn(text, "\n");
+		size_t		rest = strcspn(data, "\n");
 
-		if (strncmp(text, word, length) == 0)
-			return pnstrdup(text + length, rest - length);
-		text += rest;
-		text += *text == '\n' ? 1 : 0;
+		if (strncmp(data, word, length) == 0)
+			return pnstrdup(data + length, rest - length);
+		data += rest;
+		data += *data == '\n' ? 1 : 0;
 	}
 	return NULL;
 }
 
 /*
- * Is a text fit for JSON and for people?
+ * Is a data fit for JSON and for people?
  */
 static char *
-clean(char *text)
+clean(char *data)
 {
-	for (char *at = text; at != NULL && *at != '\0'; at++)
+	for (char *at = data; at != NULL && *at != '\0'; at++)
 		if ((unsigned char) *at < ' ' || (unsigned char) *at > '~')
 			*at = '?';
-	return text;
+	return data;
 }
 
 void
-backup_label_parse(const char *text, BackupLabel *label)
+backup_label_parse(const char *data, BackupLabel *label)
 {
 	char	   *line;
 	unsigned int hi,
@@ -73,31 +72,31 @@ backup_label_parse(const char *text, BackupLabel *label)
 				timeline;
 
 	memset(label, 0, sizeof(BackupLabel));
-	line = line_of(text, "START WAL LOCATION: ");
+	line = line_of(data, "START WAL LOCATION: ");
 	if (line != NULL && sscanf(line, "%X/%X (file %24[0-9A-F])", &hi, &lo, label->start_wal) >= 2)
 		label->start_lsn = ((uint64) hi << 32) | lo;
 	if (strlen(label->start_wal) != 24)
 		label->start_wal[0] = '\0';
-	line = line_of(text, "START TIMELINE: ");
+	line = line_of(data, "START TIMELINE: ");
 	if (line != NULL && sscanf(line, "%u", &timeline) == 1)
 		label->timeline = timeline;
-	line = line_of(text, "INCREMENTAL FROM LSN: ");
+	line = line_of(data, "INCREMENTAL FROM LSN: ");
 	if (line != NULL && sscanf(line, "%X/%X", &hi, &lo) == 2)
 		label->incremental_lsn = ((uint64) hi << 32) | lo;
-	line = line_of(text, "INCREMENTAL FROM TLI: ");
+	line = line_of(data, "INCREMENTAL FROM TLI: ");
 	if (line != NULL && sscanf(line, "%u", &timeline) == 1)
 		label->incremental_timeline = timeline;
-	line = line_of(text, "BACKUP FROM: ");
+	line = line_of(data, "BACKUP FROM: ");
 	label->from_standby = line != NULL && strcmp(line, "standby") == 0;
-	label->start_time = clean(line_of(text, "START TIME: "));
-	label->name = clean(line_of(text, "LABEL: "));
+	label->start_time = clean(line_of(data, "START TIME: "));
+	label->name = clean(line_of(data, "LABEL: "));
 }
 
 /*
  * A small file below a root; NULL: it cannot be read, or is larger.
  */
 static char *
-small_file(const VerifyRoots *roots, int root, const char *below, const char *name, ssize_t *length)
+small_file(const VerifyRoots *roots, int root, const char *below, const char *name, int *length)
 {
 	VerifyOpener opener;
 	char	   *path = psprintf("%s%s%s", below, *below != '\0' ? "/" : "", name);
@@ -122,7 +121,7 @@ small_file(const VerifyRoots *roots, int root, const char *below, const char *na
 void
 backup_files_plain(const VerifyRoots *roots, int root, const char *below, BackupFiles *files)
 {
-	ssize_t		length;
+	int			length;
 
 	memset(files, 0, sizeof(BackupFiles));
 	files->label = small_file(roots, root, below, "backup_label", &length);
@@ -131,22 +130,79 @@ backup_files_plain(const VerifyRoots *roots, int root, const char *below, Backup
 	files->control = small_file(roots, root, below, VERIFY_CONTROL_FILE, &files->control_length);
 }
 
-/* an archive: the file, or what was uncompressed of it */
+/* an archive: the file, or what is uncompressed of it one after another */
 typedef struct Archive
 {
 	int			fd;
-	char	   *head;
+	bool		compressed;
+	uint64		limit;			/* so much is read of what is compressed */
+	z_stream	gzip;
+	char	   *in;
+	char	   *out;
+	const char *next;			/* what comes next in out */
 	size_t		have;
+	uint64		at;				/* where that is in the archive */
 } Archive;
 
+/*
+ * Uncompress some more; false: that was all, or it is no good.
+ */
 static bool
-get(const Archive *archive, uint64 at, char *buffer, size_t length)
+uncompress_more(Archive *archive)
 {
-	if (archive->head == NULL)
+	z_stream   *gzip = &archive->gzip;
+	int			result = Z_OK;
+
+	gzip->next_out = (unsigned char *) archive->out;
+	gzip->avail_out = BLOCK;
+	while (result == Z_OK && gzip->avail_out == BLOCK)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (gzip->avail_in == 0)
+		{
+			ssize_t		got = archive->limit == 0 ? 0 : read(archive->fd, archive->in, Min(BLOCK, archive->limit));
+
+			if (got <= 0)
+				break;
+			archive->limit -= got;
+			gzip->next_in = (unsigned char *) archive->in;
+			gzip->avail_in = got;
+		}
+		result = inflate(gzip, Z_NO_FLUSH);
+	}
+	archive->next = archive->out;
+	archive->have = BLOCK - gzip->avail_out;
+	return archive->have > 0;
+}
+
+/*
+ * Bytes of it, further on than those before.
+ */
+static bool
+get(Archive *archive, uint64 at, char *buffer, size_t length)
+{
+	if (!archive->compressed)
 		return pread(archive->fd, buffer, length, at) == length;
-	if (at + length > archive->have)
-		return false;
-	memcpy(buffer, archive->head + at, length);
+	while (length > 0)
+	{
+		size_t		used;
+
+		if (archive->have == 0 && !uncompress_more(archive))
+			return false;
+		if (archive->at < at)
+			used = Min(at - archive->at, archive->have);
+		else
+		{
+			used = Min(length, archive->have);
+			memcpy(buffer, archive->next, used);
+			buffer += used;
+			length -= used;
+			at += used;
+		}
+		archive->next += used;
+		archive->have -= used;
+		archive->at += used;
+	}
 	return true;
 }
 
@@ -173,7 +229,7 @@ tar_number(const char *field, int length)
  * Pass through an archive for the files that are looked for.
  */
 static void
-look_through(const Archive *archive, BackupFiles *files)
+look_through(Archive *archive, BackupFiles *files)
 {
 	char		header[RECORD];
 	uint64		at = 0;
@@ -216,50 +272,36 @@ look_through(const Archive *archive, BackupFiles *files)
 }
 
 /*
- * The begin of a compressed archive.
+ * limit: of an archive that is compressed no more is read.
  */
-static void
-uncompress_head(Archive *archive)
-{
-	z_stream	gzip = {0};
-	char	   *data = palloc(HEAD_READ);
-	ssize_t		got = pread(archive->fd, data, HEAD_READ, 0);
-
-	archive->head = palloc(HEAD_BYTES);
-	if (got <= 0 || inflateInit2(&gzip, GZIP_WINDOW) != Z_OK)
-		return;
-	gzip.next_in = (unsigned char *) data;
-	gzip.avail_in = got;
-	gzip.next_out = (unsigned char *) archive->head;
-	gzip.avail_out = HEAD_BYTES;
-	/* it ends early, of course */
-	(void) inflate(&gzip, Z_SYNC_FLUSH);
-	archive->have = HEAD_BYTES - gzip.avail_out;
-	(void) inflateEnd(&gzip);
-	pfree(data);
-}
-
 void
-backup_files_tar(const VerifyRoots *roots, int root, const char *archive, bool compressed, BackupFiles *files)
+backup_files_tar(const VerifyRoots *roots, int root, const char *archive, bool compressed, uint64 limit, BackupFiles *files)
 {
 	VerifyOpener opener;
-	Archive		tar = {0};
+	Archive		tar = {.compressed = compressed,.limit = limit};
 
 	memset(files, 0, sizeof(BackupFiles));
+	if (compressed)
+	{
+		tar.in = palloc(BLOCK);
+		tar.out = palloc(BLOCK);
+		if (inflateInit2(&tar.gzip, GZIP_WINDOW) != Z_OK)
+			return;
+	}
 	verify_opener_init(&opener);
 	tar.fd = verify_open_file(&opener, roots, root, archive);
 	verify_opener_close(&opener);
-	if (tar.fd < 0)
-		return;
 	PG_TRY();
 	{
-		if (compressed)
-			uncompress_head(&tar);
-		look_through(&tar, files);
+		if (tar.fd >= 0)
+			look_through(&tar, files);
 	}
 	PG_FINALLY();
 	{
-		(void) close(tar.fd);
+		if (tar.fd >= 0)
+			(void) close(tar.fd);
+		if (compressed)
+			(void) inflateEnd(&tar.gzip);
 	}
 	PG_END_TRY();
 }

@@ -73,12 +73,12 @@ major_version(const ManifestFile *file)
 	{
 		pg_checksum_context context;
 		uint8		sum[PG_CHECKSUM_MAX_LENGTH];
-		char		text[8];
+		char		digits[8];
 		int			length;
 
-		snprintf(text, sizeof(text), "%d\n", version);
+		snprintf(digits, sizeof(digits), "%d\n", version);
 		if (pg_checksum_init(&context, file->algorithm) < 0 ||
-			pg_checksum_update(&context, (uint8 *) text, 3) < 0)
+			pg_checksum_update(&context, (uint8 *) digits, 3) < 0)
 			return 0;
 		length = pg_checksum_final(&context, sum);
 		if (length > 0 && length == file->sum_length && memcmp(sum, file->sum, length) == 0)

@@ -44,7 +44,7 @@ typedef struct WalName
 
 #define WAL_NAME_LENGTH 24
 
-extern WalName wal_parse_name(const char *name, uint32 segment_size);
+extern WalName wal_parse_name(const char *file, uint32 segment_size);
 extern char *wal_segment_name(uint32 timeline, uint64 segno, uint32 segment_size);
 
 /* ---- wal_list.c: the segments that there are ---- */

@@ -89,13 +89,15 @@ maintsched_first_commit(PG_FUNCTION_ARGS)
 	Datum		values[2] = {0};
 	bool		nulls[2] = {true, true};
 	XLogReaderState *reader;
+	XLogReaderRoutine routine = {
+		.page_read = read_local_xlog_page_no_wait,
+		.segment_open = wal_segment_open,
+		.segment_close = wal_segment_close
+	};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	reader = XLogReaderAllocate(wal_segment_size, NULL,
-								XL_ROUTINE(.page_read = &read_local_xlog_page_no_wait,
-										   .segment_open = &wal_segment_open,
-										   .segment_close = &wal_segment_close),
+	reader = XLogReaderAllocate(wal_segment_size, NULL, &routine,
 								palloc0(sizeof(ReadLocalXLogPageNoWaitPrivate)));
 	if (reader == NULL)
 		ereport(ERROR,

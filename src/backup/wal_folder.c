@@ -80,7 +80,7 @@ read_head(Walk *walk, int folder, const char *name, void *buffer, size_t limit)
 }
 
 static void
-look_into(Walk *walk, int folder, const char *text, const WalName *name, uint64 size)
+look_into(Walk *walk, int folder, const char *file, const WalName *name, uint64 size)
 {
 	WalList    *list = walk->list;
 	WalEntry   *entry = wal_list_find(list, name->timeline, name->segno, name->kind == WAL_PARTIAL);
@@ -90,7 +90,7 @@ look_into(Walk *walk, int folder, const char *text, const WalName *name, uint64 
 	/* of two files of a name the other one is meant */
 	if (entry->size != size || (entry->state != WAL_GOOD && entry->state != WAL_OTHER_SIZE))
 		return;
-	length = read_head(walk, folder, text, head, sizeof(head));
+	length = read_head(walk, folder, file, head, sizeof(head));
 	if (length < 0)
 	{
 		entry->found = errno;
@@ -102,11 +102,11 @@ look_into(Walk *walk, int folder, const char *text, const WalName *name, uint64 
 }
 
 static void
-add_history(Walk *walk, int folder, const char *text, const WalName *name)
+add_history(Walk *walk, int folder, const char *file, const WalName *name)
 {
 	WalHistory *history = palloc0(sizeof(WalHistory));
 	char	   *contents = palloc(WAL_HISTORY_LIMIT);
-	ssize_t		length = read_head(walk, folder, text, contents, WAL_HISTORY_LIMIT - 1);
+	ssize_t		length = read_head(walk, folder, file, contents, WAL_HISTORY_LIMIT - 1);
 
 	history->timeline = name->timeline;
 	if (length >= 0 && name->compression == WAL_PLAIN && !wal_is_compressed((unsigned char *) contents, length))
@@ -118,9 +118,9 @@ add_history(Walk *walk, int folder, const char *text, const WalName *name)
 }
 
 static void
-take_file(Walk *walk, int folder, const char *text)
+take_file(Walk *walk, int folder, const char *file)
 {
-	WalName		name = wal_parse_name(text, walk->list->segment_size);
+	WalName		name = wal_parse_name(file, walk->list->segment_size);
 	struct stat st;
 
 	CHECK_FOR_INTERRUPTS();
@@ -136,15 +136,15 @@ take_file(Walk *walk, int folder, const char *text)
 		if (entry == NULL || !entry->look)
 			return;
 	}
-	if (fstatat(folder, text, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+	if (fstatat(folder, file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
 		return;
 	if (name.kind == WAL_HISTORY)
 	{
 		if (!walk->look)
-			add_history(walk, folder, text, &name);
+			add_history(walk, folder, file, &name);
 	}
 	else if (walk->look)
-		look_into(walk, folder, text, &name, st.st_size);
+		look_into(walk, folder, file, &name, st.st_size);
 	else
 		wal_list_add(walk->list, &name, st.st_size, st.st_mtime);
 }
@@ -221,8 +221,10 @@ find_folder(const char *folder, List *roots, char *below)
 	ListCell   *cell;
 
 	foreach(cell, roots)
+	{
 		if (places.count < VERIFY_MAX_ROOTS)
 			places.paths[places.count++] = lfirst(cell);
+	}
 	switch (verify_resolve(&places, folder, &root, below, &st))
 	{
 		case VERIFY_FOUND:

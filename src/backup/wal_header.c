@@ -23,12 +23,14 @@
 
 #include "backup/wal.h"
 
-static const struct
+typedef struct WalMagic
 {
 	WalCompression compression;
 	int			length;
 	const char *magic;
-} magics[] = {
+} WalMagic;
+
+static const WalMagic magics[] = {
 	{WAL_GZIP, 2, "\x1f\x8b"},
 	{WAL_LZ4, 4, "\x04\x22\x4d\x18"},
 	{WAL_ZSTD, 4, "\x28\xb5\x2f\xfd"},

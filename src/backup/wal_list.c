@@ -184,9 +184,10 @@ wal_list_sample(WalList *list)
 	{
 		WalEntry   *entry = &list->entries[i];
 		WalEntry   *before = i > 0 ? entry - 1 : NULL;
-		bool		begins = before == NULL || before->timeline != entry->timeline ||
-			before->partial != entry->partial || before->segno + 1 != entry->segno;
+		bool		begins = true;
 
+		if (before != NULL && before->timeline == entry->timeline && before->partial == entry->partial)
+			begins = before->segno + 1 != entry->segno;
 		/* another size may be that of a compressed one */
 		entry->look = all || begins || is_newest(list, i) || i + LOOK_AT_NEWEST >= list->count ||
 			entry[1].segno != entry->segno + 1 || entry->state == WAL_OTHER_SIZE;

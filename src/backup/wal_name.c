@@ -23,11 +23,13 @@
 
 #define SHA1_LENGTH 40
 
-static const struct
+typedef struct WalSuffix
 {
 	const char *suffix;
 	WalCompression compression;
-} suffixes[] = {
+} WalSuffix;
+
+static const WalSuffix suffixes[] = {
 	{".gz", WAL_GZIP},
 	{".lz4", WAL_LZ4},
 	{".zst", WAL_ZSTD},
@@ -89,26 +91,26 @@ skip_checksum(const char **at, WalName *name)
 }
 
 WalName
-wal_parse_name(const char *text, uint32 segment_size)
+wal_parse_name(const char *file, uint32 segment_size)
 {
 	WalName		name = {WAL_OTHER};
 	WalName		other = {WAL_OTHER};
-	const char *at = text;
+	const char *at = file;
 	uint32		high;
 	uint32		low;
 	uint32		per_id = XLogSegmentsPerXLogId(segment_size);
 
-	if (strlen(text) < 8 || !read_hex(text, 8, &name.timeline) || name.timeline == 0)
+	if (strlen(file) < 8 || !read_hex(file, 8, &name.timeline) || name.timeline == 0)
 		return other;
 	at += 8;
 	if (skip(&at, ".history"))
 		name.kind = WAL_HISTORY;
 	else
 	{
-		if (strlen(text) < WAL_NAME_LENGTH || !read_hex(text + 8, 8, &high) || !read_hex(text + 16, 8, &low) ||
+		if (strlen(file) < WAL_NAME_LENGTH || !read_hex(file + 8, 8, &high) || !read_hex(file + 16, 8, &low) ||
 			low >= per_id)
 			return other;
-		at = text + WAL_NAME_LENGTH;
+		at = file + WAL_NAME_LENGTH;
 		name.segno = (uint64) high * per_id + low;
 		name.kind = skip(&at, ".partial") ? WAL_PARTIAL : WAL_SEGMENT;
 		skip_checksum(&at, &name);

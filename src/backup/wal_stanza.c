@@ -141,11 +141,12 @@ read_history(const char *path, const char *stanza, const char *config, const cha
 	List	   *arguments = common_arguments(stanza, config, repository);
 	const char *last = strrchr(path, '/');
 	WalHistory *history = palloc0(sizeof(WalHistory));
+	ToolLimits	limits = {.output = WAL_HISTORY_LIMIT};
 	ToolAnswer	answer;
 
 	arguments = lappend(arguments, "repo-get");
 	arguments = lappend(arguments, psprintf("archive/%s/%s/%s", stanza, archive, path));
-	tool_work(TOOL_PGBACKREST, arguments, &(ToolLimits){.output = WAL_HISTORY_LIMIT}, &answer);
+	tool_work(TOOL_PGBACKREST, arguments, &limits, &answer);
 	need_success(&answer, "repo-get");
 	history->timeline = strtoul(pnstrdup(last == NULL ? path : last + 1, 8), NULL, 16);
 	history->contents = answer.output;
@@ -161,6 +162,7 @@ wal_read_stanza(WalList *list, const char *stanza, const char *config, const cha
 {
 	List	   *arguments = common_arguments(stanza, config, repository);
 	Listing		listing = {.list = list};
+	ToolLimits	limits = {.output = LIST_LIMIT};
 	JsonSemAction actions = {0};
 	JsonLexContext *lex;
 	JsonParseErrorType problem;
@@ -172,7 +174,7 @@ wal_read_stanza(WalList *list, const char *stanza, const char *config, const cha
 	arguments = lappend(arguments, "--output=json");
 	arguments = lappend(arguments, "repo-ls");
 	arguments = lappend(arguments, psprintf("archive/%s/%s", stanza, archive));
-	tool_work(TOOL_PGBACKREST, arguments, &(ToolLimits){.output = LIST_LIMIT}, &answer);
+	tool_work(TOOL_PGBACKREST, arguments, &limits, &answer);
 	need_success(&answer, "repo-ls");
 
 	actions.semstate = &listing;

@@ -48,10 +48,10 @@ octal(const char *field, int length)
 }
 
 static void
-take_member(WalList *list, const char *text, uint64 size, pg_time_t modified,
+take_member(WalList *list, const char *file, uint64 size, pg_time_t modified,
 			const unsigned char *head, size_t length)
 {
-	WalName		name = wal_parse_name(text, list->segment_size);
+	WalName		name = wal_parse_name(file, list->segment_size);
 	WalEntry   *entry;
 
 	if (name.kind != WAL_SEGMENT && name.kind != WAL_PARTIAL)
@@ -157,8 +157,10 @@ wal_read_own(WalList *list, const char *directory, List *roots)
 	ListCell   *cell;
 
 	foreach(cell, roots)
+	{
 		if (places.count < VERIFY_MAX_ROOTS)
 			places.paths[places.count++] = lfirst(cell);
+	}
 	if (verify_resolve(&places, path, &root, below, &st) == VERIFY_FOUND && S_ISDIR(st.st_mode))
 	{
 		wal_read_folder(list, path, roots);

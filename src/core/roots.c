@@ -40,7 +40,7 @@ roots_have_dots(const char *path, const char *between)
 /*
  * The roots, as a list of char *; NIL where the words are no list.
  */
-List *
+List	   *
 roots_split(const char *words)
 {
 	List	   *roots = NIL;

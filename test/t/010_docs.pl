@@ -162,9 +162,11 @@ sub signature
 	my @forms;
 	foreach my $arguments (@{ $it->{arguments} })
 	{
-		my $line = "maintsched.$it->{name}($arguments) returns $it->{result}";
+		# a procedure returns nothing
+		my $returns = defined $it->{result} ? "returns $it->{result}" : '';
+		my $line = "maintsched.$it->{name}($arguments) $returns" =~ s/ $//r;
 		$line = wrapped('    ', split /(?<=,) (?=\w+ \w)/, "maintsched.$it->{name}($arguments)")
-		  . "\nreturns $it->{result}" if length $line > 78;
+		  . ($returns ? "\n$returns" : '') if length $line > 78;
 		push @forms, $line;
 	}
 	return join "\n", @forms;

@@ -107,8 +107,7 @@ foreach my $label (sort keys %path)
 	is(backup('folder', $label, 'start_wal, end_wal'),
 		sql("select pg_walfile_name('$range->{'Start-LSN'}'), pg_walfile_name('$range->{'End-LSN'}')"), "$label: WAL files that it needs");
 	is(backup('folder', $label, 'pg_version'), $major, "$label: version");
-	my $known = $label ne 'gzip' || $manifest->{'PostgreSQL-Backup-Manifest-Version'} > 1;
-	is(backup('folder', $label, 'system_identifier'), $known ? $identifier : '', "$label: system");
+	is(backup('folder', $label, 'system_identifier'), $identifier, "$label: system");
 	my ($started, $finished) = split /\|/, backup('folder', $label, 'extract(epoch from started_at)::bigint, extract(epoch from finished_at)::bigint');
 	cmp_ok($started, '>=', $before, "$label: it did not begin before");
 	cmp_ok($finished, '>=', $started, "$label: it ended after its begin");

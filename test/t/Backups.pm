@@ -249,7 +249,7 @@ sub make_stanza
 	my $home = root($node) . "/pgbackrest-$name";
 	make_path((map { "$home/$_" } qw(repo log lock spool)), { mode => 0700 });
 	my @global = ("repo1-path=$home/repo", "log-path=$home/log", "lock-path=$home/lock", "spool-path=$home/spool", 'log-level-file=info',
-		'log-level-console=off', 'log-level-stderr=warn', 'start-fast=y', 'repo1-retention-full=9', 'archive-timeout=60',
+		'log-level-console=off', 'log-level-stderr=warn', 'start-fast=y', 'repo1-retention-full=9', 'archive-timeout=60', 'job-retry=0',
 		'compress-type=' . ($option{compress} // 'gz'), 'compress-level=1');
 	push @global, 'repo1-cipher-type=aes-256-cbc', 'repo1-cipher-pass=correct-horse-battery' if $option{cipher};
 	my @lines = ('[global]', @global, @{ $option{global} // [] }, "[$name]", 'pg1-path=' . $node->data_dir, 'pg1-port=' . $node->port,

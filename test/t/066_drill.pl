@@ -163,13 +163,12 @@ SKIP:
 	like($said, qr/^NOTICE: .*backup "two" was restored, and is proven up to level 12$/, 'incremental: it passes');
 	is($steps, sprintf($all_pass, 'not_applicable', 'pass'), 'incremental: its steps');
 	like(step_message('restore'), qr/^pg_combinebackup made it of 3 backups/, 'incremental: of three backups');
-	rename $one, "$one.moved" or die $!;
-	sql(q{select maintsched.read_repository('folder')});
+	rename $one, "$root/one.moved" or die $!;
 	($said, $steps) = drill(q{'folder', 'two'});
 	like($steps, qr/restore fail, destroy pass$/, 'incremental: without the one between it fails');
 	is(left_over(), '', 'incremental: nothing is left');
 	sql(q{select maintsched.drop_sample_query('folder', 'history'); alter system reset summarize_wal});
-	remove_tree("$one.moved", $two, $full);
+	remove_tree("$root/one.moved", "$one.space", $two, "$two.space", $full, "$full.space");
 	$node->reload;
 }
 

@@ -302,6 +302,23 @@ read_catalogue(Work *work, bool pulled)
 	return false;
 }
 
+/*
+ * The same of all other backups, so that what is known of them is of today; what
+ * is wrong with one of them shows in backup_status, and is no matter of the one
+ * that was to be verified.
+ */
+static void
+judge_others(Work *work, List *labels)
+{
+	Oid			types[3] = {TEXTOID, TEXTARRAYOID, INT8OID};
+	Datum		values[3] = {CStringGetTextDatum(work->repository), PointerGetDatum(text_array(labels)),
+	Int64GetDatum(work->reading_id)};
+
+	(void) verify_query_as_owner("select maintsched.judge_others($1, $2, $3, maintsched.own_run())", 3, types, values, NULL);
+	verify_done_with_result();
+	commit(work);
+}
+
 static void
 verify_one(Work *work, const char *repository, bool pulled)
 {
@@ -333,6 +350,8 @@ verify_one(Work *work, const char *repository, bool pulled)
 		if (work->level >= 7)
 			verify_files(work, lfirst(cell));
 	}
+	if (work->level >= 6 && strcmp(work->backups, "latest") == 0)
+		judge_others(work, labels);
 }
 
 static void

@@ -310,7 +310,7 @@ argument(FunctionCallInfo fcinfo, int number)
 /*
  * One that is a word: never an option, nor empty.
  */
-char *
+char	   *
 tool_word(FunctionCallInfo fcinfo, int number, const char *what)
 {
 	char	   *value = argument(fcinfo, number);
@@ -330,7 +330,7 @@ tool_word(FunctionCallInfo fcinfo, int number, const char *what)
 /*
  * The path of a configuration file; NULL: the tool's own.
  */
-char *
+char	   *
 tool_config(FunctionCallInfo fcinfo, int number)
 {
 	char	   *value = argument(fcinfo, number);

@@ -24,7 +24,8 @@ typedef struct ToolAnswer
 	int			exit_code;
 	char	   *output;			/* in the server's encoding */
 	char	   *error;			/* of the standard error, fit for a message */
-	char	   *whole_error;	/* as it is: its first 8 kB, or what was asked for */
+	char	   *whole_error;	/* as it is: its first 8 kB, or what was asked
+								 * for */
 	double		seconds;
 	char	   *raw;			/* the output, as it came */
 	size_t		raw_length;

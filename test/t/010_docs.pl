@@ -337,7 +337,7 @@ my %known = map { $_ => 1 } split /\n/, $node->safe_psql('postgres', qq{
 	union select c.relname from pg_class c where c.relnamespace = 'maintsched'::regnamespace
 	union select t.typname from pg_type t where t.typnamespace = 'maintsched'::regnamespace
 	union select split_part(s.name, '.', 2) from pg_settings s where s.name like 'maintsched.%'});
-$known{$_} = 1 foreach qw(now horizon reason max_backdate node launcher max_workers archive_roots backup_roots
+$known{$_} = 1 foreach qw(now horizon reason max_backdate node launcher max_workers archive_roots backup_roots drill_root drill_timeout
 	  max_workers_per_database yield_after window_reserve verify_rate verify_workers pgbackrest_command barman_command backup_tool_timeout
 	  control so c conf sql);
 foreach my $page (@pages)

@@ -59,9 +59,9 @@ sabotage(@folder, what => 'a table\'s file is cut off', level => 6, says => [qr/
 	harm => sub { cut_off("$plain/$table") });
 sabotage(@folder, what => 'an index\'s file has grown', level => 6, says => [qr/\Q$index\E/],
 	harm => sub { appended("$plain/$index") });
-sabotage(@folder, what => 'a byte of a table is flipped', level => 6, says => [qr/\Q$table\E/, qr/CRC32C is not the one in the manifest/],
+sabotage(@folder, what => 'bytes of a table are flipped', level => 6, says => [qr/\Q$table\E/, qr/CRC32C is not the one in the manifest/],
 	harm => sub { flipped("$plain/$table") }, drill => 'fails');
-sabotage(@folder, what => 'a byte of a table in the tablespace is flipped', level => 6, says => [qr/pg_tblspc/, qr/CRC32C is not the one in the manifest/],
+sabotage(@folder, what => 'bytes of a table in the tablespace are flipped', level => 6, says => [qr/pg_tblspc/, qr/CRC32C is not the one in the manifest/],
 	harm => sub { flipped("$plain/$history") });
 sabotage(@folder, what => 'a file is empty', level => 6, says => [qr/\Q$table\E/],
 	harm => sub { overwritten("$plain/$table", '') });
@@ -154,7 +154,7 @@ sabotage(repository => $folder, label => 'begun', what => 'a backup was broken o
 
 sabotage(@tar, what => 'base.tar.gz is cut off', level => 6, says => [qr/base\.tar\.gz/],
 	harm => sub { cut_off("$tar/base.tar.gz", 0.9) }, drill => 'fails');
-sabotage(@tar, what => 'a byte of base.tar.gz is flipped', level => 6, says => [qr/base\.tar\.gz/],
+sabotage(@tar, what => 'bytes of base.tar.gz are flipped', level => 6, says => [qr/base\.tar\.gz/],
 	harm => sub { flipped("$tar/base.tar.gz") });
 sabotage(@tar, what => 'base.tar.gz is missing', level => 0, says => [qr/backup tar has an error/],
 	harm => sub { moved("$tar/base.tar.gz") });

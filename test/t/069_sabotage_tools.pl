@@ -35,7 +35,9 @@ my $index_gz = "$stored/$full/pg_data/$index.gz";
 my $table_gz = "$stored/$full/pg_data/$table.gz";
 my ($own_start) = pgbackrest_info() =~ /"start" ?: ?"([0-9A-F]{24})".{1,400}?"label" ?: ?"\Q$incr\E"/s;
 my $base = "$barman->{server}/base/$id";
-my ($barman_start) = slurp_file("$base/backup.info") =~ /^begin_wal=([0-9A-F]{24})/m;
+# newer releases keep it elsewhere, or in both places
+my @info = grep { -e } "$base/backup.info", "$barman->{server}/meta/$id-backup.info";
+my ($barman_start) = slurp_file($info[-1]) =~ /^begin_wal=([0-9A-F]{24})/m;
 
 sub pgbackrest_info { return (pgbackrest($stanza, '--output=json', 'info'))[1]; }
 sub stanza_wal { my ($segment) = @_; return glob("$stanza->{wals}/*/*/$segment-*"); }
@@ -47,6 +49,14 @@ sub program
 {
 	my ($tool, $script) = @_;
 	return setting($node, "maintsched.${tool}_command", write_file("$root/tool" . ++$scripts, "#!/bin/sh\n$script\n", 0755));
+}
+
+# What Barman thinks of its backup.
+sub info_status
+{
+	my ($status) = @_;
+	my @undo = map { changed($_, sub { $_[0] =~ s/^status=DONE/status=$status/mr }) } @info;
+	return sub { $_->() foreach @undo };
 }
 
 my @tool = (tool => sub { return pgbackrest_says($stanza) });
@@ -68,7 +78,7 @@ sabotage(@full, what => 'a file of the full backup is missing', level => 6, says
 	harm => sub { moved($table_gz) });
 sabotage(@incr, what => 'a file of the full backup is missing, which the incremental one needs', level => 6, says => [qr/\Q$index\E/],
 	harm => sub { moved($index_gz) }, drill => 'fails');
-sabotage(@full, what => 'a byte of a stored file is flipped', level => 6, says => [qr/\Q$table\E/],
+sabotage(@full, what => 'bytes of a stored file are flipped', level => 6, says => [qr/\Q$table\E/],
 	harm => sub { flipped($table_gz) }, drill => 'fails');
 sabotage(@full, what => 'a stored file is cut off', level => 6, says => [qr/\Q$table\E/],
 	harm => sub { cut_off($table_gz) });
@@ -92,7 +102,7 @@ sabotage(@incr, what => 'WAL is missing in the middle of the archive', level => 
 	harm => sub { moved(stanza_wal($segments[1])) }, drill => 'works');
 sabotage(@incr, what => 'WAL that the backup needs is missing', level => 5, says => [qr/WAL $own_start missing, needed by \Q$incr\E/],
 	harm => sub { moved(stanza_wal($own_start)) }, drill => 'fails');
-sabotage(@incr, what => 'a byte of WAL that the backup needs is flipped', level => 6, says => [qr/$own_start/],
+sabotage(@incr, what => 'bytes of WAL that the backup needs are flipped', level => 6, says => [qr/$own_start/],
 	harm => sub { flipped(stanza_wal($own_start)) });
 sabotage(@incr, what => 'the last WAL is missing, of which the archiver was told it is there', level => 4,
 	says => [qr/archive_command returned success for $segments[2], which is not in the archive/],
@@ -160,7 +170,7 @@ $other->stop;
 
 sabotage(@barman, what => 'a file is missing', level => 6, says => [qr/\Q$table\E/],
 	harm => sub { moved("$base/data/$table") });
-sabotage(@barman, what => 'a byte of a file is flipped', level => 6, says => [qr/\Q$table\E/],
+sabotage(@barman, what => 'bytes of a file are flipped', level => 6, says => [qr/\Q$table\E/],
 	harm => sub { flipped("$base/data/$table") }, drill => 'fails');
 sabotage(@barman, what => 'a file is there besides', level => 6, says => [qr/surprise/],
 	harm => sub { write_file("$base/data/surprise", 'x'); sub { unlink "$base/data/surprise" } });
@@ -168,11 +178,11 @@ sabotage(@barman, what => 'a file is cut off', level => 6, says => [qr/\Q$table\
 sabotage(@barman, what => 'the manifest is missing', level => 6, says => [qr/manifest/], verdict => 'CRIT|WARN|UNKNOWN',
 	harm => sub { moved("$base/data/backup_manifest") });
 sabotage(@barman, what => 'backup.info says that it failed', level => 0, says => [qr/failed/],
-	harm => sub { changed("$base/backup.info", sub { $_[0] =~ s/^status=DONE/status=FAILED/mr }) });
+	harm => sub { info_status('FAILED') });
 sabotage(@barman, what => 'backup.info says that it is still made', level => 0, says => [qr/not ended/], verdict => 'CRIT|WARN|UNKNOWN',
-	harm => sub { changed("$base/backup.info", sub { $_[0] =~ s/^status=DONE/status=STARTED/mr }) });
+	harm => sub { info_status('STARTED') });
 sabotage(@barman, label => undef, what => 'the backup is gone', level => undef, says => [qr/holds no backup/], tool => undef,
-	harm => sub { moved($base) });
+	harm => sub { moved($base, grep { m{/meta/} } @info) });
 
 # --- WAL of Barman ---
 

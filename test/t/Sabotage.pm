@@ -141,14 +141,15 @@ sub overwritten { my ($path, $text) = @_; return changed($path, sub { $text }); 
 sub appended { my ($path) = @_; return changed($path, sub { $_[0] . 'x' x 8192 }); }
 sub cut_off { my ($path, $part) = @_; return changed($path, sub { substr $_[0], 0, int(length($_[0]) * ($part // 0.5)) }); }
 
-# One byte of a file, in the middle of it or where it is said.
+# Some bytes of a file, in the middle of it or where it is said.  (One byte alone may
+# mean the same to gzip, where it stands for zeros.)
 sub flipped
 {
 	my ($path, $at) = @_;
 	return changed($path, sub {
 		my ($text) = @_;
 		my $where = $at // int(length($text) / 2);
-		substr($text, $where, 1) ^= "\x55";
+		substr($text, $where, 64) ^= "\x55\xff\x01\x3c" x 16;
 		return $text;
 	});
 }

@@ -38,6 +38,9 @@
  *		verify_repository.c	the procedure that goes from check to check
  *		level7*.c		every file of a backup against its checksum
  *		pgbackrest*.c	what a repository of pgBackRest has
+ *		catalogue*.c	what a folder of base backups has
+ *		wal*.c			which WAL an archive has
+ *		expect.c		what a restored backup is compared with
  *		drill*.c		restoring a backup, starting and asking it, removing it
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
@@ -96,9 +99,17 @@
  *		59_archive_plan	the routine archive
  *		58_optimize		analyze, bloat and reindex in a row
  *		60_manifest		a base backup against its manifest
+ *		60_repository	tables of repositories, backups, checks and drills
  *		60_tool			what backup tools say of their backups
+ *		61_catalogue	what that means, each kind in the same words
+ *		61_repository	add_repository(), read_repository(), import_backup_catalog()
+ *		62_ladder		levels 0 to 4; sizes
+ *		62_wal			levels 5 and 6: the archive, its gaps, timelines
  *		63_verify		verifying the backups of repositories; routine backup_verify
  *		64_drill		restore drills: which backup, what is recorded, what it proves
+ *		65_ask			expected tables, sample queries, expectations, judging them
+ *		65_report		drill_report(); 65_drill_plan the routine restore_drill
+ *		66_backup		backup_status, backup_log; health and notices of backups
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health

@@ -32,8 +32,19 @@ declare
 	list constant jsonb := maintsched.read_barman('list-backups', server, config => config);
 	catalog jsonb := jsonb_build_array(list);
 	folders jsonb;
+	directories jsonb;
 	backup record;
 begin
+	-- it lists none of a folder that it cannot read, either
+	if list -> server = '[]' then
+		directories := maintsched.read_barman('check', server, config => config) -> server -> 'directories';
+		if directories ->> 'status' is distinct from 'OK' then
+			raise exception using
+				errcode = 'external_routine_exception',
+				message = format('Barman lists no backup of server "%s", and does not say that its folders are in order', server),
+				detail = concat_ws(': ', 'Its check of directories says ' || coalesce(directories ->> 'status', 'nothing'), nullif(directories ->> 'hint', '')) || '.';
+		end if;
+	end if;
 	begin
 		-- most of what it says changes all the time
 		select jsonb_object_agg(f.key, f.value) into folders

@@ -89,18 +89,23 @@ set search_path = pg_catalog, pg_temp
 as $$
 	select array_remove(array[
 		case
-			when x.verified_at is null then 'no backup was ever verified file by file (level 7)'
+			when x.verified_at is null then concat_ws(': ', 'no backup has passed a verification of its files (level 7)', x.unverified)
 			when x.verified_at < maintsched.clock() - r.verify_within
 				then format('no backup was verified file by file (level 7) for %s', maintsched.age_text(maintsched.clock() - x.verified_at))
 		end,
 		case
-			when x.drilled_at is null then 'no backup was ever restored in a drill (level 12)'
+			when x.drilled_at is null then 'no backup has passed a restore drill (level 12)'
 			when x.drilled_at < maintsched.clock() - r.drill_within
 				then format('no backup was restored in a drill (level 12) for %s', maintsched.age_text(maintsched.clock() - x.drilled_at))
 		end], null)
 	from maintsched.need_repository(repository_wants.repository) r
 	cross join lateral (
-		select maintsched.last_passed(r.name, 7) as verified_at, maintsched.last_passed(r.name, 12) as drilled_at) x
+		select maintsched.last_passed(r.name, 7) as verified_at, maintsched.last_passed(r.name, 12) as drilled_at, (
+			select c.problems[1]
+			from maintsched.backup_check c
+			where c.repository = r.name and c.level = 7 and c.result = 'not_checked' and c.clock_at <= maintsched.clock()
+			order by c.check_id desc
+			limit 1) as unverified) x
 $$;
 
 comment on function maintsched.repository_wants(text) is

@@ -89,7 +89,7 @@ report_end(Drill *drill)
 	process_result(drill->server, &result);
 	words = log_words(&result.error);
 	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			(errcode(strstr(words, DRILL_NO_PROGRAM) != NULL ? ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the restored server %s", process_end_text(&result)),
 			 errdetail("%s%s", words,
 					   strstr(words, "could not create symbolic link \"pg_tblspc/") == NULL ? "" :

@@ -131,6 +131,7 @@ extern void drill_restart_server(Drill *drill);
 extern void drill_check_server(Drill *drill);
 extern void drill_stop_server(Drill *drill);
 extern void drill_wait_usable(Drill *drill, bool promoted);
+extern char *drill_session_options(bool is_super, int timeout_ms);
 extern bool drill_ask(Drill *drill, const char *user, const char *database, const char *sql, int timeout_ms,
 					  char **answer, char **problem);
 

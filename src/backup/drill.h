@@ -108,6 +108,13 @@ extern void drill_restore_barman(Drill *drill);
 extern void drill_run(Drill *drill, const ProcessSpec *spec, const char *name, ProcessResult *result);
 extern char *drill_said(const ProcessResult *result);
 
+/* ---- drill_fetch.c: WAL from a folder ---- */
+
+/* said of a program that unpacks, in the log of the copy */
+#define DRILL_NO_PROGRAM "which is not installed on this machine"
+
+extern char *drill_fetch_command(Drill *drill);
+
 /* ---- drill_configure.c ---- */
 
 extern void drill_check_links(Drill *drill);
@@ -124,6 +131,7 @@ extern void drill_restart_server(Drill *drill);
 extern void drill_check_server(Drill *drill);
 extern void drill_stop_server(Drill *drill);
 extern void drill_wait_usable(Drill *drill, bool promoted);
+extern char *drill_session_options(bool is_super, int timeout_ms);
 extern bool drill_ask(Drill *drill, const char *user, const char *database, const char *sql, int timeout_ms,
 					  char **answer, char **problem);
 

@@ -134,7 +134,7 @@ run_amcheck(Drill *drill, char **words)
 	spec.arguments = lappend(spec.arguments, psprintf("--username=%s", drill->superuser));
 	spec.arguments = lappend(spec.arguments, "--maintenance-db=template1");
 	spec.arguments = lappend(spec.arguments, "--jobs=2");
-	spec.environment = list_make2("PGOPTIONS=-c statement_timeout=0 -c lock_timeout=0 -c jit=off -c session_preload_libraries= -c client_min_messages=error", "PGSSLMODE=disable");
+	spec.environment = list_make2(drill_session_options(true, 0), "PGSSLMODE=disable");
 	spec.output_limit = spec.error_limit = MAX_FINDINGS;
 	spec.timeout_ms = drill_time_left(drill, 0);
 	process_run(&spec, &result);

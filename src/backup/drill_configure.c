@@ -355,32 +355,6 @@ write_access(Drill *drill)
 					 psprintf("drill \"%s\" %s\ndrill \"%s\" %s\n", user->pw_name, super, user->pw_name, drill->reader));
 }
 
-/*
- * The command with which recovery fetches a file of WAL, where the kind has set
- * none: from the archive, or none at all, which the server would not take.
- */
-static char *
-fetch_command(Drill *drill)
-{
-	StringInfoData text;
-
-	if (drill->archive == NULL)
-		return "exit 1";
-	initStringInfo(&text);
-	appendStringInfoString(&text, "cp '");
-	for (const char *at = drill->archive; *at != '\0'; at++)
-	{
-		if (*at == '%')
-			appendStringInfoString(&text, "%%");
-		else if (*at == '\'')
-			appendStringInfoString(&text, "'\\''");
-		else
-			appendStringInfoChar(&text, *at);
-	}
-	appendStringInfoString(&text, "/%f' \"%p\"");
-	return text.data;
-}
-
 void
 drill_configure(Drill *drill)
 {
@@ -417,7 +391,7 @@ drill_configure(Drill *drill)
 	drill->socket = MemoryContextStrdup(drill->context, drill_make_socket_folder(drill));
 	drill->reader = MemoryContextStrdup(drill->context, psprintf("maintsched_drill_%08x", pg_prng_uint32(&pg_global_prng_state)));
 	if (drill->restore_command == NULL)
-		drill->restore_command = MemoryContextStrdup(drill->context, fetch_command(drill));
+		drill->restore_command = MemoryContextStrdup(drill->context, drill_fetch_command(drill));
 	write_configuration(drill);
 	write_access(drill);
 	drill_fact_text(drill, "restore_command", drill->restore_command);

@@ -25,6 +25,7 @@
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "backup/drill.h"
@@ -89,7 +90,7 @@ report_end(Drill *drill)
 	process_result(drill->server, &result);
 	words = log_words(&result.error);
 	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			(errcode(strstr(words, DRILL_NO_PROGRAM) != NULL ? ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the restored server %s", process_end_text(&result)),
 			 errdetail("%s%s", words,
 					   strstr(words, "could not create symbolic link \"pg_tblspc/") == NULL ? "" :
@@ -229,15 +230,20 @@ drill_stop_server(Drill *drill)
 }
 
 /*
- * The options of a session; a superuser's also against what roles and databases
- * of the copy have set.
+ * The options of a session: what roles and databases of the copy have set is not
+ * to get into its way.  A superuser makes an extension and checks pages; before
+ * PostgreSQL 17 there is no setting against event triggers, and most do not fire
+ * in a session that replicates.
  */
-static char *
-session_options(bool is_super, int timeout_ms)
+char	   *
+drill_session_options(bool is_super, int timeout_ms)
 {
-	return psprintf("PGOPTIONS=-c statement_timeout=%d -c lock_timeout=0 -c jit=off -c client_min_messages=error%s",
+	return psprintf("PGOPTIONS=-c statement_timeout=%d -c lock_timeout=0 -c idle_in_transaction_session_timeout=0%s "
+					"-c role=none -c search_path=pg_catalog,pg_temp -c jit=off -c client_min_messages=error%s",
 					timeout_ms,
-					is_super ? " -c session_preload_libraries= -c default_transaction_read_only=off" :
+					GetConfigOption("transaction_timeout", true, false) != NULL ? " -c transaction_timeout=0" : "",
+					is_super ? " -c session_preload_libraries= -c default_transaction_read_only=off -c session_replication_role=replica"
+					" -c zero_damaged_pages=off -c ignore_checksum_failure=off" :
 					" -c default_transaction_read_only=on");
 }
 
@@ -291,7 +297,7 @@ drill_ask(Drill *drill, const char *user, const char *database, const char *sql,
 									  connection_value(drill->socket), connection_value(database), connection_value(user)));
 	spec.arguments = lappend(spec.arguments, "-c");
 	spec.arguments = lappend(spec.arguments, query);
-	spec.environment = list_make3(session_options(is_super, timeout_ms), "PGCLIENTENCODING=UTF8", "PGSSLMODE=disable");
+	spec.environment = list_make3(drill_session_options(is_super, timeout_ms), "PGCLIENTENCODING=UTF8", "PGSSLMODE=disable");
 	spec.output_limit = MAX_ANSWER;
 	spec.error_limit = MAX_SHOWN;
 	/* the server ends the query; this is for the case that it does not */

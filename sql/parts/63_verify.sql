@@ -212,12 +212,15 @@ as $$
 	select jsonb_strip_nulls(jsonb_build_object('checks', (
 		select jsonb_agg(jsonb_build_object(
 			'repository', b.repository, 'label', b.label, 'level', b.level, 'reading_id', b.reading_id,
-			'failed', b.failed, 'not_checked', b.not_checked) order by b.repository collate "C", b.label collate "C")
+			'failed', b.failed, 'not_checked', b.not_checked)
+			-- what was verified before what was looked at besides
+			order by b.repository collate "C", b.begun)
 		from (
 			select c.repository, c.label,
 				-- up to the first that stops the climb
 				coalesce(min(c.level) filter (where c.result in ('fail', 'not_checked')) - 1, max(c.level)) as level,
 				max(c.reading_id) as reading_id,
+				min(c.check_id) as begun,
 				jsonb_agg(c.level order by c.level) filter (where c.result = 'fail') as failed,
 				jsonb_agg(c.level order by c.level) filter (where c.result = 'not_checked') as not_checked
 			from maintsched.backup_check c

@@ -4,6 +4,7 @@ use strict;
 use warnings FATAL => 'all';
 use FindBin;
 use lib $FindBin::RealBin;
+use Maintsched;
 use PostgreSQL::Test::Utils;
 use Process;
 use Test::More;
@@ -82,7 +83,7 @@ foreach my $stubborn (0, 1)
 	finish($session);
 	are_gone("$how: its backend is killed: the launcher ends what is left", @pids);
 	ok(wait_until('the file is gone', sub { !files() }), "$how: the file is gone");
-	$node->poll_query_until('postgres', 'select true') or BAIL_OUT('the server does not come back');
+	wait_back($node);
 }
 
 # Without a launcher, whoever starts the next child does it.
@@ -97,7 +98,7 @@ foreach my $stubborn (0, 1)
 	kill 'KILL', backend_of($pids[0]);
 	finish($session);
 	are_gone("$how: its backend is killed, and it is gone", $pids[0]);
-	$node->poll_query_until('postgres', 'select true') or BAIL_OUT('the server does not come back');
+	wait_back($node);
 	ok(is_alive($pids[1]), "$how: what it had started is not");
 	is(scalar(files()), 1, "$how: a file tells of it");
 	is(sql('select t.leftovers()'), '1', "$how: it is found");
@@ -112,7 +113,7 @@ my $session = background('select t.sh(' . quoted($script) . ')');
 my @pids = pids_in($file);
 kill 'KILL', backend_of($pids[0]);
 finish($session);
-$node->poll_query_until('postgres', 'select true') or BAIL_OUT('the server does not come back');
+wait_back($node);
 is(sql("select t.sh('echo next')"), 'exited with code 0|next', 'the next child');
 ok(!is_alive($pids[1]), 'what the last one left was ended before');
 
@@ -226,7 +227,7 @@ cmp_ok(scalar(@pids), '>', 3, 'it has processes');
 kill 'KILL', backend_of($pids[0]);
 finish($session);
 are_gone('its backend is killed, and all its processes are gone', @pids);
-$node->poll_query_until('postgres', 'select true') or BAIL_OUT('the server does not come back');
+wait_back($node);
 
 $session = background("$start_server select t.sh('sleep 1000')");
 wait_until('the server is ready', sub { -e "$data/postmaster.pid" && slurp_file("$data/postmaster.pid") =~ /^ready/m }) or BAIL_OUT('the server does not start');

@@ -317,7 +317,7 @@ exec /usr/bin/pgbackrest "\$@"
 	($session, $pid, $server) = $at_recovery->();
 	kill 'KILL', $pid;
 	finish($session);
-	$node->poll_query_until('postgres', 'select true') or BAIL_OUT('the server does not come back');
+	wait_back($node);
 	ok(wait_for('nothing runs', sub { !processes() }), 'killed: no process is left');
 	ok(wait_for('no folder', sub { left_over() eq '' }), 'killed: the launcher removes its folder');
 	$mode->('none');

@@ -289,6 +289,10 @@ declare
 	facts jsonb;
 begin
 	perform maintsched.need_primary();
+	if r.pulled then
+		-- what is brought takes the place of what is read here
+		perform maintsched.check_repository_reader(r.kind, caller_name);
+	end if;
 	if catalog is null then
 		perform maintsched.refuse_catalogue('', 'is NULL');
 	end if;
@@ -311,7 +315,7 @@ as $$
 $$;
 
 comment on function maintsched.import_backup_catalog(text, jsonb) is
-'Takes what the tool of a repository printed elsewhere as a reading, and returns its reading_id: of pgBackRest "info --output=json"; of Barman an array of what "barman --format json" printed to list-backups, show-backup of each backup and, where wanted, show-servers (without list-backups nothing is taken for removed); of basebackup an array of backup manifests, or of objects with the columns of backup_record, or an object of them by their names (a manifest alone is one more backup). All or nothing. Errors: undefined_object (42704), invalid_parameter_value (22023) with the place in the document, external_routine_exception (38000) where it is the tool''s error.';
+'Takes what the tool of a repository printed elsewhere as a reading, and returns its reading_id: of pgBackRest "info --output=json"; of Barman an array of what "barman --format json" printed to list-backups, show-backup of each backup and, where wanted, show-servers (without list-backups nothing is taken for removed); of basebackup an array of backup manifests, or of objects with the columns of backup_record, or an object of them by their names (a manifest alone is one more backup). All or nothing. Errors: undefined_object (42704), insufficient_privilege (42501) where the repository is read from here and the caller might not read it, invalid_parameter_value (22023) with the place in the document, external_routine_exception (38000) where it is the tool''s error.';
 
 create function maintsched.import_backup_catalog(repository text, catalog text) returns bigint
 language sql

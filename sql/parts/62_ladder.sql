@@ -114,10 +114,12 @@ as $$
 		where s.state <> 'removed'
 	), own as materialized (
 		select p.label, (p.state = 'waiting' or p.state = 'running' and p.problem is null)
-				and not coalesce(p.started_at < maintsched.clock() - r.max_age, false) as pending,
+				-- where it is not known when it began, since it was first seen like that
+				and coalesce(p.started_at, p.clock_at) >= maintsched.clock() - r.max_age as pending,
 			case
 				when p.state = 'failed' then 'failed' || coalesce(': ' || p.problem, '')
-				when p.state = 'running' then 'is not ended' || coalesce(', and was begun ' || maintsched.age_text(maintsched.clock() - p.started_at) || ' ago', '')
+				when p.state = 'running' then 'is not ended' || coalesce(', and was begun ' || maintsched.age_text(maintsched.clock() - p.started_at) || ' ago',
+						', and was first seen ' || maintsched.age_text(maintsched.clock() - p.clock_at) || ' ago')
 					|| coalesce(': ' || p.problem, '')
 				when p.state = 'waiting' then 'waits for WAL' || coalesce(', up to ' || p.end_wal, '')
 					|| coalesce(', since ' || maintsched.utc_text(coalesce(p.finished_at, p.started_at)), '')

@@ -95,9 +95,13 @@ begin
 	end if;
 	return query
 		with present as materialized (
-			select b.label, b.state, coalesce(b.finished_at, b.started_at) as at,
-				row_number() over (order by coalesce(b.finished_at, b.started_at) desc nulls last, b.label collate "C" desc) as newest
+			select b.label, b.state, row_number() over (order by t.at desc nulls last, b.label collate "C" desc) as newest
 			from maintsched.current_backups(backups_to_verify.repository) b
+			cross join lateral (
+				-- of one that failed Barman says no times: then it came after those whose names come before
+				select coalesce(b.finished_at, b.started_at, max(coalesce(x.finished_at, x.started_at))) as at
+				from maintsched.current_backups(backups_to_verify.repository) x
+				where x.label collate "C" < b.label and b.finished_at is null and b.started_at is null) t
 			where b.state in ('done', 'failed', 'waiting')
 		)
 		select p.label

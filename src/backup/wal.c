@@ -112,6 +112,8 @@ damage_text(const WalList *list, const WalEntry *entry)
 			return psprintf("has " UINT64_FORMAT " bytes instead of %u", entry->size, list->segment_size);
 		case WAL_TWICE:
 			return "is there twice, with different contents";
+		case WAL_CUT_OFF:
+			return "is compressed, and cut off";
 		case WAL_NO_WAL:
 			return "does not begin as WAL does";
 		case WAL_OTHER_POSITION:

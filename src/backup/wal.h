@@ -56,6 +56,7 @@ typedef enum WalState
 	WAL_EMPTY,
 	WAL_OTHER_SIZE,
 	WAL_TWICE,					/* two files of one name that differ */
+	WAL_CUT_OFF,				/* compressed, and without its end */
 	WAL_NO_WAL,					/* the contents are none */
 	WAL_OTHER_POSITION,			/* ... of another segment */
 	WAL_OTHER_SYSTEM,			/* ... of another cluster */
@@ -115,7 +116,13 @@ extern void wal_read_folder(WalList *list, const char *folder, List *roots);
 
 extern WalState wal_check_head(WalList *list, const WalEntry *entry, WalCompression named,
 							   const unsigned char *head, size_t length, uint64 *found);
+extern WalCompression wal_compressed_by(const unsigned char *head, size_t length);
+extern bool wal_is_encrypted(const unsigned char *head, size_t length);
 extern bool wal_is_compressed(const unsigned char *head, size_t length);
+
+/* ---- wal_end.c: how a compressed one ends ---- */
+
+extern bool wal_ends(int fd, const unsigned char *head, size_t length, uint64 size, uint32 segment_size);
 
 /* ---- wal_stanza.c: as pgBackRest lists them ---- */
 

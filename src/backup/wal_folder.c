@@ -54,14 +54,13 @@ close_walk(Walk *walk)
 }
 
 /*
- * Read a file from its start; -1 and errno.
+ * Open a file and read its start; -1 and errno.
  */
 static ssize_t
 read_head(Walk *walk, int folder, const char *name, void *buffer, size_t limit)
 {
 	ssize_t		length;
 	size_t		have = 0;
-	int			saved;
 
 	walk->file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (walk->file < 0)
@@ -72,11 +71,18 @@ read_head(Walk *walk, int folder, const char *name, void *buffer, size_t limit)
 		if (length > 0)
 			have += length;
 	} while (have < limit && (length > 0 || (length < 0 && errno == EINTR)));
-	saved = errno;
-	(void) close(walk->file);
+	return length < 0 ? -1 : (ssize_t) have;
+}
+
+static void
+close_file(Walk *walk)
+{
+	int			saved = errno;
+
+	if (walk->file >= 0)
+		(void) close(walk->file);
 	walk->file = -1;
 	errno = saved;
-	return length < 0 ? -1 : (ssize_t) have;
 }
 
 static void
@@ -98,7 +104,12 @@ look_into(Walk *walk, int folder, const char *file, const WalName *name, uint64 
 		entry->state = errno == ENOENT ? WAL_EMPTY : WAL_UNREADABLE;
 	}
 	else if (!entry->partial)
+	{
 		entry->state = wal_check_head(list, entry, name->compression, head, length, &entry->found);
+		if (entry->state == WAL_GOOD && !wal_ends(walk->file, head, length, size, list->segment_size))
+			entry->state = WAL_CUT_OFF;
+	}
+	close_file(walk);
 }
 
 static void
@@ -108,6 +119,7 @@ add_history(Walk *walk, int folder, const char *file, const WalName *name)
 	char	   *contents = palloc(WAL_HISTORY_LIMIT);
 	ssize_t		length = read_head(walk, folder, file, contents, WAL_HISTORY_LIMIT - 1);
 
+	close_file(walk);
 	history->timeline = name->timeline;
 	if (length >= 0 && name->compression == WAL_PLAIN && !wal_is_compressed((unsigned char *) contents, length))
 	{

@@ -41,8 +41,8 @@ static const WalMagic magics[] = {
 /* what openssl, and pgBackRest, begin an encrypted file with */
 #define SALTED "Salted__"
 
-static WalCompression
-compression_of(const unsigned char *head, size_t length)
+WalCompression
+wal_compressed_by(const unsigned char *head, size_t length)
 {
 	for (int i = 0; i < lengthof(magics); i++)
 		if (length >= magics[i].length && memcmp(head, magics[i].magic, magics[i].length) == 0)
@@ -51,9 +51,15 @@ compression_of(const unsigned char *head, size_t length)
 }
 
 bool
+wal_is_encrypted(const unsigned char *head, size_t length)
+{
+	return length >= strlen(SALTED) && memcmp(head, SALTED, strlen(SALTED)) == 0;
+}
+
+bool
 wal_is_compressed(const unsigned char *head, size_t length)
 {
-	return compression_of(head, length) != WAL_PLAIN;
+	return wal_compressed_by(head, length) != WAL_PLAIN;
 }
 
 /*
@@ -101,10 +107,10 @@ wal_check_head(WalList *list, const WalEntry *entry, WalCompression named,
 			   const unsigned char *head, size_t length, uint64 *found)
 {
 	XLogLongPageHeaderData page;
-	WalCompression actual = compression_of(head, length);
+	WalCompression actual = wal_compressed_by(head, length);
 
 	*found = 0;
-	if (length >= strlen(SALTED) && memcmp(head, SALTED, strlen(SALTED)) == 0)
+	if (wal_is_encrypted(head, length))
 	{
 		list->encrypted++;
 		return WAL_GOOD;

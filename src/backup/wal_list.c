@@ -165,7 +165,7 @@ wal_list_settle(WalList *list)
 	{
 		WalEntry   *entry = &list->entries[i];
 
-		if ((entry->state == WAL_EMPTY || entry->state == WAL_OTHER_SIZE) &&
+		if ((entry->state == WAL_EMPTY || entry->state == WAL_OTHER_SIZE || entry->state == WAL_CUT_OFF) &&
 			entry->size < list->segment_size && is_newest(list, i) &&
 			entry->modified > now - ARRIVES_WITHIN)
 			entry->state = WAL_ARRIVING;

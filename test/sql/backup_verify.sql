@@ -23,6 +23,24 @@ insert into maintsched.backup_check (repository, label, level, result, facts, se
 select target, reason from maintsched.plan('backup_verify', '{}');
 rollback;
 
+-- which is the latest: Barman says no times of what failed, nor when it began
+begin;
+set local maintsched.now = '2026-03-10 12:00+00';
+select maintsched.add_repository('elsewhere', 'barman', 'demo', pulled => false, max_age => '1 day');
+select maintsched.import_backup_catalog('elsewhere', '{"demo": [
+	{"backup_id": "20260307T000000", "status": "FAILED"},
+	{"backup_id": "20260308T000000", "end_time_timestamp": "1772930000", "status": "DONE"},
+	{"backup_id": "20260309T000000", "end_time_timestamp": "1773014460", "status": "DONE"},
+	{"backup_id": "20260310T000000", "status": "FAILED"},
+	{"backup_id": "20260310T110000", "status": "EMPTY"}]}') is not null as read;
+select * from maintsched.backups_to_verify('elsewhere', 'latest');
+select * from maintsched.backups_to_verify('elsewhere', 'all');
+select result, problems from maintsched.judge_backup('elsewhere', '20260310T110000') where level = 1;
+-- one that is there half done a day later was killed
+set local maintsched.now = '2026-03-11 13:00+00';
+select result, problems from maintsched.judge_backup('elsewhere', '20260310T110000') where level = 1;
+rollback;
+
 -- wrong parameters are refused when they are written
 do $$
 declare

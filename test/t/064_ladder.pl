@@ -125,8 +125,24 @@ unlink $one;
 system_or_bail('gzip', '-k', $two);
 hide($two);
 is(levels($folder, 'own')->{6}{problems}, "WAL $more[1] missing: own can be restored only up to $until, not to now", 'a compressed one is one');
-unhide($two);
+truncate "$two.gz", (-s "$two.gz") - 1;
+is(levels($folder, 'own')->{6}{problems}, "WAL $more[1] to $more[2] missing (2 files): own can be restored only up to $until, not to now",
+	'one without its end is not');
 unlink "$two.gz";
+# as other tools pack what they cannot make smaller: blocks of 64 kB
+my @blocks = unpack '(a65536)*', slurp_file("$two.hidden");
+foreach my $format (
+	[ 'zst', "\x28\xb5\x2f\xfd\x00\x58", join('', map { substr(pack('V', 65536 << 3 | ($_ == $#blocks)), 0, 3) . $blocks[$_] } 0 .. $#blocks) ],
+	[ 'lz4', "\x04\x22\x4d\x18\x60\x40\x82", join('', map { pack('V', 65536 | 1 << 31) . $_ } @blocks) . pack 'V', 0 ])
+{
+	my ($name, $head, $body) = @$format;
+	write_file("$two.$name", $head . $body);
+	is(levels($folder, 'own')->{6}{problems}, "WAL $more[1] missing: own can be restored only up to $until, not to now", "one packed as $name");
+	write_file("$two.$name", substr $head . $body, 0, 8 * 1024 * 1024);
+	is(levels($folder, 'own')->{6}{problems}, "WAL $more[1] to $more[2] missing (2 files): own can be restored only up to $until, not to now", 'half of it');
+	unlink "$two.$name";
+}
+unhide($two);
 unlink $one;
 is((pgbackrest($stanza, 'archive-get', $more[1], $one))[0], 0, 'pgBackRest has it');
 is(levels($folder, 'own')->{6}{result}, 'pass', 'whole again');

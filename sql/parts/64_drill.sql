@@ -73,6 +73,34 @@ $$;
 comment on function maintsched.choose_backup(text, text, interval) is
 'Internal: The backup that a drill is to restore: latest, random, or a label. Error: no_data_found (P0002).';
 
+create function maintsched.check_drill_options(options jsonb) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	wrong text;
+begin
+	wrong := (case
+		when coalesce(jsonb_typeof(options -> 'superuser'), 'null') not in ('string', 'null') or options ->> 'superuser' = ''
+			or options ->> 'superuser' ~ '[[:cntrl:]]'
+			then 'superuser is to be the name of a role'
+		when coalesce(jsonb_typeof(options -> 'amcheck'), 'null') not in ('boolean', 'null') then 'amcheck is to be true or false'
+		when coalesce(jsonb_typeof(options -> 'space_factor'), 'null') not in ('number', 'null')
+			or not coalesce((options ->> 'space_factor')::numeric between 0 and 1000, true)
+			then 'space_factor is to be a number from 0 to 1000'
+		when coalesce(jsonb_typeof(options -> 'timeout'), 'null') not in ('string', 'null')
+			or not coalesce((options ->> 'timeout')::interval > '0', true)
+			then 'timeout is to be an interval above 0, such as "2 h"'
+	end);
+	if wrong is not null then
+		raise exception 'a wrong option of a drill: %', wrong using errcode = 'invalid_parameter_value';
+	end if;
+end
+$$;
+
+comment on function maintsched.check_drill_options(jsonb) is
+'Internal: That the options of a drill have values that they may have. Errors: invalid_parameter_value (22023), or that of an interval.';
+
 create function maintsched.begin_drill(
 	repository text, backup text, within interval, root text, options jsonb,
 	out drill_id bigint, out kind text, out location text, out config text, out archive text,
@@ -99,6 +127,7 @@ begin
 		raise exception 'a drill has no option "%"', unknown
 			using errcode = 'invalid_parameter_value', hint = 'Options are timeout, superuser, amcheck and space_factor.';
 	end if;
+	perform maintsched.check_drill_options(begin_drill.options);
 	if not r.pulled then
 		raise exception 'repository "%" is not on this server', r.name
 			using errcode = 'object_not_in_prerequisite_state',

@@ -77,10 +77,10 @@ create function maintsched.says_nothing_of_backup(step text, sqlstate text) retu
 language sql immutable parallel safe
 return step in ('space', 'create')
 	-- a wrong answer to a question has none
-	or coalesce(left(sqlstate, 2) in ('53', '57', '0A', '42') or sqlstate in ('39000', 'P0002'), false);
+	or coalesce(left(sqlstate, 2) in ('28', '53', '57', '0A', '42') or sqlstate in ('39000', 'P0002'), false);
 
 comment on function maintsched.says_nothing_of_backup(text, text) is
-'Internal: Whether a step of a drill failed for a reason that proves nothing against the backup: room, memory, a cancel request, its time, rights, a tool that does not end (PostgreSQL manual, appendix A).';
+'Internal: Whether a step of a drill failed for a reason that proves nothing against the backup: room, memory, a cancel request, its time, rights, a name to log in by, a tool that does not end (PostgreSQL manual, appendix A).';
 
 create function maintsched.judge_drill_steps(drill_id bigint, steps text[])
 returns table (result text, problems text[], facts jsonb, seconds numeric)

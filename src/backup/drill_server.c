@@ -41,6 +41,9 @@
 #define POLL_MS		50
 #define MAX_POLL_MS	1000
 
+/* a server that is ready does not refuse for long */
+#define MAX_REFUSED	5
+
 /*
  * What is written down of a log: the lines that tell of errors, or the last.
  */
@@ -157,6 +160,7 @@ void
 drill_wait_usable(Drill *drill, bool promoted)
 {
 	int			wait = POLL_MS;
+	int			refused = 0;
 
 	for (;;)
 	{
@@ -176,7 +180,7 @@ drill_wait_usable(Drill *drill, bool promoted)
 			}
 			else if (process_poll(drill->server, 0))
 				report_end(drill);
-			else if (strstr(problem, "role \"") != NULL && strstr(problem, "does not exist") != NULL)
+			else if (strstr(problem, "FATAL:") != NULL && ++refused >= MAX_REFUSED)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 						 errmsg("the restored server cannot be asked: %s", problem),

@@ -120,6 +120,50 @@ with_file('gone', sub { remove_tree("$root/gone") }, qr/ERROR:  archive "[^"]*" 
 	like(step_message('identity'), qr/^pass: .* s of work are missing/, 'a file that is arriving: what is missing is said');
 }
 
+# --- what is set in a copy, and what is asked for ---
+
+# Roles and databases of the copy have settings, and a database forbids all DDL.
+$node->safe_psql('shop', q{
+	create table without (id integer);
+	drop extension amcheck;
+	create function forbid() returns event_trigger language plpgsql as $$ begin raise exception 'no DDL here'; end $$;
+	create event trigger forbid on ddl_command_start execute function forbid();
+	alter database shop set default_transaction_read_only = on});
+my $super = sql(q{create role app; alter role current_user set role = app; alter role current_user set statement_timeout = '1ms';
+	alter role all set search_path = ''; select rolname from pg_roles where oid = 10});
+base_backup($folder, 'settings');
+{
+	local $ENV{PGOPTIONS} = '-c role=none -c statement_timeout=0';
+	sql(qq{alter role "$super" reset all});
+	sql(q{alter role all reset all});
+}
+use_archive($folder->{archive});
+sql(q{select maintsched.read_repository('folder')});
+sql(q{select maintsched.capture_expectations('folder')});
+sql(q{call maintsched.await_archive('folder')});
+like(said($node, q{call maintsched.drill('folder', 'settings')}), qr/ is proven up to level 12$/, 'settings and event triggers of the copy are not in the way');
+
+foreach my $case (
+	[ '{"superuser": ""}', 'superuser is to be the name of a role' ], [ '{"superuser": ["x"]}', 'superuser is to be the name of a role' ],
+	[ '{"amcheck": "maybe"}', 'amcheck is to be true or false' ], [ '{"space_factor": -1}', 'space_factor is to be a number from 0 to 1000' ],
+	[ '{"space_factor": "NaN"}', 'space_factor is to be a number from 0 to 1000' ], [ '{"timeout": "-1 h"}', 'timeout is to be an interval above 0' ],
+	[ '{"timeout": 5}', 'timeout is to be an interval above 0' ])
+{
+	my ($options, $problem) = @$case;
+	like(said($node, "call maintsched.drill('folder', options => '$options')"), qr/^ERROR:  22023: a wrong option of a drill: \Q$problem\E/, "option $options");
+}
+
+# whoever cannot log in is refused at once, and that is not the backup's fault
+sql(q{create role regress_maintsched_mute superuser nologin});
+base_backup($folder, 'mute');
+sql(q{select maintsched.read_repository('folder')});
+sql(q{select maintsched.capture_expectations('folder')});
+sql(q{call maintsched.await_archive('folder')});
+like(said($node, q{call maintsched.drill('folder', 'mute', options => '{"superuser": "regress_maintsched_mute"}')}),
+	qr/promote: the restored server cannot be asked: .*role "regress_maintsched_mute" is not permitted to log in/, 'a superuser that may not log in');
+is(sql(q{select string_agg(level || ' ' || result, ', ' order by level) from maintsched.backup_check
+	where drill_id = (select max(drill_id) from maintsched.drill) and level < 10}), '8 pass, 9 not_checked', 'a superuser that may not log in: the levels');
+
 # --- what runs in a copy ---
 
 use_archive($folder->{archive});

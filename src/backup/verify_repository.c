@@ -302,6 +302,24 @@ read_catalogue(Work *work, bool pulled)
 	return false;
 }
 
+/*
+ * What takes seconds of the other backups, too: a gap in the archive hurts them
+ * first, and what failed of them would stay so for ever.  Recorded for
+ * backup_status; the outcome is that of the ones that were asked for.
+ */
+static void
+judge_others(Work *work)
+{
+	Oid			types[3] = {TEXTOID, TEXTOID, INT8OID};
+	Datum		values[3] = {CStringGetTextDatum(work->repository), CStringGetTextDatum(work->backups),
+	Int64GetDatum(work->reading_id)};
+
+	(void) verify_query_as_owner("select maintsched.judge_others($1, array(select l from maintsched.backups_to_verify($1, $2) l),"
+								 " $3, maintsched.own_run())", 3, types, values, NULL);
+	verify_done_with_result();
+	commit(work);
+}
+
 static void
 verify_one(Work *work, const char *repository, bool pulled)
 {
@@ -333,6 +351,8 @@ verify_one(Work *work, const char *repository, bool pulled)
 		if (work->level >= 7)
 			verify_files(work, lfirst(cell));
 	}
+	if (work->level >= 6 && strcmp(work->backups, "latest") == 0)
+		judge_others(work);
 }
 
 static void

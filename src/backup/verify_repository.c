@@ -305,7 +305,7 @@ read_catalogue(Work *work, bool pulled)
 /*
  * What takes seconds of the other backups, too: a gap in the archive hurts them
  * first, and what failed of them would stay so for ever.  Recorded for
- * backup_status; the outcome is that of the ones that were asked for.
+ * backup_status; outcome and evidence are of the ones that were asked for.
  */
 static void
 judge_others(Work *work)
@@ -315,7 +315,7 @@ judge_others(Work *work)
 	Int64GetDatum(work->reading_id)};
 
 	(void) verify_query_as_owner("select maintsched.judge_others($1, array(select l from maintsched.backups_to_verify($1, $2) l),"
-								 " $3, maintsched.own_run())", 3, types, values, NULL);
+								 " $3)", 3, types, values, NULL);
 	verify_done_with_result();
 	commit(work);
 }

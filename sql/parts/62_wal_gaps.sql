@@ -199,6 +199,8 @@ declare
 	one text;
 	b maintsched.backup_record;
 begin
+	-- of those that are there
+	return query select v.* from maintsched.live_levels(repository) v where v.label = any (labels) order by v.level;
 	foreach one in array labels loop
 		select y.* into b from maintsched.backup_states(repository) y where y.label = one;
 		if b.label is null or b.state = 'removed' then
@@ -212,7 +214,6 @@ begin
 			from maintsched.backup_levels() l where l.level <= 6;
 			continue;
 		end if;
-		return query select v.* from maintsched.live_levels(repository) v where v.label = one;
 		return query select one, 3::smallint, j.* from maintsched.judge_size(r, b) j;
 		place := concat_ws(' ', b.details ->> 'repository', b.details ->> 'archive');
 		if not seen ? place then
@@ -250,11 +251,15 @@ returns bigint
 language sql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-	select count(maintsched.record_check(judge_others.repository, j.label, j.level, j.result, j.problems, j.facts, null,
-		judge_others.reading_id, null, judge_others.run_id))
-	from maintsched.judge_backups(judge_others.repository, array(
-		select (g.b).label from maintsched.backup_ground(judge_others.repository) g
-		where (g.b).label <> all (judge_others.judged) and (g.b).state in ('done', 'failed', 'waiting'))) j
+	-- counted one by one, as the function returns nothing
+	select count(*)
+	from (
+		select maintsched.record_check(judge_others.repository, j.label, j.level, j.result, j.problems, j.facts, null,
+			judge_others.reading_id, null, judge_others.run_id)
+		from maintsched.judge_backups(judge_others.repository, array(
+			select (g.b).label from maintsched.backup_ground(judge_others.repository) g
+			where (g.b).label <> all (judge_others.judged) and (g.b).state in ('done', 'failed', 'waiting'))) j
+	) c
 $$;
 
 comment on function maintsched.judge_others(text, text[], bigint, bigint) is

@@ -113,7 +113,7 @@ damage_text(const WalList *list, const WalEntry *entry)
 		case WAL_TWICE:
 			return "is there twice, with different contents";
 		case WAL_CUT_OFF:
-			return "is compressed, and cut off";
+			return "is cut off, or damaged";
 		case WAL_NO_WAL:
 			return "does not begin as WAL does";
 		case WAL_OTHER_POSITION:

@@ -56,7 +56,7 @@ typedef enum WalState
 	WAL_EMPTY,
 	WAL_OTHER_SIZE,
 	WAL_TWICE,					/* two files of one name that differ */
-	WAL_CUT_OFF,				/* compressed, and without its end */
+	WAL_CUT_OFF,				/* packed, and without its end */
 	WAL_NO_WAL,					/* the contents are none */
 	WAL_OTHER_POSITION,			/* ... of another segment */
 	WAL_OTHER_SYSTEM,			/* ... of another cluster */

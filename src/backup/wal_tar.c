@@ -63,6 +63,23 @@ take_member(WalList *list, const char *file, uint64 size, pg_time_t modified,
 }
 
 /*
+ * Whether what follows the last member can be read to its end: of a compressed
+ * file that is its checksum.
+ */
+static bool
+ends(gzFile file)
+{
+	char		rest[RECORD];
+	int			length;
+	int			problem;
+
+	while ((length = gzread(file, rest, RECORD)) > 0)
+		CHECK_FOR_INTERRUPTS();
+	(void) gzerror(file, &problem);
+	return length == 0 && (problem == Z_OK || problem == Z_STREAM_END);
+}
+
+/*
  * Add the WAL in a tar file; prefix: the folder in it.  False: it is no tar
  * file, or is cut off; what came before counts.
  */
@@ -84,7 +101,7 @@ read_members(WalList *list, gzFile file, const char *prefix)
 
 		CHECK_FOR_INTERRUPTS();
 		if (memcmp(header, zeros, RECORD) == 0)
-			return true;
+			return ends(file);
 		if (memcmp(header + 257, "ustar", 5) != 0)
 			return false;
 		name = pnstrdup(header, NAME_LENGTH);
@@ -101,7 +118,8 @@ read_members(WalList *list, gzFile file, const char *prefix)
 		if (padded > have && gzseek(file, padded - have, SEEK_CUR) < 0)
 			return false;
 	}
-	return length == 0;
+	/* it ends with records of zeros; a member that was skipped may lack its end */
+	return false;
 }
 
 static bool
@@ -137,7 +155,7 @@ read_tar(WalList *list, const VerifyRoots *roots, const char *path, const char *
 	PG_END_TRY();
 	/* what was cut off cannot be relied on */
 	if (!whole && list->count > 0)
-		list->entries[list->count - 1].state = WAL_OTHER_SIZE;
+		list->entries[list->count - 1].state = WAL_CUT_OFF;
 	return true;
 }
 

@@ -164,6 +164,19 @@ foreach my $label (qw(own none tar fetched))
 	}
 }
 
+# but not what was cut off: nothing says so but its end
+{
+	my ($needed) = needed('tar');
+	my $packed = "$folder->{location}/tar/pg_wal.tar.gz";
+	my $whole = slurp_file($packed);
+	hide("$folder->{archive}/$needed");
+	write_file($packed, substr $whole, 0, length($whole) - 100);
+	like(levels($folder, 'tar')->{6}{problems}, qr/^WAL $needed is cut off, or damaged, needed by tar/, 'WAL in a tar file that was cut off');
+	write_file($packed, $whole);
+	is(levels($folder, 'tar')->{6}{result}, 'pass', 'whole again');
+	unhide("$folder->{archive}/$needed");
+}
+
 # -- the end of the archive, and what says that it was archived
 
 my $last = archive_now($node);

@@ -341,6 +341,14 @@ $node->poll_query_until('postgres', "select current_setting('maintsched.backup_r
 sql(qq{begin; call maintsched.verify_repository('main', 0, '$main->{full}'); commit});
 pass('in a transaction, it goes on');
 
+# --- the latest is asked for; what takes seconds is looked at of the others, too ---
+
+$before = sql('select max(check_id) from maintsched.backup_check');
+$node->psql('postgres', q{call maintsched.verify_repository('main', 6)});
+is(sql("select string_agg(distinct label, ' ' order by label) from maintsched.backup_check where check_id > $before and level = 6"),
+	sql(q{select string_agg(label, ' ' order by label) from maintsched.current_backups('main')}), 'all of them are judged');
+cmp_ok(sql(q{select count(*) from maintsched.current_backups('main')}), '>', 1, 'which are several');
+
 # --- servers of Barman ---
 
 my $barman = make_barman($node);

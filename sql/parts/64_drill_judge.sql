@@ -210,7 +210,7 @@ comment on column maintsched.drills.drill_id is 'The drill.';
 comment on column maintsched.drills.repository is 'The repository.';
 comment on column maintsched.drills.label is 'The backup that was restored.';
 comment on column maintsched.drills.began_at is 'When it began, in real time.';
-comment on column maintsched.drills.verdict is 'running; pass; fail; interrupted: the process that did it ended.';
+comment on column maintsched.drills.verdict is 'running; pass; fail; inconclusive: no step failed, but something could not be checked; interrupted: the process that did it ended.';
 comment on column maintsched.drills.step is 'The step that failed; of one that runs or was interrupted the last one that ended.';
 comment on column maintsched.drills.level is 'Up to which level it proved the backup; NULL: none.';
 comment on column maintsched.drills.rto_seconds is 'How long it took, in seconds, until the restored server could be used.';

@@ -351,7 +351,11 @@ begin
 		maintsched.report_line('Verdict', upper(j ->> 'verdict') || coalesce(': ' || (j ->> 'message'), case j ->> 'verdict'
 			when 'interrupted' then ': the process that did it ended' when 'running' then ': it has not ended' else '' end)),
 		maintsched.report_line('Proven', case when j ->> 'level' is null then 'no level of 8 to 12'
-			else format('up to level %s of 12', j ->> 'level') || coalesce(': ' || (select l.name from maintsched.backup_levels() l where l.level = (j ->> 'level')::smallint), '') end),
+			else format('up to level %s of 12', j ->> 'level') || coalesce(
+				', where ' || (select string_agg(format('%s (%s)', l.level, l.name), ' and ' order by l.level) || ' did not apply'
+					from jsonb_array_elements(j -> 'levels') c join maintsched.backup_levels() l on l.level = (c ->> 'level')::smallint
+					where c ->> 'result' = 'not_applicable' and l.level <= (j ->> 'level')::smallint),
+				': ' || (select l.name from maintsched.backup_levels() l where l.level = (j ->> 'level')::smallint), '') end),
 		maintsched.report_line('Repository', (j ->> 'repository') || case when r.name is not null then format(' (%s, %s)', r.kind, r.location)
 			else ' (it is not configured any more)' end),
 		maintsched.report_line('Backup', concat_ws(', ', b ->> 'label', b ->> 'type', 'ended ' || maintsched.report_time(b ->> 'finished_at'),

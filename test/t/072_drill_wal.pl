@@ -87,6 +87,8 @@ foreach my $case (@archives)
 	}
 }
 
+like(sql('select maintsched.drill_report()'), qr/^Proven         up to level 12 of 12, where 12 \(within RTO and RPO\) did not apply$/m, 'the report claims no objective that nobody has set');
+
 # --- WAL that is there and cannot be used ---
 
 sub with_file

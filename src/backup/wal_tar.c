@@ -118,7 +118,11 @@ read_members(WalList *list, gzFile file, const char *prefix)
 		if (padded > have && gzseek(file, padded - have, SEEK_CUR) < 0)
 			return false;
 	}
-	/* it ends with records of zeros; a member that was skipped may lack its end */
+
+	/*
+	 * it ends with records of zeros; a member that was skipped may lack its
+	 * end
+	 */
 	return false;
 }
 

@@ -123,6 +123,7 @@ extern bool wal_is_compressed(const unsigned char *head, size_t length);
 /* ---- wal_end.c: how a compressed one ends ---- */
 
 extern bool wal_ends(int fd, const unsigned char *head, size_t length, uint64 size, uint32 segment_size);
+extern bool wal_gzip_ends(int fd);
 
 /* ---- wal_stanza.c: as pgBackRest lists them ---- */
 

@@ -26,8 +26,9 @@
 /* blocks are of 64 kB or more, but for those that were flushed: enough for 1 GB */
 #define MAX_BLOCKS (64 * 1024)
 
-/* not a divisor of a segment: else zlib does not see that the last bytes lack */
-#define UNPACK_BYTES 100000
+#define UNPACK_BYTES (64 * 1024)
+
+#define ANY_SIZE PG_UINT64_MAX
 
 static bool
 read_at(int fd, void *buffer, size_t length, uint64 at)
@@ -46,34 +47,83 @@ little_endian(const unsigned char *bytes, int length)
 }
 
 /*
- * Several members after each other are one file, too: these are unpacked.
+ * Unpack to the end.  zlib's gzread() is not asked: whether it sees that the last
+ * bytes are missing depends on its version.
+ */
+static bool
+gzip_unpacks(int fd, z_stream *gzip, unsigned char *in, unsigned char *out, uint64 wanted)
+{
+	uint64		unpacked = 0;
+	uint64		at = 0;
+	bool		ended = false;
+
+	for (;;)
+	{
+		int			result;
+
+		if (gzip->avail_in == 0)
+		{
+			ssize_t		got = pread(fd, in, UNPACK_BYTES, at);
+
+			if (got <= 0)
+				return got == 0 && ended && (wanted == ANY_SIZE || unpacked == wanted);
+			at += got;
+			gzip->next_in = in;
+			gzip->avail_in = got;
+		}
+		/* several members after each other are one file, too */
+		if (ended && inflateReset(gzip) != Z_OK)
+			return false;
+		gzip->next_out = out;
+		gzip->avail_out = UNPACK_BYTES;
+		result = inflate(gzip, Z_NO_FLUSH);
+		if (result != Z_OK && result != Z_STREAM_END)
+			return false;
+		ended = result == Z_STREAM_END;
+		unpacked += UNPACK_BYTES - gzip->avail_out;
+		if (unpacked > wanted)
+			return false;
+	}
+}
+
+static bool
+gzip_is_whole(int fd, uint64 wanted)
+{
+	z_stream	gzip = {0};
+	unsigned char *in;
+	bool		whole;
+
+	if (inflateInit2(&gzip, 16 + MAX_WBITS) != Z_OK)
+		return false;
+	in = palloc(2 * UNPACK_BYTES);
+	whole = gzip_unpacks(fd, &gzip, in, in + UNPACK_BYTES, wanted);
+	(void) inflateEnd(&gzip);
+	pfree(in);
+	return whole;
+}
+
+/*
+ * Whether a file that may be compressed with gzip is there to its end.
+ */
+bool
+wal_gzip_ends(int fd)
+{
+	unsigned char head[2];
+
+	return !read_at(fd, head, sizeof(head), 0) || head[0] != 0x1f || head[1] != 0x8b || gzip_is_whole(fd, ANY_SIZE);
+}
+
+/*
+ * Of one member, the last bytes say how much it holds.
  */
 static bool
 gzip_ends(int fd, uint64 size, uint32 segment_size)
 {
 	unsigned char end[4];
-	char	   *buffer;
-	uint64		unpacked = 0;
-	int			length;
-	gzFile		file;
-	int			copy;
 
 	if (size < 18 || !read_at(fd, end, sizeof(end), size - sizeof(end)))
 		return false;
-	if (little_endian(end, 4) == segment_size)
-		return true;
-	copy = dup(fd);
-	if (copy < 0 || lseek(copy, 0, SEEK_SET) != 0 || (file = gzdopen(copy, "rb")) == NULL)
-	{
-		if (copy >= 0)
-			(void) close(copy);
-		return false;
-	}
-	buffer = palloc(UNPACK_BYTES);
-	while ((length = gzread(file, buffer, UNPACK_BYTES)) > 0 && unpacked <= segment_size)
-		unpacked += length;
-	pfree(buffer);
-	return gzclose(file) == Z_OK && length == 0 && unpacked == segment_size;
+	return little_endian(end, 4) == segment_size || gzip_is_whole(fd, segment_size);
 }
 
 /*

@@ -135,6 +135,7 @@ read_tar(WalList *list, const VerifyRoots *roots, const char *path, const char *
 	struct stat st;
 	int			fd;
 	gzFile		file = NULL;
+	bool		ended;
 	bool		whole = false;
 
 	if (verify_resolve(roots, path, &root, below, &st) != VERIFY_FOUND)
@@ -142,6 +143,7 @@ read_tar(WalList *list, const VerifyRoots *roots, const char *path, const char *
 	verify_opener_init(&opener);
 	fd = verify_open_file(&opener, roots, root, below);
 	verify_opener_close(&opener);
+	ended = fd >= 0 && wal_gzip_ends(fd);
 	if (fd < 0 || (file = gzdopen(fd, "rb")) == NULL)
 	{
 		if (fd >= 0)
@@ -158,7 +160,7 @@ read_tar(WalList *list, const VerifyRoots *roots, const char *path, const char *
 	}
 	PG_END_TRY();
 	/* what was cut off cannot be relied on */
-	if (!whole && list->count > 0)
+	if (!(whole && ended) && list->count > 0)
 		list->entries[list->count - 1].state = WAL_CUT_OFF;
 	return true;
 }

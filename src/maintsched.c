@@ -13,6 +13,7 @@
  *		nearest.c		"perhaps you meant": the nearest known name
  *		json.c			strict JSON reading, errors with the JSON path
  *		exec.c			the only two ways in which C runs SQL
+ *		process*.c		child processes: programs, and servers of a drill
  *		wake.c			telling the background, at commit, of something new
  *		stream.c		blocks of a relation in an order of one's own, read ahead
  *		compat.h		the only #if PG_VERSION_NUM
@@ -30,6 +31,17 @@
  *		name.c			patterns of names in parameters
  *		archive*.c		old rows to compressed files, and back
  *		volume.c		how much room there is for the copy of an index
+ *	 src/backup/	what backups are, and what they are worth
+ *		tool.c			asking pgBackRest and Barman
+ *		manifest*.c		backup manifests as a stream
+ *		verify*.c		a base backup against its manifest
+ *		verify_repository.c	the procedure that goes from check to check
+ *		level7*.c		every file of a backup against its checksum
+ *		pgbackrest*.c	what a repository of pgBackRest has
+ *		catalogue*.c	what a folder of base backups has
+ *		wal*.c			which WAL an archive has
+ *		expect.c		what a restored backup is compared with
+ *		drill*.c		restoring a backup, starting and asking it, removing it
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do
  *		scheduler.c		does what is due in one database
@@ -86,13 +98,25 @@
  *		58_archive		facts about archives; restoring, removing
  *		59_archive_plan	the routine archive
  *		58_optimize		analyze, bloat and reindex in a row
+ *		60_manifest		a base backup against its manifest
+ *		60_repository	tables of repositories, backups, checks and drills
+ *		60_tool			what backup tools say of their backups
+ *		61_catalogue	what that means, each kind in the same words
+ *		61_repository	add_repository(), read_repository(), import_backup_catalog()
+ *		62_ladder		levels 0 to 4; sizes
+ *		62_wal			levels 5 and 6: the archive, its gaps, timelines
+ *		63_verify		verifying the backups of repositories; routine backup_verify
+ *		64_drill		restore drills: which backup, what is recorded, what it proves
+ *		65_ask			expected tables, sample queries, expectations, judging them
+ *		65_report		drill_report(); 65_drill_plan the routine restore_drill
+ *		66_backup		backup_status, backup_log; health and notices of backups
  *		80_notices		who is told what, and when; status_page
  *		87_access		grant_access() and its like
  *		88_health		health
  *		90_access		who may do what: nothing is granted to PUBLIC
  *		95_dump			what pg_dump takes along
  *
- * Calls go one way: door -> scheduler -> routines -> calendar -> core.  In
+ * Calls go one way: door -> scheduler -> routines, backup -> calendar -> core.  In
  * the postmaster only _PG_init() runs, which asks for a little shared memory
  * and registers the launcher.  Without shared_preload_libraries there is
  * neither, and tick() starts the same schedulers and runners.
@@ -111,6 +135,10 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "backup/catalogue.h"
+#include "backup/drill.h"
+#include "backup/tool.h"
+#include "backup/verify.h"
 #include "core/clock.h"
 #include "core/compat.h"
 #include "core/wake.h"
@@ -216,6 +244,7 @@ request_shmem(void)
 		next_request_hook();
 	wake_request_shmem();
 	workers_request_shmem();
+	verify_request_shmem();
 }
 
 static void
@@ -226,6 +255,7 @@ create_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	wake_create_shmem();
 	workers_create_shmem();
+	verify_create_shmem();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -256,6 +286,10 @@ _PG_init(void)
 	clock_define_settings();
 	define_worker_settings();
 	archive_define_settings();
+	backup_roots_define_settings();
+	tool_define_settings();
+	verify_define_settings();
+	drill_define_settings();
 
 	DefineCustomIntVariable("maintsched.horizon",
 							"How far ahead occurrences are planned.",

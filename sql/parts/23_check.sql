@@ -179,25 +179,28 @@ begin
 		if jsonb_typeof(item) <> 'object'
 			or jsonb_typeof(item -> 'text') is distinct from 'string'
 			or btrim(item ->> 'text') = ''
-			or (item - array['text', 'routine', 'source']) <> '{}'
+			or (item - array['text', 'routine', 'params', 'source']) <> '{}'
+			or item ? 'params' and (jsonb_typeof(item -> 'params') <> 'object' or not item ? 'routine')
 		then
 			raise exception using
 				errcode = 'invalid_parameter_value',
 				message = format('%s: checklist item %s is not valid', subject, number),
 				detail = format('The item is %s.', left(item::text, 200)),
-				hint = 'An item is an object with text and, where a routine proves it, routine.';
+				hint = 'An item is an object with text and, where a routine proves it, routine, and params where it must have been run with these.';
 		end if;
 		if item ? 'routine' then
 			perform maintsched.check_word(
 				format('%s: routine of checklist item %s', subject, number),
 				item ->> 'routine', maintsched.routine_names());
+			perform maintsched.check_params(item ->> 'routine', coalesce(item -> 'params', '{}'))
+			where item ? 'params';
 		end if;
 	end loop;
 end
 $$;
 
 comment on function maintsched.check_checklist(text, jsonb) is
-'Internal: Raises invalid_parameter_value (22023), naming subject and item, unless checklist is an array of objects with text and perhaps routine.';
+'Internal: Raises invalid_parameter_value (22023), naming subject and item, unless checklist is an array of objects with text and perhaps routine and params.';
 
 create function maintsched.check_rule(
 	subject text, rule text, starts_on timestamp, zone text, rdate timestamp[])

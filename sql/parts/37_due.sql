@@ -175,7 +175,8 @@ select o.occurrence_id, t.calendar, t.name as task,
 	i.ordinality::integer as item,
 	i.value ->> 'text' as text,
 	i.value ->> 'routine' as routine,
-	m.passed, m.note, m.clock_at as marked_at, m.acting_as as marked_by
+	m.passed, m.note, m.clock_at as marked_at, m.acting_as as marked_by,
+	i.value -> 'params' as params
 from maintsched.occurrence o
 join maintsched.task t on t.task_id = o.task_id
 join maintsched.task_version v on v.task_id = o.task_id and v.version = o.version
@@ -194,6 +195,7 @@ comment on column maintsched.checklist.passed is 'True or false as ticked; NULL:
 comment on column maintsched.checklist.note is 'Note of who ticked it.';
 comment on column maintsched.checklist.marked_at is 'When it was ticked.';
 comment on column maintsched.checklist.marked_by is 'Who ticked it.';
+comment on column maintsched.checklist.params is 'With which parameters the routine must have been run; NULL: any.';
 
 create view maintsched.upcoming_tasks as
 select t.calendar, t.name as task, v.title, v.cadence,

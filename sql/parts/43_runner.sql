@@ -139,7 +139,7 @@ begin
 		perform maintsched.change_begun(r.run_id);
 	end if;
 	return query
-	select k.plan, r.params, k.built_in, k.built_in and k.name in ('log_cleanup', 'amcheck', 'health', 'bloat')
+	select k.plan, r.params, k.built_in, k.built_in and k.name in ('log_cleanup', 'amcheck', 'health', 'bloat', 'backup_verify')
 	from maintsched.routine k
 	where k.name = r.routine;
 end

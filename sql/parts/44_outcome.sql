@@ -43,7 +43,8 @@ begin
 			'actions', count(*),
 			'done', count(*) filter (where a.state = 'done'),
 			'skipped', count(*) filter (where a.state = 'skipped'),
-			'failed', count(*) filter (where a.state = 'failed')),
+			'failed', count(*) filter (where a.state = 'failed'))
+			|| maintsched.run_evidence(r.run_id),
 		r.run_id
 	from maintsched.run_action a
 	where a.run_id = r.run_id;
@@ -67,7 +68,7 @@ begin
 		cross join lateral jsonb_array_elements(v.checklist) with ordinality i
 		left join maintsched.checklist_standing m on m.occurrence_id = o.occurrence_id and m.item = i.ordinality
 		where v.task_id = o.task_id and v.version = o.version
-		and i.value ->> 'routine' = r.routine and m.passed is not true
+		and i.value ->> 'routine' = r.routine and r.params @> coalesce(i.value -> 'params', '{}') and m.passed is not true
 		order by 1);
 	if cardinality(items) > 0 then
 		insert into maintsched.checklist_mark (occurrence_id, item, passed, note)
@@ -78,7 +79,7 @@ end
 $$;
 
 comment on function maintsched.tick_items(maintsched.occurrence, maintsched.run) is
-'Internal: Ticks the checklist items that name the routine of a successful run; whether there were any.';
+'Internal: Ticks the checklist items that name the routine of a successful run, with its parameters where they name some; whether there were any.';
 
 create function maintsched.complete_by_run(r maintsched.run, occurrence_id bigint, outcome text, note text) returns void
 language plpgsql

@@ -79,11 +79,18 @@ begin
 			replace(report, 'pg_stat_progress_', ''), report)
 		using pids;
 	end loop;
+	-- of a verification most is comparing checksums
+	return query
+		select r.run_id, null::text, v.phase,
+			case when v.phase = 'comparing checksums' and v.bytes_total > 0
+				then round(least(v.bytes_done::numeric / v.bytes_total, 0.99), 3) else 0 end
+		from maintsched.verify_progress() v
+		join maintsched.run r on r.pid = v.pid and r.state = 'running';
 end
 $$;
 
 comment on function maintsched.run_progress() is
-'Internal: What the server says of the commands that runs carry out now: relation, phase, share that is done.';
+'Internal: What the server says of the commands that runs carry out now, and verifications of themselves: relation, phase, share that is done.';
 
 create view maintsched.running as
 with live as (

@@ -86,6 +86,9 @@ begin atomic
 		('table of archive', 'batch', 'batch'),
 		('table of archive', 'directory', 'text'),
 		('table of archive', 'drop_partitions', 'boolean'),
+		('backup_verify', 'repository', 'names'),
+		('backup_verify', 'level', 'level'),
+		('backup_verify', 'backups', 'text'),
 		('bloat', 'include', 'patterns'),
 		('bloat', 'exclude', 'patterns'),
 		('bloat', 'sample_pages', 'pages'),
@@ -149,6 +152,12 @@ begin atomic
 		('optimize', 'reindex', 'params'),
 		('overrides of optimize', 'min_bloat', 'ratio'),
 		('overrides of optimize', 'min_wasted', 'bytes'),
+		('restore_drill', 'repository', 'text'),
+		('restore_drill', 'backup', 'text'),
+		('restore_drill', 'within', 'time'),
+		('restore_drill', 'capture', 'boolean'),
+		('restore_drill', 'deadline', 'time'),
+		('restore_drill', 'amcheck', 'boolean'),
 		('statement of sql', 'name', 'text'),
 		('statement of sql', 'statement', 'text'),
 		('statement of sql', 'timeout', 'time'),
@@ -191,6 +200,15 @@ begin
 					where jsonb_typeof(e) <> 'string' or btrim(e #>> '{}') = '')
 					then 'must be an array of names, such as ["sales", "public.orders"]'
 				when jsonb_array_length(value) = 0 then 'is empty' end;
+		when 'names' then
+			return case
+				when kind not in ('array', 'string') or kind = 'array' and exists (
+					select from jsonb_array_elements(value) e where jsonb_typeof(e) <> 'string' or btrim(e #>> '{}') = '')
+					then 'must be a name or an array of names, such as "nightly"'
+				when kind = 'array' and jsonb_array_length(value) = 0 or btrim(value #>> '{}') = '' then 'is empty' end;
+		when 'level' then
+			return case when kind <> 'number' or value #>> '{}' !~ '^[0-7]$'
+				then 'must be a whole number from 0 to 7; higher levels are those of routine restore_drill' end;
 		when 'time' then
 			if kind = 'string' then
 				begin

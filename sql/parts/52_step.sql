@@ -57,6 +57,7 @@ begin
 		return;
 	end if;
 	perform maintsched.reap_runs();
+	perform maintsched.close_dead_drills();
 	perform maintsched.settle_owed(background => true);
 	perform maintsched.queue_due(lead);
 	perform maintsched.fail_unusable();
@@ -397,6 +398,7 @@ begin
 	if not maintsched.clock_simulated() then
 		perform maintsched.note_opened();
 	end if;
+	perform maintsched.close_dead_drills();
 	perform maintsched.settle_owed();
 	queued := maintsched.queue_due();
 	-- told before it is closed: what is closed is no longer looked at

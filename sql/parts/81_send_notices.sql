@@ -323,7 +323,8 @@ begin
 		from maintsched.emergency_window e
 		where e.closes_at > since and e.simulated = maintsched.clock_simulated()
 		and not exists (select from maintsched.emergency_close x where x.window_id = e.window_id)),
-		maintsched.next_window_event(since));
+		maintsched.next_window_event(since),
+		maintsched.backup_event_at(since));
 end
 $$;
 
@@ -384,7 +385,7 @@ begin
 	end;
 	since := maintsched.looked_until();
 	if next_at <= at then
-		told := told + maintsched.tell_moved() + maintsched.tell_changes();
+		told := told + maintsched.tell_moved() + maintsched.tell_changes() + maintsched.tell_backups(since);
 		for e in select * from maintsched.window_events(since, at) loop
 			sent := maintsched.tell_window(e);
 			told := told + coalesce(sent, false)::integer;

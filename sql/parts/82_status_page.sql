@@ -103,7 +103,7 @@ where n.clock_at <= maintsched.clock();
 
 comment on view maintsched.notices is 'What people were told, and who took note of it. Each row came with a NOTIFY on channel maintsched, whose payload has its id and kind.';
 comment on column maintsched.notices.notice_id is 'Key, in order of recording.';
-comment on column maintsched.notices.kind is 'window_72h, window_24h (or other lead times of the calendar), window_start, window_end, moved, cancelled; emergency_start, emergency_end; change_72h, change_24h, change_start, change_end; due_soon, overdue, missed; run_failed, run_partial, run_interrupted; corruption; left_out.';
+comment on column maintsched.notices.kind is 'window_72h, window_24h (or other lead times of the calendar), window_start, window_end, moved, cancelled; emergency_start, emergency_end; change_72h, change_24h, change_start, change_end; due_soon, overdue, missed; run_failed, run_partial, run_interrupted; corruption; backup_failed, repository_unread, drill_failed; left_out.';
 comment on column maintsched.notices.subject is 'One line.';
 comment on column maintsched.notices.body is 'A few sentences.';
 comment on column maintsched.notices.team is 'The team that it is for; NULL: everybody.';
@@ -251,6 +251,22 @@ as $$
 			c.starts_at, c.completed_at, c.calendar
 		from change c
 		where c.completed_at > maintsched.clock() - interval '24 hours' and c.outcome <> 'cancelled'
+		union all
+		select 9, 'recent', 'Backups',
+			case
+				when b.verdicts && array['CRIT'] then format('Something is wrong with the backups in %s.', b.repository)
+				when b.verdict = 'UNKNOWN' then format('It is not known how the backups in %s are.', b.repository)
+				else format('The newest backup in %s, of %s, is proven up to level %s (%s).', b.repository,
+					maintsched.start_text(b.finished_at, 'UTC'), b.level, b.level_name)
+			end,
+			null, b.finished_at, null
+		from (
+			select s.repository, array_agg(s.verdict) as verdicts,
+				coalesce(max(s.verdict) filter (where s.newest), 'UNKNOWN') as verdict,
+				max(s.finished_at) filter (where s.newest) as finished_at,
+				max(s.level) filter (where s.newest) as level, max(s.level_name) filter (where s.newest) as level_name
+			from maintsched.backup_standing() s
+			group by s.repository) b
 	)
 	select * from line
 	union all
@@ -274,7 +290,7 @@ select row_number() over (order by s.rank,
 from maintsched.status_lines() s
 order by 1;
 
-comment on view maintsched.status_page is 'What maintenance is going on, planned for the next 7 days, and over since less than a day, in plain sentences for those who are told of it.';
+comment on view maintsched.status_page is 'What maintenance is going on, planned for the next 7 days, and over since less than a day, and how the backups are, in plain sentences for those who are told of it.';
 comment on column maintsched.status_page.position is 'Order of the lines, from 1.';
 comment on column maintsched.status_page.state is 'now, planned or recent.';
 comment on column maintsched.status_page.title is 'What it is.';

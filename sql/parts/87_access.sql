@@ -69,13 +69,16 @@ as $$
 			'plan_amcheck', 'class_span', 'amcheck_functions', 'amcheck_function', 'checkable_items', 'wanted_items', 'parent_matches', 'need_items',
 			'check_command', 'check_part_pages', 'check_speed', 'check_storage', 'last_checks', 'relation_pages',
 			'corrupt_relations', 'check_standing', 'amcheck_health', 'archive_health',
+			'backup_levels', 'backup_standing', 'backup_health', 'backend_alive',
 			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_time', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition',
 			'threshold', 'threshold_names', 'bloat_estimate', 'bloat_by_row', 'bloat_sample', 'bloat_best', 'bloat_detail', 'bloat_method',
 			'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_relations', 'may_measure', 'plan_bloat',
 			'part_of', 'corrupt_relations',
 			'plan_reindex', 'reindex_scope', 'check_reindex_scope', 'judge_indexes', 'index_bloat', 'index_matches',
 			'relation_bytes', 'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'may_reindex', 'volume', 'space_problem',
-			'last_rebuilds', 'churn', 'bloat_text', 'estimate_rebuild', 'rebuild_action', 'drop_action', 'plan_optimize', 'param_types']),
+			'last_rebuilds', 'churn', 'bloat_text', 'estimate_rebuild', 'rebuild_action', 'drop_action', 'plan_optimize', 'param_types',
+			'drill_report', 'drill_report_json', 'plan_restore_drill', 'repository_to_drill', 'drill_estimate',
+			'plan_backup_verify', 'verify_targets', 'verify_costs']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),
 		('manager', 'execute', array['retract_completion', 'approve_waiver', 'reject_waiver', 'revoke_waiver',
@@ -90,7 +93,11 @@ as $$
 			'measure_bloat',
 			'lock_obstacle', 'rebuild_obstacle', 'await_table', 'rebuild_needed', 'drop_needed', 'drop_verdict', 'rebuild_verdict',
 			'run_routine', 'queue_routine', 'put_task', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
-			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone']),
+			'add_repository', 'add_repository_as', 'change_repository', 'change_repository_as', 'remove_repository', 'remove_repository_as',
+			'read_repository', 'read_repository_as', 'import_backup_catalog', 'import_catalog_as', 'verify_repository',
+			'valid_rule', 'rule_cadence', 'check_document', 'rule_notice', 'check_timezone',
+			'add_expected_table', 'drop_expected_table', 'add_sample_query', 'put_sample_query', 'check_sample_query', 'drop_sample_query',
+			'capture_expectations', 'drill', 'await_archive', 'begin_await', 'is_awaited', 'look_for_archive', 'is_to_be_read']),
 		('manager', 'select, update', array['task', 'contact']),
 		('manager', 'select, insert (name, plan, description, defaults, change_class)', array['routine'])
 	), held as (
@@ -99,7 +106,7 @@ as $$
 		where array_position(array['viewer', 'operator', 'manager'], a.access)
 			<= array_position(array['viewer', 'operator', 'manager'], access_objects.access)
 	)
-	select h.privilege, 'function ' || p.oid::regprocedure
+	select h.privilege, case p.prokind when 'p' then 'procedure ' else 'function ' end || p.oid::regprocedure
 	from held h
 	join pg_proc p on p.pronamespace = 'maintsched'::regnamespace and p.proname = any (h.name)
 	where h.privilege = 'execute'
@@ -128,7 +135,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
 	execute format('revoke all on all tables in schema maintsched from %I', role);
-	execute format('revoke all on all functions in schema maintsched from %I', role);
+	execute format('revoke all on all routines in schema maintsched from %I', role);
 	execute format('revoke all on type maintsched.action from %I', role);
 	execute format('revoke all on schema maintsched from %I', role);
 end

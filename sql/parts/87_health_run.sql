@@ -98,7 +98,7 @@ comment on function maintsched.health_groups() is
 
 create function maintsched.health_items() returns text[]
 language sql immutable parallel safe
-return array['planning', 'overdue tasks', 'launcher', 'library', 'runs', 'windows', 'corruption', 'archives', 'rollups', 'pauses', 'instance', 'access', 'simulated records']
+return array['planning', 'overdue tasks', 'launcher', 'library', 'runs', 'windows', 'corruption', 'archives', 'backups', 'repositories', 'rollups', 'pauses', 'instance', 'access', 'simulated records']
 	|| (select array_agg(i.name order by g.place, i.ordinality) from maintsched.health_groups() g cross join unnest(g.items) with ordinality i(name));
 
 comment on function maintsched.health_items() is
@@ -218,8 +218,8 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	-- what nobody can know is no failure: no calendar, statistics that are too young; and checks for corruption are a duty of their own
-	may_be_unknown constant text[] := array['planning', 'unused indexes', 'corruption'];
+	-- what nobody can know is no failure: no calendar, statistics that are too young; and checks for corruption and of backups are duties of their own
+	may_be_unknown constant text[] := array['planning', 'unused indexes', 'corruption', 'backups', 'repositories'];
 	critical text;
 	unknown text;
 	n integer;
@@ -245,7 +245,7 @@ end
 $$;
 
 comment on function maintsched.judge_health() is
-'Raises an error where an item of view health is CRIT, or UNKNOWN, naming them; under maintsched.now apart from simulated records. Never for planning, corruption and unused indexes being UNKNOWN. For viewers. Errors: object_not_in_prerequisite_state (55000): CRIT, no_data_found (P0002): UNKNOWN, and none CRIT.';
+'Raises an error where an item of view health is CRIT, or UNKNOWN, naming them; under maintsched.now apart from simulated records. Never for planning, corruption, backups, repositories and unused indexes being UNKNOWN. For viewers. Errors: object_not_in_prerequisite_state (55000): CRIT, no_data_found (P0002): UNKNOWN, and none CRIT.';
 
 create function maintsched.plan_health(params jsonb) returns setof maintsched.action
 language plpgsql stable

@@ -163,7 +163,15 @@ with planning as (
 		+ (select count(*) from maintsched.archive_file x where x.simulated)
 		+ (select count(*) from maintsched.archive_verification x where x.simulated)
 		+ (select count(*) from maintsched.archive_restore x where x.simulated)
-		+ (select count(*) from maintsched.archive_removal x where x.simulated) as records
+		+ (select count(*) from maintsched.archive_removal x where x.simulated)
+		+ (select count(*) from maintsched.repository_change x where x.simulated)
+		+ (select count(*) from maintsched.backup_reading x where x.simulated)
+		+ (select count(*) from maintsched.backup_record x where x.simulated)
+		+ (select count(*) from maintsched.backup_check x where x.simulated)
+		+ (select count(*) from maintsched.drill x where x.simulated)
+		+ (select count(*) from maintsched.drill_step x where x.simulated)
+		+ (select count(*) from maintsched.drill_result x where x.simulated)
+		+ (select count(*) from maintsched.expectation x where x.simulated) as records
 ), owed as (
 	select count(distinct (w.task_id, w.month)) as months,
 		min(w.clock_at) as since
@@ -265,7 +273,10 @@ select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
 from maintsched.amcheck_health() h
 union all
 select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
-from maintsched.archive_health() h;
+from maintsched.archive_health() h
+union all
+select h.item, h.status, h.value, h.detail, h.hint, maintsched.clock()
+from maintsched.backup_health() h;
 
 comment on view maintsched.own_health is 'Internal: What view health says of maintsched itself.';
 comment on column maintsched.own_health.item is 'What is judged.';

@@ -16,7 +16,7 @@ revoke all on all sequences in schema maintsched from public;
 
 revoke all on all routines in schema maintsched from public;
 
-revoke all on type maintsched.rrule, maintsched.expansion, maintsched.task_comparison, maintsched.evidence, maintsched.action from public;
+revoke all on type maintsched.rrule, maintsched.expansion, maintsched.task_comparison, maintsched.evidence, maintsched.action, maintsched.backup_entry from public;
 
 grant usage on schema maintsched to pg_monitor;
 
@@ -99,13 +99,53 @@ grant select (
 	schema, relation, kind, last_checked_at, check_kind, verdict, age, age_seconds, parents_checked_at,
 	access_method, size_bytes, parts, parts_checked, run_id)
 on maintsched.amcheck_report to pg_monitor;
+
 grant select on maintsched.archives to pg_monitor;
+
+grant select (
+	repository, kind, label, finished_at, age_seconds, size_bytes, level, level_name, verdict, verified_at, newest, state)
+on maintsched.backup_status to pg_monitor;
+
+grant select (
+	checked_at, repository, label, level, check_name, result, checked_by, calendar, task, run_id, drill_id, seconds, simulated)
+on maintsched.backup_log to pg_monitor;
+
+grant select (expectation_id, repository, kept, captured_at, restore_point, lsn, timeline, tables, rows, captured_by, simulated)
+on maintsched.expectations to pg_monitor;
+
+grant select (
+	drill_id, repository, label, began_at, verdict, step, level, rto_seconds, rpo_seconds, target, restore_point, ended_at, seconds,
+	removed, run_id, recorded_by, simulated)
+on maintsched.drills to pg_monitor;
+
+grant select (drill_id, repository, label, seq, step, document_step, result, seconds, started_at, simulated)
+on maintsched.drill_steps to pg_monitor;
+
+grant select on maintsched.expected_tables to pg_monitor;
+
+grant select (repository, name, database, min_rows, max_rows, columns, timeout)
+on maintsched.sample_queries to pg_monitor;
+
+grant select (
+	repository, kind, location, archive, pulled, system_identifier, max_age, rpo, rto, copies, expected_location, encrypted,
+	size_tolerance, size_floor, read_within, verify_within, drill_within, read_at, read_ok, read_from, read_well_at, backups)
+on maintsched.repositories to pg_monitor;
+
+grant select (
+	repository, kind, label, type, state, started_at, finished_at, age, age_seconds, size, stored, prior, depends_on,
+	pg_version, timeline, start_lsn, end_lsn, start_wal, end_wal, system_identifier, size_bytes, delta_bytes, stored_bytes,
+	encrypted, location, recorded_at)
+on maintsched.backups to pg_monitor;
 
 grant execute on function
 	maintsched.run_outlook(),
 	maintsched.run_health(),
 	maintsched.amcheck_health(),
 	maintsched.archive_health(),
+	maintsched.backup_levels(),
+	maintsched.backend_alive(integer, timestamptz),
+	maintsched.backup_standing(),
+	maintsched.backup_health(),
 	maintsched.check_standing(),
 	maintsched.corrupt_relations(),
 	maintsched.server_health(),

@@ -143,3 +143,37 @@ select pg_catalog.pg_extension_config_dump('maintsched.health_setting', '');
 select maintsched.announce();
 
 select pg_catalog.pg_extension_config_dump('maintsched.bloat_measurement', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.repository', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.repository_change', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.repository_change_change_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.backup_reading', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.backup_reading_reading_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.backup_record', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.backup_record_record_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.backup_check', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.backup_check_check_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.drill', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.drill_drill_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.drill_step', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.drill_result', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.expectation', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.expectation_expectation_id_seq', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.expected_table', '');
+
+select pg_catalog.pg_extension_config_dump('maintsched.sample_query', '');

@@ -97,6 +97,7 @@ extern void document_leave(DocumentReader *reader, int outer);
 extern const cJSON *document_member(const cJSON *object, const char *key);
 
 /* document_check.c */
+extern void document_check_item(DocumentReader *reader, const cJSON *item);
 extern void document_check_task(DocumentReader *reader, const cJSON *task);
 extern void document_check_window(DocumentReader *reader, const cJSON *window);
 extern void document_check_notification(DocumentReader *reader, const cJSON *notification);

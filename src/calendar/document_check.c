@@ -60,6 +60,13 @@ refuse_member(DocumentReader *reader, const cJSON *object, const char *key,
 }
 
 void
+document_check_item(DocumentReader *reader, const cJSON *item)
+{
+	if (has_member(item, "params"))
+		demand_member(reader, item, "routine", "parameters are those of a routine");
+}
+
+void
 document_check_task(DocumentReader *reader, const cJSON *task)
 {
 	const cJSON *rdate = document_member(task, "rdate");

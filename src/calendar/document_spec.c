@@ -61,9 +61,10 @@ static const char *const requirements[] = {"required", "addressable", "proposed"
 static const Field checklist_fields[] = {
 	{"text", TYPE(LABEL, REQUIRED)},
 	{"routine", WORDS(routines, OPTIONAL)},
+	{"params", TYPE(OBJECT, OPTIONAL)},
 	SOURCE
 };
-static const EntryKind checklist_item = KIND("checklist item", checklist_fields, NULL, NULL);
+static const EntryKind checklist_item = KIND("checklist item", checklist_fields, NULL, document_check_item);
 
 static const Field instruction_fields[] = {
 	{"title", TYPE(LABEL, OPTIONAL)},

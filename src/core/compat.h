@@ -63,6 +63,15 @@
 	makeJsonLexContextCstringLen(unconstify(char *, (json)), (length), (encoding), true)
 #endif
 
+/* ... and without the memory for unescaped strings */
+#if PG_VERSION_NUM >= 170000
+#define compat_make_json_lexer(json, length) \
+	makeJsonLexContextCstringLen(NULL, (json), (length), PG_UTF8, false)
+#else
+#define compat_make_json_lexer(json, length) \
+	makeJsonLexContextCstringLen((json), (length), PG_UTF8, false)
+#endif
+
 /* before a function that does not return: renamed, and moved, in 18 */
 #if PG_VERSION_NUM >= 180000
 #define compat_noreturn pg_noreturn
@@ -129,6 +138,13 @@
 #define COMPAT_BGWORKER_INTERRUPTIBLE 0
 #endif
 
+/* a set of events that is freed by hand; takes a resource owner since 17 */
+#if PG_VERSION_NUM >= 170000
+#define compat_create_wait_event_set(count) CreateWaitEventSet(NULL, (count))
+#else
+#define compat_create_wait_event_set(count) CreateWaitEventSet(TopMemoryContext, (count))
+#endif
+
 /* the file of a relation: renamed in 16 */
 #if PG_VERSION_NUM >= 160000
 #define compat_filenode(rel) ((rel)->rd_locator.relNumber)
@@ -139,7 +155,9 @@ typedef Oid RelFileNumber;
 #endif
 
 /* reading blocks ahead: the server's own streams, since 17 */
-#if PG_VERSION_NUM >= 170000
+#ifdef FRONTEND
+/* none in the programs of test/fuzz */
+#elif PG_VERSION_NUM >= 170000
 #include "storage/read_stream.h"
 typedef ReadStream compat_read_stream;
 #define compat_has_read_stream true

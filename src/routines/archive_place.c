@@ -32,8 +32,8 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/varlena.h"
 
+#include "core/roots.h"
 #include "routines/archive.h"
 
 static char *archive_roots = NULL;
@@ -42,69 +42,6 @@ static char *archive_roots = NULL;
 static int	open_folder = -1;
 static int	open_file = -1;
 static SubTransactionId open_subid = InvalidSubTransactionId;
-
-/*
- * Does a path have a component "." or ".."?  between: what separates them.
- */
-static bool
-has_dots(const char *path, const char *between)
-{
-	while (*path != '\0')
-	{
-		size_t		length = strcspn(path, between);
-
-		if ((length == 1 && path[0] == '.') || (length == 2 && path[0] == '.' && path[1] == '.'))
-			return true;
-		path += length;
-		path += strspn(path, between);
-	}
-	return false;
-}
-
-/*
- * The roots, as a list of char *; NIL where the words are no list.
- */
-static List *
-split_roots(const char *words)
-{
-	List	   *roots = NIL;
-
-	if (!SplitDirectoriesString(pstrdup(words), ',', &roots))
-		return NIL;
-	return roots;
-}
-
-static bool
-check_roots(char **newval, void **extra, GucSource source)
-{
-	ListCell   *cell;
-	List	   *roots;
-
-	if (**newval == '\0')
-		return true;
-	if (has_dots(*newval, "/,\""))
-	{
-		GUC_check_errdetail("\".\" and \"..\" are not taken.");
-		return false;
-	}
-	roots = split_roots(*newval);
-	if (roots == NIL)
-	{
-		GUC_check_errdetail("List syntax is invalid.");
-		return false;
-	}
-	foreach(cell, roots)
-	{
-		const char *root = lfirst(cell);
-
-		if (root[0] != '/' || root[1] == '\0')
-		{
-			GUC_check_errdetail("\"%s\" is not the absolute path of a folder.", root);
-			return false;
-		}
-	}
-	return true;
-}
 
 void
 archive_define_settings(void)
@@ -116,7 +53,7 @@ archive_define_settings(void)
 							   "",
 							   PGC_SIGHUP,
 							   GUC_LIST_INPUT | GUC_SUPERUSER_ONLY | GUC_DISALLOW_IN_AUTO_FILE,
-							   check_roots, NULL, NULL);
+							   roots_check, NULL, NULL);
 	archive_register_callbacks();
 }
 
@@ -152,26 +89,12 @@ archive_database_folder(void)
 }
 
 /*
- * The part of directory below root; NULL: it is not there.
- */
-static const char *
-below(const char *root, const char *directory)
-{
-	size_t		length = strlen(root);
-
-	if (strncmp(root, directory, length) != 0 ||
-		(directory[length] != '/' && directory[length] != '\0'))
-		return NULL;
-	return directory + length + strspn(directory + length, "/");
-}
-
-/*
  * The roots; at least one.
  */
 List	   *
 archive_root_list(void)
 {
-	List	   *roots = split_roots(archive_roots);
+	List	   *roots = roots_split(archive_roots);
 
 	if (roots == NIL)
 		ereport(ERROR,
@@ -194,7 +117,7 @@ archive_place(const char *directory, const char *schema, const char *relation)
 	ListCell   *cell;
 	const char *rest = directory;
 
-	if (directory != NULL && has_dots(directory, "/"))
+	if (directory != NULL && roots_have_dots(directory, "/"))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("folder of archives \"%s\" holds \".\" or \"..\"", directory)));
@@ -203,7 +126,7 @@ archive_place(const char *directory, const char *schema, const char *relation)
 		rest = NULL;
 		foreach(cell, roots)
 		{
-			const char *found = below(lfirst(cell), directory);
+			const char *found = roots_below(lfirst(cell), directory);
 
 			if (found != NULL && (rest == NULL || strlen(found) < strlen(rest)))
 			{
@@ -276,7 +199,7 @@ in_data_directory(const char *folder)
 {
 	char	   *data = realpath(DataDir, NULL);
 	char	   *real = realpath(folder, NULL);
-	bool		inside = data != NULL && real != NULL && below(data, real) != NULL;
+	bool		inside = data != NULL && real != NULL && roots_below(data, real) != NULL;
 
 	free(data);
 	free(real);

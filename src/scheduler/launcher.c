@@ -15,6 +15,9 @@
  * measured on a clock that stands still while a machine is suspended, and
  * the wall clock can be set.
  *
+ * When it starts, it ends child processes that outlived their backends
+ * (core/process_leftover.c).
+ *
  * It holds no lock while it sleeps, and nothing that it knows is precious:
  * killed, it is started again after a second and looks at every database.
  *
@@ -43,7 +46,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "backup/drill.h"
 #include "core/compat.h"
+#include "core/process.h"
 #include "core/wake.h"
 #include "scheduler/launcher.h"
 #include "scheduler/workers.h"
@@ -372,6 +377,10 @@ maintsched_launcher_main(Datum arg)
 		ereport(FATAL,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("maintsched has too many processes")));
+
+	/* before anything new is started: what a crash left running */
+	(void) process_end_leftovers();
+	(void) drill_remove_all_dead();
 
 	for (;;)
 	{

@@ -95,7 +95,7 @@ select timezone, timezone_given from maintsched.calendar where name = 'small';
 
 -- Numbers and free parameters come back exactly.
 select maintsched.import_calendar(jsonb_set(pg_temp.document()::jsonb, '{tasks,0}',
-	(pg_temp.document()::jsonb #> '{tasks,0}') || '{"kind": "routine", "routine": "restore_drill", "params": {"bytes": 9007199254740993, "ratio": 0.10, "list": [], "none": null}}')::text);
+	(pg_temp.document()::jsonb #> '{tasks,0}') || '{"kind": "routine", "routine": "reindex", "params": {"min_wasted": 9007199254740993, "min_bloat": 0.10, "include": ["a"], "exclude": null}}')::text);
 select maintsched.export_calendar('small') #> '{tasks,0,params}';
 select enabled from maintsched.task where calendar = 'small' and name = 'stays';
 

@@ -162,9 +162,11 @@ sub signature
 	my @forms;
 	foreach my $arguments (@{ $it->{arguments} })
 	{
-		my $line = "maintsched.$it->{name}($arguments) returns $it->{result}";
+		# a procedure returns nothing
+		my $returns = defined $it->{result} ? "returns $it->{result}" : '';
+		my $line = "maintsched.$it->{name}($arguments) $returns" =~ s/ $//r;
 		$line = wrapped('    ', split /(?<=,) (?=\w+ \w)/, "maintsched.$it->{name}($arguments)")
-		  . "\nreturns $it->{result}" if length $line > 78;
+		  . ($returns ? "\n$returns" : '') if length $line > 78;
 		push @forms, $line;
 	}
 	return join "\n", @forms;
@@ -335,8 +337,9 @@ my %known = map { $_ => 1 } split /\n/, $node->safe_psql('postgres', qq{
 	union select c.relname from pg_class c where c.relnamespace = 'maintsched'::regnamespace
 	union select t.typname from pg_type t where t.typnamespace = 'maintsched'::regnamespace
 	union select split_part(s.name, '.', 2) from pg_settings s where s.name like 'maintsched.%'});
-$known{$_} = 1 foreach qw(now horizon reason max_backdate node launcher max_workers archive_roots
-	  max_workers_per_database yield_after window_reserve control so c conf sql);
+$known{$_} = 1 foreach qw(now horizon reason max_backdate node launcher max_workers archive_roots backup_roots drill_root drill_timeout
+	  max_workers_per_database yield_after window_reserve verify_rate verify_workers pgbackrest_command barman_command backup_tool_timeout
+	  control so c conf sql);
 foreach my $page (@pages)
 {
 	my %unknown;

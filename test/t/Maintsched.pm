@@ -4,11 +4,14 @@ use strict;
 use warnings FATAL => 'all';
 use Exporter 'import';
 use File::Basename;
+use File::Spec;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_server extension_folder version slurp_rel rows_of difference);
+our @EXPORT = qw(new_server wait_back extension_folder version slurp_rel rows_of difference);
 
 my $here = dirname(__FILE__);
 
@@ -21,6 +24,21 @@ sub new_server
 	$node->append_conf('postgresql.conf', "autovacuum = off\n");
 	$node->start;
 	return $node;
+}
+
+# Wait until a server that has crashed takes sessions again.  The query is no
+# input: psql may have ended before it reads any, and whoever writes it dies.
+sub wait_back
+{
+	my ($node) = @_;
+	foreach my $try (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my ($said, $wrong);
+		return if IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'select true' ],
+			'<', File::Spec->devnull, '>', \$said, '2>', \$wrong);
+		usleep(100_000);
+	}
+	BAIL_OUT('the server does not come back');
 }
 
 # Where the server looks for extension scripts, if a test may write there.

@@ -88,9 +88,8 @@ read_members(WalList *list, gzFile file, const char *prefix)
 {
 	static const char zeros[RECORD] = {0};
 	char		header[RECORD];
-	int			length;
 
-	while ((length = gzread(file, header, RECORD)) == RECORD)
+	while (gzread(file, header, RECORD) == RECORD)
 	{
 		uint64		size = octal(header + SIZE_AT, SIZE_LENGTH);
 		uint64		padded = TYPEALIGN64(RECORD, size);

@@ -80,18 +80,22 @@ as $$
 declare
 	wrong text;
 begin
-	wrong := (case
-		when coalesce(jsonb_typeof(options -> 'superuser'), 'null') not in ('string', 'null') or options ->> 'superuser' = ''
-			or options ->> 'superuser' ~ '[[:cntrl:]]'
-			then 'superuser is to be the name of a role'
-		when coalesce(jsonb_typeof(options -> 'amcheck'), 'null') not in ('boolean', 'null') then 'amcheck is to be true or false'
-		when coalesce(jsonb_typeof(options -> 'space_factor'), 'null') not in ('number', 'null')
-			or not coalesce((options ->> 'space_factor')::numeric between 0 and 1000, true)
-			then 'space_factor is to be a number from 0 to 1000'
-		when coalesce(jsonb_typeof(options -> 'timeout'), 'null') not in ('string', 'null')
-			or not coalesce((options ->> 'timeout')::interval > '0', true)
-			then 'timeout is to be an interval above 0, such as "2 h"'
-	end);
+	begin
+		wrong := (case
+			when coalesce(jsonb_typeof(options -> 'superuser'), 'null') not in ('string', 'null') or options ->> 'superuser' = ''
+				or options ->> 'superuser' ~ '[[:cntrl:]]'
+				then 'superuser is to be the name of a role'
+			when coalesce(jsonb_typeof(options -> 'amcheck'), 'null') not in ('boolean', 'null') then 'amcheck is to be true or false'
+			when coalesce(jsonb_typeof(options -> 'space_factor'), 'null') not in ('number', 'null')
+				or not coalesce((options ->> 'space_factor')::numeric between 0 and 1000, true)
+				then 'space_factor is to be a number from 0 to 1000'
+			when coalesce(jsonb_typeof(options -> 'timeout'), 'null') not in ('string', 'null')
+				or not coalesce((options ->> 'timeout')::interval > '0', true)
+				then 'timeout is to be an interval above 0, such as "2 h"'
+		end);
+	exception when data_exception then
+		wrong := 'timeout is to be an interval above 0, such as "2 h"';
+	end;
 	if wrong is not null then
 		raise exception 'a wrong option of a drill: %', wrong using errcode = 'invalid_parameter_value';
 	end if;

@@ -148,7 +148,7 @@ like(said($node, q{call maintsched.drill('folder', 'settings')}), qr/ is proven 
 foreach my $case (
 	[ '{"superuser": ""}', 'superuser is to be the name of a role' ], [ '{"superuser": ["x"]}', 'superuser is to be the name of a role' ],
 	[ '{"amcheck": "maybe"}', 'amcheck is to be true or false' ], [ '{"space_factor": -1}', 'space_factor is to be a number from 0 to 1000' ],
-	[ '{"space_factor": "NaN"}', 'space_factor is to be a number from 0 to 1000' ], [ '{"timeout": "-1 h"}', 'timeout is to be an interval above 0' ],
+	[ '{"space_factor": "NaN"}', 'space_factor is to be a number from 0 to 1000' ], [ '{"timeout": "-1 h"}', 'timeout is to be an interval above 0' ], [ '{"timeout": "soon"}', 'timeout is to be an interval above 0' ],
 	[ '{"timeout": 5}', 'timeout is to be an interval above 0' ])
 {
 	my ($options, $problem) = @$case;

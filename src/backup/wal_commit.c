@@ -28,6 +28,8 @@
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
+#include "core/compat.h"
+
 PG_FUNCTION_INFO_V1(maintsched_first_commit);
 
 static XLogRecPtr
@@ -59,7 +61,7 @@ scan(XLogReaderState *reader, XLogRecPtr since, XLogRecPtr limit, XLogRecPtr end
 
 	if (since < end)
 	{
-		if (XLogRecPtrIsInvalid(XLogFindNextRecord(reader, since)))
+		if (XLogRecPtrIsInvalid(compat_find_next_record(reader, since, &error)))
 			return;
 		while (at == 0 && reader->EndRecPtr < Min(end, limit) && XLogReadRecord(reader, &error) != NULL)
 		{

@@ -131,6 +131,15 @@
 #define compat_qualified_name(name) stringToQualifiedNameList(name)
 #endif
 
+/* the first record of WAL at or after a position; says what was wrong since 19 */
+#if PG_VERSION_NUM >= 190000
+#define compat_find_next_record(reader, position, error) \
+	XLogFindNextRecord((reader), (position), (error))
+#else
+#define compat_find_next_record(reader, position, error) \
+	XLogFindNextRecord((reader), (position))
+#endif
+
 /* a database that is dropped, renamed or moved ends our workers itself */
 #if PG_VERSION_NUM >= 190000
 #define COMPAT_BGWORKER_INTERRUPTIBLE BGWORKER_INTERRUPTIBLE

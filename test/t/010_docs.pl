@@ -121,12 +121,12 @@ sub catalog
 	return map { $_->{name} => $_ } @rows;
 }
 
-# the forms of a function stand under one heading, the shortest first
+# the forms of a function stand under one heading, the shortest first, then as they were made
 my %function = catalog(
 	"select p.proname as name, min(oidvectortypes(p.proargtypes)) as types,
-		jsonb_agg(pg_get_function_arguments(p.oid) order by p.pronargs) as arguments,
+		jsonb_agg(pg_get_function_arguments(p.oid) order by p.pronargs, p.oid) as arguments,
 		min(pg_get_function_result(p.oid)) as result,
-		string_agg(coalesce(obj_description(p.oid, 'pg_proc'), ''), ' ' order by p.pronargs) as comment
+		string_agg(coalesce(obj_description(p.oid, 'pg_proc'), ''), ' ' order by p.pronargs, p.oid) as comment
 	$of_functions group by p.proname");
 my @internal = grep { $function{$_}{comment} =~ /^Internal: / } sort keys %function;
 my @public = grep { $function{$_}{comment} !~ /^Internal: / } sort keys %function;

@@ -228,6 +228,7 @@ static const char *
 find_folder(const char *folder, List *roots, char *below)
 {
 	VerifyRoots places = {0};
+	VerifyFound found;
 	struct stat st;
 	int			root;
 	ListCell   *cell;
@@ -237,13 +238,16 @@ find_folder(const char *folder, List *roots, char *below)
 		if (places.count < VERIFY_MAX_ROOTS)
 			places.paths[places.count++] = lfirst(cell);
 	}
-	switch (verify_resolve(&places, folder, &root, below, &st))
+	found = verify_resolve(&places, folder, &root, below, &st);
+	if (found == VERIFY_FOUND)
+	{
+		if (S_ISDIR(st.st_mode))
+			return places.paths[root];
+		errno = ENOTDIR;
+	}
+	switch (found)
 	{
 		case VERIFY_FOUND:
-			if (S_ISDIR(st.st_mode))
-				return places.paths[root];
-			errno = ENOTDIR;
-			/* FALLTHROUGH */
 		case VERIFY_ERROR:
 			ereport(ERROR,
 					(errcode_for_file_access(),

@@ -131,6 +131,13 @@
 #define compat_qualified_name(name) stringToQualifiedNameList(name)
 #endif
 
+/* a scan of a whole table takes flags since 19 */
+#if PG_VERSION_NUM >= 190000
+#define compat_beginscan(rel, snapshot) table_beginscan((rel), (snapshot), 0, NULL, SO_NONE)
+#else
+#define compat_beginscan(rel, snapshot) table_beginscan((rel), (snapshot), 0, NULL)
+#endif
+
 /* the first record of WAL at or after a position; says what was wrong since 19 */
 #if PG_VERSION_NUM >= 190000
 #define compat_find_next_record(reader, position, error) \

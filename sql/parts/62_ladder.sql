@@ -54,7 +54,7 @@ comment on function maintsched.record_check(text, text, integer, text, text[], j
 'Internal: Records what a check of a backup found at a level: pass, fail, not_applicable or not_checked, the last three with at least one problem in words. Errors: check_violation (23514).';
 
 create function maintsched.backup_states(repository text) returns setof maintsched.backup_record
-language sql stable
+language sql stable rows 20
 set search_path = pg_catalog, pg_temp
 as $$
 	select distinct on (r.label) r.*

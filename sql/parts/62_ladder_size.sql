@@ -144,9 +144,9 @@ begin
 	limit 1;
 	if found then
 		problems := problems || case
-			when twin.same_start then format('backup %s begins at %s, where backup %s does: it is the same one twice', b.label, b.start_lsn, twin.label)
+			when twin.same_start then format('backup %s begins at %s, where backup %s does: it is the same one twice', b.label, maintsched.lsn_text(b.start_lsn), twin.label)
 			else format('backup %s has exactly the size of backup %s, %s bytes (%s stored), though the database went on from %s to %s',
-				b.label, twin.label, b.size_bytes, coalesce(b.stored_bytes, b.size_bytes), coalesce(twin.start_lsn::text, 'there'), coalesce(b.start_lsn::text, 'here'))
+				b.label, twin.label, b.size_bytes, coalesce(b.stored_bytes, b.size_bytes), coalesce(maintsched.lsn_text(twin.start_lsn), 'there'), coalesce(maintsched.lsn_text(b.start_lsn), 'here'))
 		end;
 		facts := facts || jsonb_build_object('twin', twin.label);
 	end if;

@@ -62,6 +62,13 @@ return trunc((lsn - pg_lsn '0/0') / segment_size)::bigint;
 
 comment on function maintsched.wal_number_at(pg_lsn, bigint) is 'Internal: The number of the WAL file that holds what comes at a position.';
 
+create function maintsched.lsn_text(lsn pg_lsn) returns text
+language sql immutable strict parallel safe
+return upper(to_hex(div(lsn - pg_lsn '0/0', 4294967296)::bigint)) || '/' || upper(to_hex(mod(lsn - pg_lsn '0/0', 4294967296)::bigint));
+
+comment on function maintsched.lsn_text(pg_lsn) is
+'Internal: A position in WAL for words and records, the same on every release: without leading zeros, as PostgreSQL up to 18 writes it.';
+
 create function maintsched.wal_start(number bigint, segment_size bigint) returns pg_lsn
 language sql immutable parallel safe
 return pg_lsn '0/0' + number::numeric * segment_size;
@@ -117,7 +124,7 @@ begin
 		'system_identifier', (select s.system_identifier::numeric + case when s.system_identifier < 0 then 18446744073709551616 else 0 end
 			from pg_control_system() s),
 		'version', current_setting('server_version_num')::integer / 10000,
-		'standby', standby, 'segment_size', segment, 'timeline', timeline, 'lsn', at_lsn,
+		'standby', standby, 'segment_size', segment, 'timeline', timeline, 'lsn', maintsched.lsn_text(at_lsn),
 		'history', case when timeline > 1 then
 			pg_read_file('pg_wal/' || upper(lpad(to_hex(timeline), 8, '0')) || '.history', 0, 65536, true) end,
 		'archive_mode', current_setting('archive_mode'),

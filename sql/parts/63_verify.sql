@@ -149,7 +149,7 @@ begin
 				where x.reading_id = b.reading_id),
 			n.label,
 			coalesce(m.location, case when r.kind = 'basebackup' then r.location || '/' || n.label end),
-			m.start_lsn::text, m.end_lsn::text, m.system_identifier::text
+			maintsched.lsn_text(m.start_lsn), maintsched.lsn_text(m.end_lsn), m.system_identifier::text
 		from maintsched.repository r
 		join present b on b.label = verify_subject.label
 		cross join needed n

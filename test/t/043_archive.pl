@@ -66,7 +66,7 @@ sub archived_lines
 {
 	my ($table) = @_;
 	my @lines;
-	foreach my $path (split /\n/, sql("select path from maintsched.archives where schema || '.' || relation = '$table' and state = 'archived'"))
+	foreach my $path (split /\n/, sql("select path from maintsched.archives where schema || '.' || relation = '$table' and state = 'archived' order by archive_id"))
 	{
 		open(my $zcat, '-|', 'gzip', '-dc', $path) or die $!;
 		push @lines, <$zcat>;

@@ -114,17 +114,6 @@ has_old(const ArchiveTable * table, Datum limit)
 }
 
 /*
- * Is there a trigger that can keep a row from being deleted?
- */
-static bool
-may_keep_rows(const ArchiveTable * table)
-{
-	TriggerDesc *triggers = table->rel->trigdesc;
-
-	return triggers != NULL && triggers->trig_delete_before_row;
-}
-
-/*
  * Nothing of the owner's may wait for the commit, when another role acts.
  */
 static void
@@ -257,11 +246,8 @@ write_rows(Batch * batch, int folder, Datum limit, int64 rows)
 	batch->span = archive_delete(&batch->table, limit, rows, batch->writer);
 	archive_finish(batch->writer);
 
-	/*
-	 * fewer than there is room for: all of them, unless a trigger keeps some,
-	 * or old ones came meanwhile
-	 */
-	if (batch->span.rows < rows && may_keep_rows(&batch->table) && has_old(&batch->table, limit))
+	/* fewer than there is room for: all, unless a trigger keeps some */
+	if (batch->span.rows < rows && archive_may_keep_rows(&batch->table) && has_old(&batch->table, limit))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("old rows of table %s are not deleted", batch->table.name),

@@ -288,6 +288,17 @@ archive_limit(const ArchiveTable * table, const char *before)
 }
 
 /*
+ * Is there a trigger that can keep a row from being deleted?
+ */
+bool
+archive_may_keep_rows(const ArchiveTable * table)
+{
+	TriggerDesc *triggers = table->rel->trigdesc;
+
+	return triggers != NULL && triggers->trig_delete_before_row;
+}
+
+/*
  * Is there no row in a table that nobody else can write into?  What counts is
  * what is there now: the snapshot of the transaction may be older.
  */

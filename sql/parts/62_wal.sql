@@ -157,6 +157,23 @@ $$;
 comment on function maintsched.listed_wal(text, jsonb) is
 'Internal: The rows of list_wal() as an object. rows_of: who said so, files or pgBackRest.';
 
+create function maintsched.archive_places(r maintsched.repository, id text, key integer, facts jsonb) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select case
+		when r.kind = 'pgbackrest' and r.archive is not null then
+			array[r.archive || '/' || id, r.archive || '/' || r.location || '/' || id, r.archive]
+		when r.archive is not null then array[r.archive]
+		when r.pulled then (
+			select array_agg(a ->> 'path')
+			from jsonb_array_elements(case when jsonb_typeof(facts -> 'archives') = 'array' then facts -> 'archives' else '[]' end) a
+			where a ->> 'id' is not distinct from archive_places.id and coalesce((a ->> 'repository')::integer, 1) = key) end
+$$;
+
+comment on function maintsched.archive_places(maintsched.repository, text, integer, jsonb) is
+'Internal: Folders in which archived WAL may be, those that are NULL included: that of archive id of the tool''s repository key, by the facts of a reading.';
+
 create function maintsched.archive_wal(r maintsched.repository, b maintsched.backup_record, x maintsched.backup_reading, s jsonb) returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -169,7 +186,6 @@ declare
 	id constant text := coalesce(b.details ->> 'archive', x.facts -> 'archives' -> 0 ->> 'id');
 	key constant integer := coalesce((b.details ->> 'repository')::integer, 1);
 	place text;
-	places text[];
 	listing jsonb;
 	result jsonb;
 	problem text;
@@ -177,16 +193,7 @@ begin
 	if r.kind = 'basebackup' and r.archive is null then
 		return jsonb_build_object('source', 'none', 'problem', null);
 	end if;
-	if r.kind = 'pgbackrest' and r.archive is not null then
-		places := array[r.archive || '/' || id, r.archive || '/' || r.location || '/' || id, r.archive];
-	elsif r.archive is not null then
-		places := array[r.archive];
-	elsif r.pulled then
-		select array_agg(a ->> 'path') into places
-		from jsonb_array_elements(x.facts -> 'archives') a
-		where a ->> 'id' is not distinct from id and coalesce((a ->> 'repository')::integer, 1) = key;
-	end if;
-	foreach place in array coalesce(array_remove(places, null), '{}') loop
+	foreach place in array coalesce(array_remove(maintsched.archive_places(r, id, key, x.facts), null), '{}') loop
 		begin
 			select coalesce(jsonb_agg(to_jsonb(l)), '[]') into listing
 			from maintsched.list_wal(place, roots, segment, expected) l;

@@ -114,6 +114,15 @@ wal_gzip_ends(int fd)
 }
 
 /*
+ * Whether what gzip packed is so many bytes, to its end and by its checksum.
+ */
+bool
+wal_gzip_holds(int fd, uint64 size)
+{
+	return gzip_is_whole(fd, size);
+}
+
+/*
  * Of one member, the last bytes say how much it holds.
  */
 static bool

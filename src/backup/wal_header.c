@@ -25,7 +25,7 @@
 
 typedef struct WalMagic
 {
-	WalCompression compression;
+	WalPacking compression;
 	int			length;
 	const char *magic;
 } WalMagic;
@@ -41,7 +41,7 @@ static const WalMagic magics[] = {
 /* what openssl, and pgBackRest, begin an encrypted file with */
 #define SALTED "Salted__"
 
-WalCompression
+WalPacking
 wal_compressed_by(const unsigned char *head, size_t length)
 {
 	for (int i = 0; i < lengthof(magics); i++)
@@ -103,11 +103,11 @@ check_page(const WalList *list, const WalEntry *entry, const XLogLongPageHeaderD
  * What a file is that begins with head: all of it, or WAL_HEAD bytes.
  */
 WalState
-wal_check_head(WalList *list, const WalEntry *entry, WalCompression named,
+wal_check_head(WalList *list, const WalEntry *entry, WalPacking named,
 			   const unsigned char *head, size_t length, uint64 *found)
 {
 	XLogLongPageHeaderData page;
-	WalCompression actual = wal_compressed_by(head, length);
+	WalPacking actual = wal_compressed_by(head, length);
 
 	*found = 0;
 	if (wal_is_encrypted(head, length))

@@ -20,14 +20,12 @@
 #include "postgres.h"
 
 #include <unistd.h>
-#include <zlib.h>
 
 #include "miscadmin.h"
 
-#include "backup/verify.h"
-#include "backup/wal.h"
+#include "backup/wal_read.h"
 
-#define RECORD 512
+#define RECORD WAL_TAR_RECORD
 
 /* where things are in the header of a member */
 #define NAME_LENGTH 100
@@ -45,6 +43,25 @@ octal(const char *field, int length)
 		if (field[i] >= '0' && field[i] <= '7')
 			value = value << 3 | (uint64) (field[i] - '0');
 	return value;
+}
+
+/*
+ * What the header of a member says; false: it is none, as at the end.
+ */
+bool
+wal_tar_member(const char *header, WalMember *member)
+{
+	char		kind = header[KIND_AT];
+
+	if (memcmp(header + 257, "ustar", 5) != 0)
+		return false;
+	memcpy(member->name, header, NAME_LENGTH);
+	member->name[NAME_LENGTH] = '\0';
+	member->is_file = kind == '0' || kind == '\0';
+	/* what else has a size has no contents */
+	member->size = member->is_file ? octal(header + SIZE_AT, SIZE_LENGTH) : 0;
+	member->modified = octal(header + MODIFIED_AT, SIZE_LENGTH);
+	return true;
 }
 
 static void
@@ -91,29 +108,24 @@ read_members(WalList *list, gzFile file, const char *prefix)
 
 	while (gzread(file, header, RECORD) == RECORD)
 	{
-		uint64		size = octal(header + SIZE_AT, SIZE_LENGTH);
-		uint64		padded = TYPEALIGN64(RECORD, size);
-		char		kind = header[KIND_AT];
 		unsigned char head[WAL_HEAD];
+		WalMember	member;
+		uint64		padded;
 		int			have = 0;
-		char	   *name;
 
 		CHECK_FOR_INTERRUPTS();
 		if (memcmp(header, zeros, RECORD) == 0)
 			return ends(file);
-		if (memcmp(header + 257, "ustar", 5) != 0)
+		if (!wal_tar_member(header, &member))
 			return false;
-		name = pnstrdup(header, NAME_LENGTH);
-		if ((kind == '0' || kind == '\0') && strncmp(name, prefix, strlen(prefix)) == 0)
+		padded = TYPEALIGN64(RECORD, member.size);
+		if (member.is_file && strncmp(member.name, prefix, strlen(prefix)) == 0)
 		{
 			have = gzread(file, head, (unsigned) Min(padded, sizeof(head)));
 			if (have < 0)
 				return false;
-			take_member(list, name + strlen(prefix), size, octal(header + MODIFIED_AT, SIZE_LENGTH), head, have);
+			take_member(list, member.name + strlen(prefix), member.size, member.modified, head, have);
 		}
-		else if (kind != '0' && kind != '\0')
-			padded = 0;
-		pfree(name);
 		if (padded > have && gzseek(file, padded - have, SEEK_CUR) < 0)
 			return false;
 	}

@@ -129,24 +129,6 @@ $$;
 comment on function maintsched.index_state(text, text) is
 'Internal: What is measured before and after the rebuild or the drop of an index: size, validity, and what hangs on it.';
 
-create function maintsched.may_reindex(index oid) returns boolean
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-	return (
-		select (pg_has_role(c.relowner, 'USAGE')
-				or current_setting('server_version_num')::integer >= 170000 and has_table_privilege(i.indrelid, 'MAINTAIN'))
-			and has_schema_privilege(c.relnamespace, 'USAGE')
-		from pg_class c
-		join pg_index i on i.indexrelid = c.oid
-		where c.oid = index);
-end
-$$;
-
-comment on function maintsched.may_reindex(oid) is
-'Internal: Whether the current role may rebuild an index: who has the rights of its owner or, since PostgreSQL 17, MAINTAIN on its table. That of a toast table also takes USAGE of schema pg_toast.';
-
 create function maintsched.volume(tablespace oid, out volume bigint, out free_bytes bigint)
 language c volatile
 as 'MODULE_PATHNAME', 'maintsched_volume';

@@ -75,7 +75,7 @@ as $$
 			'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_relations', 'may_measure', 'plan_bloat',
 			'part_of', 'corrupt_relations',
 			'plan_reindex', 'reindex_scope', 'check_reindex_scope', 'judge_indexes', 'index_bloat', 'index_matches',
-			'relation_bytes', 'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'may_reindex', 'volume', 'space_problem',
+			'relation_bytes', 'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'volume', 'space_problem',
 			'last_rebuilds', 'churn', 'bloat_text', 'estimate_rebuild', 'rebuild_action', 'drop_action', 'plan_optimize', 'param_types',
 			'drill_report', 'drill_report_json', 'plan_restore_drill', 'repository_to_drill', 'drill_estimate',
 			'plan_backup_verify', 'verify_targets', 'verify_costs']),

@@ -284,6 +284,10 @@ sql(q{
 	create table audit.published (id integer, at timestamptz default '2020-01-01');
 	insert into audit.published values (1)});
 refused_table('audit.published', 'table audit.published has no replica identity, and a publication publishes its deletes');
+sql(q{create table audit.filtered (id integer primary key, at timestamptz default '2020-01-01', a integer);
+	create publication some_of_it for table audit.filtered where (a > 1)});
+refused_table('audit.filtered', 'table audit.filtered is published where a column has a value that is not part of its replica identity');
+sql('drop publication some_of_it');
 sql('alter table audit.published replica identity full');
 like(sql(q{select maintsched.archive_batch('audit.published', 'at', '2021-01-01')}), qr/^\d+$/, 'which it may have');
 sql('drop publication all_of_it');

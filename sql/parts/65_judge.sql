@@ -213,6 +213,11 @@ begin
 			case n.asked when 1 then 'query' else 'queries' end)
 		when step = 'queries' then 'the repository has no sample queries: add_sample_query()'
 		when n.asked > 0 then maintsched.expectation_text(d.drill_id)
+		when d.target = 'latest' and exists (
+			select from maintsched.expectation x
+			where x.repository = d.repository and x.kept and x.lsn > (d.facts #>> '{backup,end_lsn}')::pg_lsn
+			and x.recorded_at <= d.recorded_at and x.simulated <= d.simulated)
+		then format('the archive has nothing yet of what was captured since the backup: call maintsched.await_archive(%L) waits for it', d.repository)
 		when d.target = 'latest' then format('nothing was captured since the backup that the archive has: select maintsched.capture_expectations(%L)', d.repository)
 		when d.target = 'consistent' and d.expectation_id is null then 'there is no archive to recover to a restore point, and nothing was captured after the backup'
 		when d.target = 'consistent' and cardinality(changed) = 0 then 'there is no archive to recover to a restore point, and nothing was captured before the backup'

@@ -147,7 +147,8 @@ as $$
 			select c.problems[1]
 			from maintsched.backup_check c
 			where c.repository = r.name and c.level = 7 and c.result = 'not_checked' and c.clock_at <= maintsched.clock()
-			order by c.check_id desc
+			-- the newest backup is what it is about
+			order by c.label is not distinct from (maintsched.newest_usable(r.name)).label desc, c.check_id desc
 			limit 1) as unverified, (
 			select format('drill %s was %s', d.drill_id, case p.verdict when 'fail' then 'one that failed' else p.verdict end)
 			from maintsched.drill d

@@ -257,7 +257,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-	age constant interval := greatest(maintsched.clock() - b.finished_at, interval '0');
+	-- greatest() passes over NULL
+	age constant interval := case when b.finished_at is not null then greatest(maintsched.clock() - b.finished_at, interval '0') end;
 begin
 	facts := jsonb_build_object('finished_at', b.finished_at, 'age_seconds', extract(epoch from age)::bigint,
 		'max_age_seconds', extract(epoch from r.max_age)::bigint, 'newest', newest.label);

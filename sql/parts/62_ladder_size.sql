@@ -17,7 +17,7 @@
 
 create function maintsched.like_backups(b maintsched.backup_record)
 returns table (ordinal integer, label text, finished_at timestamptz, size_bytes bigint, stored_bytes bigint, delta_bytes bigint,
-	start_lsn pg_lsn, end_lsn pg_lsn)
+	start_lsn pg_lsn, end_lsn pg_lsn, started_at timestamptz)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -30,7 +30,7 @@ as $$
 		order by r.label, r.start_lsn, r.record_id desc
 	)
 	select (row_number() over (order by s.finished_at, s.start_lsn nulls first, s.record_id))::integer,
-		s.label, s.finished_at, s.size_bytes, s.stored_bytes, s.delta_bytes, s.start_lsn, s.end_lsn
+		s.label, s.finished_at, s.size_bytes, s.stored_bytes, s.delta_bytes, s.start_lsn, s.end_lsn, s.started_at
 	from seen s
 	where s.type is not distinct from b.type
 	and substring(s.pg_version from '^[0-9]+') is not distinct from substring(b.pg_version from '^[0-9]+')
@@ -61,7 +61,7 @@ as $$
 	), a as (
 		select d.*, case
 				-- too few to know how they vary: only half and double stand out
-				when d.compared < 3 then greatest(tolerance, 0.45) * d.median
+				when d.compared < 3 then greatest(tolerance, case when size > d.median then 0.9 else 0.45 end) * d.median
 				else greatest(tolerance * d.median, least(3 * d.deviation, 0.45 * d.median)) end as allowed
 		from d
 	)
@@ -132,11 +132,13 @@ begin
 				else round(100 * b.size_bytes / nullif(verdict.median, 0)) || ' % of'
 			end, maintsched.bloat_size_text(round(verdict.median)), kind, verdict.compared);
 	end if;
-	select t.*, t.start_lsn = b.start_lsn as same_start into twin
+	select t.*, s.same_start into twin
 	from maintsched.like_backups(b) t
+	-- no two backups of a primary begin at the same position; those of a standby do, where
+	-- its primary made no checkpoint between them
+	cross join lateral (select t.start_lsn = b.start_lsn and coalesce(t.started_at = b.started_at, true) as same_start) s
 	where (t.label <> b.label or t.start_lsn <> b.start_lsn) and (
-		-- no two backups of a primary begin at the same position
-		t.start_lsn = b.start_lsn
+		s.same_start
 		or t.size_bytes = b.size_bytes and t.stored_bytes is not distinct from b.stored_bytes
 			and t.delta_bytes is not distinct from b.delta_bytes and b.size_bytes > 0 and (
 				b.type = 'full' and b.size_bytes >= 64 * r.size_floor
@@ -144,7 +146,7 @@ begin
 				-- files that are switched early say little of how much that was
 				or abs(b.start_lsn - t.start_lsn) > (case when b.stored_bytes <> b.size_bytes then 16 else 64 end) * segment
 					and coalesce(b.delta_bytes, b.size_bytes) > r.size_floor / 16))
-	order by t.start_lsn = b.start_lsn desc, t.ordinal desc
+	order by s.same_start desc, t.ordinal desc
 	limit 1;
 	if found then
 		problems := problems || case

@@ -204,7 +204,8 @@ begin
 		how := 'when the last file came';
 		seconds := extract(epoch from maintsched.clock() - came_at);
 	end if;
-	seconds := round(greatest(seconds, 0), 1);
+	-- what is not known is not nothing: greatest() passes over NULL
+	seconds := case when seconds is not null then round(greatest(seconds, 0), 1) end;
 end
 $$;
 
@@ -284,7 +285,7 @@ begin
 				case when s ->> 'archive_mode' = 'off' then '; archive_mode is off' else '' end);
 		end if;
 	end if;
-	facts := jsonb_build_object('position', maintsched.lsn_text(at_lsn), 'archived_until', maintsched.lsn_text(until), 'behind_bytes', greatest(at_lsn - until, 0),
+	facts := jsonb_build_object('position', maintsched.lsn_text(at_lsn), 'archived_until', maintsched.lsn_text(until), 'behind_bytes', case when until is not null then greatest(at_lsn - until, 0) end,
 		'distance_seconds', lost_seconds, 'distance_by', lost_by, 'rpo_seconds', extract(epoch from r.rpo)::bigint,
 		'files_last', maintsched.wal_file(end_timeline, end_number, segment), 'tool_last', listed, 'archiver_last', claimed,
 		'archiver_failures', s -> 'failures', 'waiting_for_archiver', s -> 'ready', 'seen', w -> 'source', 'place', w -> 'place');
@@ -313,7 +314,7 @@ begin
 	facts := jsonb_build_object('system_identifier', b.system_identifier, 'timeline', b.timeline, 'server_timeline', s -> 'timeline');
 	if w ->> 'source' = 'none' then
 		age := maintsched.clock() - b.finished_at;
-		facts := facts || jsonb_build_object('archive', 'none', 'distance_seconds', greatest(extract(epoch from age), 0)::bigint,
+		facts := facts || jsonb_build_object('archive', 'none', 'distance_seconds', case when age is not null then greatest(extract(epoch from age), 0)::bigint end,
 			'distance_by', 'the age of the backup', 'rpo_seconds', extract(epoch from r.rpo)::bigint);
 		if b.label = newest and age > r.rpo then
 			problems := problems || format('there is no archive, and backup %s is %s old: the work since would be lost; the RPO is %s',

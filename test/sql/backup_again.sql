@@ -107,6 +107,17 @@ select maintsched.record_check('again', 'latest', 7, 'pass', reading_id => :read
 insert into maintsched.drill_result (drill_id, verdict, removed) values (3, 'pass', true);
 select level, verdict, problems from pg_temp.standing;
 
+-- no backup has no age, nor has one of which it is not known when it ended
+select maintsched.add_repository('none', 'basebackup', '/srv/none', pulled => false);
+select maintsched.import_backup_catalog('none', '[]') is not null as read;
+select label, age_seconds, verdict from maintsched.backup_status where repository = 'none';
+select maintsched.import_backup_catalog('none', '[{"label": "x", "state": "running"}]') is not null as read;
+select label, age_seconds, verdict from maintsched.backup_status where repository = 'none';
+select label, age, age_seconds from maintsched.backups where repository = 'none';
+select facts -> 'age_seconds' as age from maintsched.judge_backup('none', 'x') where level = 2;
+-- nor is it nothing that would be lost, where it is not known: the server's WAL says nothing of it
+select seconds, how from maintsched.unarchived_since('{"lsn": "FFFFFF/0"}', '0/28', null);
+
 drop view pg_temp.standing;
 set client_min_messages = warning;
 drop extension maintsched;

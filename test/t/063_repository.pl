@@ -224,13 +224,14 @@ symlink($path{tar}, "$home/link") or die $!;
 make_path("$root-elsewhere/out");
 system('cp', '-r', $path{tar}, "$root-elsewhere/out/tar") == 0 or die;
 symlink("$root-elsewhere/out/tar", "$home/outside") or die $!;
-make_path("$home/closed");
-chmod 0, "$home/closed";
+make_path("$home/closed", "$home/lost+found");
+chmod 0, "$home/closed", "$home/lost+found";
 ok(reading('folder'), 'links, and a folder that cannot be read');
-is(labels('folder'), 'bare closed gzip link plain tar', 'a link out of the roots is no backup');
+is(labels('folder'), 'bare closed gzip link plain tar', 'a link out of the roots is no backup, nor is lost+found of a volume');
 is(backup('folder', 'closed', 'state, problem'), 'failed|its folder cannot be read: Permission denied', 'what cannot be read may be one');
-chmod 0700, "$home/closed";
+chmod 0700, "$home/closed", "$home/lost+found";
 rmdir "$home/closed";
+rmdir "$home/lost+found";
 unlink("$home/link", "$home/outside");
 
 # itself a backup

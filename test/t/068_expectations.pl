@@ -109,6 +109,10 @@ is(sql('select coalesce(message, \'\') from maintsched.expectations order by exp
 $open->query_safe('commit');
 $open->quit;
 sql(q{commit prepared 'p'});
+# its WAL file is not full yet
+($said, $message) = drill('main', 'expectations');
+like($message, qr/^not_checked: the archive has nothing yet of what was captured since the backup: call maintsched.await_archive[(]'main'[)] waits for it/,
+	'captured, and not yet archived');
 # and what comes later is not in the copy
 sql(q{delete from patients where id <= 100; insert into queue default values; create role later; drop role app_user});
 is(said($node, q{call maintsched.await_archive('main')}), '', 'its WAL is awaited in the archive');

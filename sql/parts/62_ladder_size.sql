@@ -181,9 +181,41 @@ $$;
 
 comment on function maintsched.complete_backups(text) is 'Internal: How many full backups a repository has that are completed.';
 
+create function maintsched.missing_files(r maintsched.repository, b maintsched.backup_record) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	names constant text[] := maintsched.backup_names(b.location);
+begin
+	-- one that was not completed may lack anything
+	if names is null or not r.pulled or b.state <> 'done' then
+		return null;
+	elsif names = '{}' then
+		return format('backup %s is not at %s any more', b.label, b.location);
+	end if;
+	return (
+		select format('of backup %s, %s', b.label, string_agg(m.what, ' and ' order by m.what))
+		from (values
+			('basebackup', 'backup_manifest is missing', 'backup_manifest' = any (names)),
+			('basebackup', 'both PG_VERSION and base.tar are missing', 'PG_VERSION' = any (names)
+				or exists (select from unnest(names) n where n like 'base.tar%')),
+			('pgbackrest', 'backup.manifest is missing', 'backup.manifest' = any (names)),
+			-- others may have nothing of their own
+			('pgbackrest', 'both pg_data and bundle are missing', b.type is distinct from 'full' or names && '{pg_data,bundle}'),
+			('barman', 'data is missing', 'data' = any (names) or b.details ? 'snapshots')) m (kind, what, there)
+		where m.kind = r.kind and not m.there
+		having count(*) > 0);
+end
+$$;
+
+comment on function maintsched.missing_files(maintsched.repository, maintsched.backup_record) is
+'Internal: What is not there now of a completed backup that its tool still lists; NULL: nothing that could be seen from here.';
+
 create function maintsched.judge_place(r maintsched.repository, b maintsched.backup_record, x maintsched.backup_reading, complete bigint, plain bigint,
 	out result text, out problems text[], out facts jsonb)
-language plpgsql stable
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
@@ -192,7 +224,7 @@ declare
 	encrypted constant boolean := coalesce(b.encrypted, (x.facts ->> 'encrypted')::boolean);
 	unknown text[] := '{}';
 begin
-	problems := '{}';
+	problems := array_remove(array[maintsched.missing_files(r, b)], null);
 	place := b.location;
 	if place is null and jsonb_typeof(x.facts -> 'paths') = 'array' and jsonb_array_length(x.facts -> 'paths') = 1 then
 		place := x.facts -> 'paths' ->> 0;
@@ -223,4 +255,4 @@ end
 $$;
 
 comment on function maintsched.judge_place(maintsched.repository, maintsched.backup_record, maintsched.backup_reading, bigint, bigint) is
-'Internal: Level 4 of a backup: that it lies where expected_location says, is encrypted where it must be, and that there are enough complete ones. plain: how many files of the archive were seen not to be encrypted.';
+'Internal: Level 4 of a backup: that what must be of it is there now, as far as that can be seen from here, that it lies where expected_location says, is encrypted where it must be, and that there are enough complete ones. plain: how many files of the archive were seen not to be encrypted.';

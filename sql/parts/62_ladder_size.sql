@@ -18,14 +18,20 @@
 create function maintsched.like_backups(b maintsched.backup_record)
 returns table (ordinal integer, label text, finished_at timestamptz, size_bytes bigint, stored_bytes bigint, delta_bytes bigint,
 	start_lsn pg_lsn, end_lsn pg_lsn)
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+declare
+	at constant timestamptz := maintsched.clock();
+	also_simulated constant boolean := maintsched.clock_simulated();
+begin
+	return query
 	with seen as (
 		select distinct on (r.label) r.*
 		from maintsched.backup_record r
 		where r.repository = b.repository and r.state = 'done' and r.problem is null
-		and r.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not r.simulated)
+		and r.clock_at <= at and (also_simulated or not r.simulated)
 		order by r.label, r.record_id desc
 	)
 	select (row_number() over (order by s.finished_at, s.start_lsn nulls first, s.record_id))::integer,
@@ -36,37 +42,36 @@ as $$
 	and s.system_identifier is not distinct from b.system_identifier
 	and (s.finished_at, coalesce(s.start_lsn, '0/0'), s.record_id) <= (b.finished_at, coalesce(b.start_lsn, '0/0'), b.record_id)
 	order by 1 desc
-	limit 60
+	limit 60;
+end
 $$;
 
 comment on function maintsched.like_backups(maintsched.backup_record) is
 'Internal: A backup and those of its kind (type, major version, system) that ended before it, the last 60, those that were removed since included; the latest first.';
 
-create function maintsched.size_is_like(size bigint, earlier bigint[], trusted bigint, tolerance numeric, floor bigint)
-returns table (ok boolean, median numeric, deviation numeric, allowed numeric, compared integer)
-language sql immutable parallel safe
+create function maintsched.size_is_like(size bigint, earlier bigint[], trusted bigint, tolerance numeric, floor bigint,
+	out ok boolean, out median numeric, out deviation numeric, out allowed numeric, out compared integer)
+-- asked some fifty times for a backup: its plans are kept
+language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-	with m as (
-		select percentile_cont(0.5) within group (order by e)::numeric as median, count(*)::integer as compared
-		from unnest(earlier) e
-	), d as (
-		select m.*, 1.4826 * (select percentile_cont(0.5) within group (order by abs(e - m.median)::double precision)::numeric
-				from unnest(earlier) e) as deviation
-		from m
-	), a as (
-		select d.*, case
-				-- too few to know how they vary: only half and double stand out
-				when d.compared < 3 then greatest(tolerance, 0.45) * d.median
-				else greatest(tolerance * d.median, least(3 * d.deviation, 0.45 * d.median)) end as allowed
-		from d
-	)
-	select d.compared = 0
-			or abs(size - d.median) <= d.allowed
-			or abs(size - d.median) <= case when size between 0.55 * d.median and 1.9 * d.median then floor else floor / 4 end
-			or (trusted is not null and abs(size - trusted) <= tolerance * trusted),
-		d.median, d.deviation, d.allowed, d.compared
-	from a d
+#variable_conflict use_variable
+begin
+	select percentile_cont(0.5) within group (order by e)::numeric, count(*)
+		into median, compared
+	from unnest(earlier) e;
+	select 1.4826 * percentile_cont(0.5) within group (order by abs(e - median)::double precision)::numeric
+		into deviation
+	from unnest(earlier) e;
+	allowed := case
+		-- too few to know how they vary: only half and double stand out
+		when compared < 3 then greatest(tolerance, 0.45) * median
+		else greatest(tolerance * median, least(3 * deviation, 0.45 * median)) end;
+	ok := compared = 0
+		or abs(size - median) <= allowed
+		or abs(size - median) <= case when size between 0.55 * median and 1.9 * median then floor else floor / 4 end
+		or (trusted is not null and abs(size - trusted) <= tolerance * trusted);
+end
 $$;
 
 comment on function maintsched.size_is_like(bigint, bigint[], bigint, numeric, bigint) is

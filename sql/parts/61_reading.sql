@@ -49,7 +49,7 @@ begin
 		-- most of what it says changes all the time
 		select jsonb_object_agg(f.key, f.value) into folders
 		from jsonb_each(maintsched.read_barman('show-servers', server, config => config) -> server) f
-		where f.key in ('backup_directory', 'basebackups_directory', 'wals_directory');
+		where f.key in ('backup_directory', 'basebackups_directory', 'wals_directory', 'archiver', 'streaming_archiver', 'streaming_wals_directory');
 		folders := folders || jsonb_build_object('identity_systemid',
 			maintsched.backup_file((folders ->> 'backup_directory') || '/identity.json')::jsonb -> 'systemid');
 	exception when external_routine_exception or invalid_text_representation then

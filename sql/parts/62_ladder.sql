@@ -133,6 +133,8 @@ comment on function maintsched.reading_problem(text) is
 create function maintsched.backup_defects(repository text)
 returns table (label text, problem text, pending boolean)
 language sql stable
+-- compiling it takes longer than it does
+set jit = off
 set search_path = pg_catalog, pg_temp
 as $$
 	with recursive present as materialized (

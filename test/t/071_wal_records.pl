@@ -180,6 +180,11 @@ my %programs = (gz => 'gzip', zst => 'zstd', lz4 => 'lz4', bz2 => 'bzip2', xz =>
 foreach my $ending (sort keys %programs)
 {
 	my $program = $programs{$ending};
+	if ((rc_of('sh', '-c', "command -v $program"))[0] != 0)
+	{
+		note("$program is not on this machine: nothing is compressed with it");
+		next;
+	}
 	my $whole = slurp_file("$archive/$file");
 	my $put = sub {
 		my ($text, $path) = @_;
@@ -218,7 +223,7 @@ is(level7($folder, 'none'), 'pass', 'put back: pass');
 
 is(sql(q{select count(*) from pg_ls_tmpdir()}), '0', 'no temporary file is left');
 
-# --- another major version; another cluster ---
+# --- its version ---
 
 my $other = flipped_at("$archive/$file", 0);
 like(level7($folder, 'none'), qr/^fail: /, 'a byte of the mark of its version: fail');

@@ -51,6 +51,7 @@ sub unhide { my ($path) = @_; move("$path.hidden", $path) or die "$path: $!"; re
 
 # what was not archived stays with the server
 my $node = backup_server('primary', settings => [ 'wal_keep_size = 2GB', 'max_wal_size = 2GB' ]);
+my $root = root($node);
 my $folder = make_folder($node, name => 'folder');
 my $stanza = make_stanza($node, name => 'main');
 my $apart = make_stanza($node, name => 'apart', compress => 'none', cipher => 1);

@@ -149,7 +149,7 @@ foreach my $format ([ 'tar' ], [ 'tgz', gzip => 1 ], [ 'lz4', compress => 'clien
 	my $whole = slurp_file("$path/base.tar.zst");
 	truncate("$path/base.tar.zst", (-s "$path/base.tar.zst") - 1) or die;
 	($said, $steps) = drill(q{'folder'}, quote($label));
-	like($said, qr/^ERROR:  55000: .*\nDETAIL:  restore: archive "base.tar.zst" of the backup cannot be unpacked: it is cut off, at byte \d+$/, "$label: cut off, it fails");
+	like($said, qr/^ERROR:  55000: .*\nDETAIL:  restore: archive "base.tar.zst" of the backup cannot be unpacked: it is cut off, at byte \d+$/m, "$label: cut off, it fails");
 	is($steps, 'space pass, create pass, restore fail, destroy pass', "$label: cut off: its steps");
 	is(left_over(), '', "$label: cut off: nothing is left");
 	write_file("$path/base.tar.zst", $whole);
@@ -199,7 +199,7 @@ SKIP:
 	my $three = slurp_file("$folder->{location}/three/base.tar.lz4");
 	truncate("$folder->{location}/three/base.tar.lz4", length($three) / 2) or die;
 	($said, $steps) = drill(q{'folder', 'five'});
-	like($said, qr/\nDETAIL:  restore: archive "base.tar.lz4" of the backup cannot be unpacked: it is cut off, at byte \d+$/, 'incremental: one of the archives is cut off');
+	like($said, qr/\nDETAIL:  restore: archive "base.tar.lz4" of the backup cannot be unpacked: it is cut off, at byte \d+$/m, 'incremental: one of the archives is cut off');
 	is(left_over(), '', 'incremental: and nothing is left');
 	write_file("$folder->{location}/three/base.tar.lz4", $three);
 

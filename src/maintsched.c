@@ -14,6 +14,7 @@
  *		json.c			strict JSON reading, errors with the JSON path
  *		exec.c			the only two ways in which C runs SQL
  *		process*.c		child processes: programs, and servers of a drill
+ *		unpack.c		gzip, lz4 and zstd, uncompressed block by block
  *		wake.c			telling the background, at commit, of something new
  *		stream.c		blocks of a relation in an order of one's own, read ahead
  *		compat.h		the only #if PG_VERSION_NUM
@@ -35,6 +36,7 @@
  *		tool.c			asking pgBackRest and Barman
  *		manifest*.c		backup manifests as a stream
  *		verify*.c		a base backup against its manifest
+ *		tar.c			the members of an archive of a base backup
  *		verify_repository.c	the procedure that goes from check to check
  *		level7*.c		every file of a backup against its checksum
  *		pgbackrest*.c	what a repository of pgBackRest has

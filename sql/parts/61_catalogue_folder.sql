@@ -18,13 +18,13 @@ language c volatile strict
 as 'MODULE_PATHNAME', 'maintsched_archived_system';
 
 comment on function maintsched.archived_system(text, bigint) is
-'Internal: The system identifier of a backup whose base.tar.gz has to be uncompressed for it; NULL where it has none, cannot be read or is larger than max_bytes.';
+'Internal: The system identifier of a backup whose base.tar.gz, .lz4 or .zst has to be uncompressed for it; NULL where it has none, cannot be read or is larger than max_bytes.';
 
 create function maintsched.read_folder_catalog(repository text, folder text) returns jsonb
 language sql volatile
 begin atomic
 	select coalesce(jsonb_agg(
-		case when b.value ? 'system_identifier' or b.value #>> '{details,compression}' is distinct from 'gzip' then b.value
+		case when b.value ? 'system_identifier' or coalesce(b.value #>> '{details,compression}', 'none') = 'none' then b.value
 			else b.value || jsonb_strip_nulls(jsonb_build_object('system_identifier', coalesce(
 				-- once is enough
 				(

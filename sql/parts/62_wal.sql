@@ -27,13 +27,13 @@ as 'MODULE_PATHNAME', 'maintsched_list_stanza_wal';
 comment on function maintsched.list_stanza_wal(text, text, text, integer, bigint) is
 'Internal: The same of an archive of a stanza, such as 15-1, as pgBackRest lists it (repo-ls). Errors: insufficient_privilege (42501) without the privileges of pg_execute_server_program, and those of read_pgbackrest().';
 
-create function maintsched.list_own_wal(directory text, roots text[], segment_size bigint, system_identifier numeric default null)
+create function maintsched.list_own_wal(directory text, roots text[], segment_size bigint, system_identifier numeric default null, packed boolean default true)
 returns table (item text, timeline bigint, first text, last text, files bigint, bytes bigint, modified timestamptz, detail text)
 language c volatile
 as 'MODULE_PATHNAME', 'maintsched_list_own_wal';
 
-comment on function maintsched.list_own_wal(text, text[], bigint, numeric) is
-'Internal: The same of the WAL that a base backup brings with it: in its pg_wal, pg_wal.tar, pg_wal.tar.gz, or base.tar. Errors as of list_wal(); undefined_file (58P01) where there is none that can be looked at.';
+comment on function maintsched.list_own_wal(text, text[], bigint, numeric, boolean) is
+'Internal: The same of the WAL that a base backup brings with it: in its pg_wal, pg_wal.tar or base.tar, also compressed. packed: a compressed base.tar is uncompressed for it, too, up to 4 GB. Errors as of list_wal(); undefined_file (58P01) where there is none that can be looked at.';
 
 create function maintsched.first_commit(since pg_lsn, bytes bigint, out at timestamptz, out until pg_lsn)
 returns record

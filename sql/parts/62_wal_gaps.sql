@@ -19,7 +19,9 @@ begin
 	end if;
 	select coalesce(jsonb_agg(to_jsonb(l)), '[]') into listing
 	from maintsched.list_own_wal(b.location, maintsched.backup_roots(), (s -> 'segment_size')::bigint,
-		coalesce(r.system_identifier, (s -> 'system_identifier')::numeric)) l;
+		coalesce(r.system_identifier, (s -> 'system_identifier')::numeric),
+		-- all of it is unpacked only where there is nothing else
+		packed => r.archive is null) l;
 	return maintsched.listed_wal('files', listing);
 exception when undefined_file or insufficient_privilege or wrong_object_type or io_error or object_not_in_prerequisite_state then
 	return jsonb_build_object('source', null, 'problem', sqlerrm);

@@ -110,7 +110,8 @@ create function maintsched.begin_drill(
 	out drill_id bigint, out kind text, out location text, out config text, out archive text,
 	out label text, out path text, out target text, out restore_point text,
 	out size_bytes bigint, out end_lsn pg_lsn, out system_identifier numeric, out pg_version text,
-	out chain text[], out scratch text, out system_here numeric, out problem text, out timeout_ms bigint)
+	out chain text[], out scratch text, out system_here numeric, out problem text, out timeout_ms bigint,
+	out parts_bytes bigint)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -155,7 +156,11 @@ begin
 	path := (case when r.kind = 'basebackup' then coalesce(b.location, r.location || '/' || b.label) end);
 	target := t.target;
 	restore_point := t.restore_point;
-	size_bytes := b.size_bytes;
+	-- of a chain becomes what its largest backup was, and what is in archives is unpacked before
+	select max(x.size_bytes), sum(x.size_bytes) filter (where r.kind = 'basebackup' and cardinality(b.depends_on) > 0 and x.details ->> 'format' = 'tar')
+	into size_bytes, parts_bytes
+	from maintsched.current_backups(r.name) x
+	where x.label = b.label or (r.kind = 'basebackup' and x.label = any (b.depends_on));
 	end_lsn := b.end_lsn;
 	system_here := (select (s.system_identifier::numeric + 18446744073709551616) % 18446744073709551616 from pg_control_system() s);
 	system_identifier := coalesce(r.system_identifier, system_here);

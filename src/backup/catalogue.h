@@ -44,11 +44,11 @@ typedef struct BackupFiles
 
 extern void backup_label_parse(const char *data, BackupLabel *label);
 extern void backup_files_plain(const VerifyRoots *roots, int root, const char *below, BackupFiles *files);
-extern void backup_files_tar(const VerifyRoots *roots, int root, const char *archive, bool compressed,
+extern void backup_files_tar(const VerifyRoots *roots, int root, const char *archive,
 							 uint64 limit, BackupFiles *files);
 
 /* what is read of a compressed archive for what is at its begin */
-#define BACKUP_ARCHIVE_HEAD	65536
+#define BACKUP_ARCHIVE_HEAD	(512 * 1024)
 
 /* ---- catalogue_folder.c: the backups in a folder ---- */
 

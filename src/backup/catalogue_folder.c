@@ -211,9 +211,9 @@ look_at_backup(Backup *backup)
 		if (backup->files.label == NULL && backup->manifest != NULL)
 			backup_problem(backup, "its backup_label is gone: a server was started in it, or it was removed");
 	}
-	else if (strcmp(backup->compression, "none") == 0 || strcmp(backup->compression, "gzip") == 0)
+	else
 		backup_files_tar(backup->roots, backup->root, backup_path(backup, backup->archive),
-						 strcmp(backup->compression, "gzip") == 0, BACKUP_ARCHIVE_HEAD, &backup->files);
+						 BACKUP_ARCHIVE_HEAD, &backup->files);
 	if (backup->files.label != NULL)
 		backup_label_parse(backup->files.label, &backup->label);
 	read_control(backup);
@@ -318,11 +318,11 @@ maintsched_archived_system(PG_FUNCTION_ARGS)
 		!folder_list(&roots, backup.root, below, &backup.items))
 		PG_RETURN_NULL();
 	backup.archive = backup_archive(&backup, "base", &backup.compression);
-	if (backup.archive == NULL || strcmp(backup.compression, "gzip") != 0 ||
+	if (backup.archive == NULL || strcmp(backup.compression, "none") == 0 ||
 		backup_item(&backup, backup.archive)->size > PG_GETARG_INT64(1))
 		PG_RETURN_NULL();
 	initStringInfo(&backup.problem);
-	backup_files_tar(&roots, backup.root, backup_path(&backup, backup.archive), true, PG_GETARG_INT64(1), &backup.files);
+	backup_files_tar(&roots, backup.root, backup_path(&backup, backup.archive), PG_GETARG_INT64(1), &backup.files);
 	read_control(&backup);
 	if (!backup.summary.has_control)
 		PG_RETURN_NULL();

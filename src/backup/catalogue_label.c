@@ -5,10 +5,10 @@
  *
  * backup_label, tablespace_map, PG_VERSION and the control file are small, and
  * tell what a backup is.  In a backup in tar format they are in base.tar, which
- * is passed through by its headers, without reading the files; base.tar.gz has
- * to be uncompressed for that, as far as the caller wants: the first two are at
- * its begin, the control file at its end.  What is not found is not known: no
- * error.
+ * is passed through by its headers, without reading the files; one that is
+ * compressed has to be uncompressed for that, as far as the caller wants: the
+ * first two are at its begin, the control file at its end.  What is not found is
+ * not known: no error.
  *
  * Files are opened as verify_place.c tells.  Runs in any backend; no locks.
  *
@@ -20,16 +20,14 @@
 
 #include <fcntl.h>
 #include <unistd.h>
-#include <zlib.h>
-
-#include "miscadmin.h"
 
 #include "backup/catalogue.h"
+#include "backup/verify_tar.h"
 
-#define RECORD		512
 #define SMALL_FILE	65536
-#define BLOCK		(256 * 1024)
-#define GZIP_WINDOW	(15 + 16)
+
+/* what is read at once where it is headers that are looked at */
+#define HEADER_BLOCK 8192
 
 /*
  * The rest of the line that begins with a word; NULL: there is none.
@@ -130,144 +128,76 @@ backup_files_plain(const VerifyRoots *roots, int root, const char *below, Backup
 	files->control = small_file(roots, root, below, VERIFY_CONTROL_FILE, &files->control_length);
 }
 
-/* an archive: the file, or what is uncompressed of it one after another */
-typedef struct Archive
-{
-	int			fd;
-	bool		compressed;
-	uint64		limit;			/* so much is read of what is compressed */
-	z_stream	gzip;
-	char	   *in;
-	char	   *out;
-	const char *next;			/* what comes next in out */
-	size_t		have;
-	uint64		at;				/* where that is in the archive */
-} Archive;
-
 /*
- * Uncompress some more; false: that was all, or it is no good.
+ * Where a member goes that is looked for; NULL: it is not.
  */
-static bool
-uncompress_more(Archive *archive)
+static char **
+place_of(BackupFiles *files, const TarMember *member)
 {
-	z_stream   *gzip = &archive->gzip;
-	int			result = Z_OK;
-
-	gzip->next_out = (unsigned char *) archive->out;
-	gzip->avail_out = BLOCK;
-	while (result == Z_OK && gzip->avail_out == BLOCK)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (gzip->avail_in == 0)
-		{
-			ssize_t		got = archive->limit == 0 ? 0 : read(archive->fd, archive->in, Min(BLOCK, archive->limit));
-
-			if (got <= 0)
-				break;
-			archive->limit -= got;
-			gzip->next_in = (unsigned char *) archive->in;
-			gzip->avail_in = got;
-		}
-		result = inflate(gzip, Z_NO_FLUSH);
-	}
-	archive->next = archive->out;
-	archive->have = BLOCK - gzip->avail_out;
-	return archive->have > 0;
+	if (!TAR_IS_FILE(member) || member->size >= SMALL_FILE)
+		return NULL;
+	if (strcmp(member->name, "backup_label") == 0)
+		return &files->label;
+	if (strcmp(member->name, "tablespace_map") == 0)
+		return &files->map;
+	if (strcmp(member->name, "PG_VERSION") == 0)
+		return &files->version;
+	if (strcmp(member->name, VERIFY_CONTROL_FILE) == 0)
+		return &files->control;
+	return NULL;
 }
 
 /*
- * Bytes of it, further on than those before.
+ * The contents of a small member; NULL: the archive ends.
  */
-static bool
-get(Archive *archive, uint64 at, char *buffer, size_t length)
+static char *
+contents_of(VerifyStream *stream, const TarMember *member)
 {
-	if (!archive->compressed)
-		return pread(archive->fd, buffer, length, at) == length;
-	while (length > 0)
-	{
-		size_t		used;
+	char	   *contents = palloc(member->size + 1);
+	size_t		used = 0;
 
-		if (archive->have == 0 && !uncompress_more(archive))
-			return false;
-		if (archive->at < at)
-			used = Min(at - archive->at, archive->have);
-		else
-		{
-			used = Min(length, archive->have);
-			memcpy(buffer, archive->next, used);
-			buffer += used;
-			length -= used;
-			at += used;
-		}
-		archive->next += used;
-		archive->have -= used;
-		archive->at += used;
+	while (used < member->size)
+	{
+		size_t		got;
+		const char *data = verify_stream_some(stream, member->size - used, &got);
+
+		if (data == NULL)
+			return NULL;
+		memcpy(contents + used, data, got);
+		used += got;
 	}
-	return true;
+	contents[used] = '\0';
+	return contents;
 }
 
 /*
- * A number in octal digits, or in 63 bits after a first byte of 0x80.
- */
-static uint64
-tar_number(const char *field, int length)
-{
-	uint64		value = 0;
-
-	if ((unsigned char) field[0] == 0x80)
-	{
-		for (int i = 1; i < length; i++)
-			value = (value << 8) | (unsigned char) field[i];
-		return value & PG_INT64_MAX;
-	}
-	for (int i = 0; i < length && field[i] >= '0' && field[i] <= '7'; i++)
-		value = (value << 3) | (field[i] - '0');
-	return value;
-}
-
-/*
- * Pass through an archive for the files that are looked for.
+ * Pass through an archive for the files that are looked for; the control file is
+ * the last one.
  */
 static void
-look_through(Archive *archive, BackupFiles *files)
+look_through(VerifyStream *stream, BackupFiles *files)
 {
-	char		header[RECORD];
-	uint64		at = 0;
+	TarMember	member;
 
-	while (get(archive, at, header, RECORD) && header[0] != '\0' && memcmp(header + 257, "ustar", 5) == 0)
+	while (files->control == NULL && tar_next(stream, &member) == TAR_MEMBER)
 	{
-		uint64		size = tar_number(header + 124, 12);
-		char	   *data = NULL;
+		char	  **place = place_of(files, &member);
 
-		CHECK_FOR_INTERRUPTS();
-		header[99] = '\0';
-		at += RECORD;
-		if (size < SMALL_FILE && (header[156] == '0' || header[156] == '\0'))
+		if (place == NULL)
 		{
-			bool		wanted = strcmp(header, "backup_label") == 0 || strcmp(header, "tablespace_map") == 0 ||
-			strcmp(header, "PG_VERSION") == 0 || strcmp(header, VERIFY_CONTROL_FILE) == 0;
-
-			data = wanted ? palloc(size + 1) : NULL;
-			if (data != NULL && !get(archive, at, data, size))
+			if (!verify_stream_skip(stream, member.size))
 				return;
-			if (data != NULL)
-				data[size] = '\0';
 		}
-		if (data != NULL && header[0] == 'b')
-			files->label = data;
-		else if (data != NULL && header[0] == 't')
-			files->map = data;
-		else if (data != NULL && header[0] == 'P')
-			files->version = data;
-		else if (data != NULL)
+		else
 		{
-			files->control = data;
-			files->control_length = size;
-			return;				/* it is the last one */
+			*place = contents_of(stream, &member);
+			if (*place == NULL)
+				return;
+			if (place == &files->control)
+				files->control_length = (int) member.size;
 		}
-		if (size > PG_INT64_MAX - at - RECORD)
+		if (!verify_stream_skip(stream, TAR_PADDING(member.size)))
 			return;
-		at += size + (RECORD - size % RECORD) % RECORD;
 	}
 }
 
@@ -275,33 +205,23 @@ look_through(Archive *archive, BackupFiles *files)
  * limit: of an archive that is compressed no more is read.
  */
 void
-backup_files_tar(const VerifyRoots *roots, int root, const char *archive, bool compressed, uint64 limit, BackupFiles *files)
+backup_files_tar(const VerifyRoots *roots, int root, const char *archive, uint64 limit, BackupFiles *files)
 {
-	VerifyOpener opener;
-	Archive		tar = {.compressed = compressed,.limit = limit};
+	VerifyStream stream = {0};
 
 	memset(files, 0, sizeof(BackupFiles));
-	if (compressed)
-	{
-		tar.in = palloc(BLOCK);
-		tar.out = palloc(BLOCK);
-		if (inflateInit2(&tar.gzip, GZIP_WINDOW) != Z_OK)
-			return;
-	}
-	verify_opener_init(&opener);
-	tar.fd = verify_open_file(&opener, roots, root, archive);
-	verify_opener_close(&opener);
+	if (unpack_format_of(archive) == UNPACK_NONE)
+		stream.block = HEADER_BLOCK;
+	else
+		stream.limit = limit;
 	PG_TRY();
 	{
-		if (tar.fd >= 0)
-			look_through(&tar, files);
+		if (verify_stream_open(&stream, roots, root, archive, archive))
+			look_through(&stream, files);
 	}
 	PG_FINALLY();
 	{
-		if (tar.fd >= 0)
-			(void) close(tar.fd);
-		if (compressed)
-			(void) inflateEnd(&tar.gzip);
+		verify_stream_close(&stream);
 	}
 	PG_END_TRY();
 }

@@ -169,7 +169,7 @@ drill_time_left(Drill *drill, int limit_ms)
 static void
 step_space(Drill *drill)
 {
-	uint64		wanted = (uint64) (drill->size_bytes * drill->space_factor) + (uint64) 8 * wal_segment_size;
+	uint64		wanted = (uint64) ((drill->size_bytes + drill->parts_bytes) * drill->space_factor) + (uint64) 8 * wal_segment_size;
 	uint64		unused;
 
 	if (!drill_free_bytes(drill->root, &unused))
@@ -178,6 +178,8 @@ step_space(Drill *drill)
 				 errmsg("could not look at folder \"%s\": %m", drill->root)));
 	if (drill->size_bytes > 0)
 		drill_fact_number(drill, "size_bytes", UINT64_FORMAT, drill->size_bytes);
+	if (drill->parts_bytes > 0)
+		drill_fact_number(drill, "parts_bytes", UINT64_FORMAT, drill->parts_bytes);
 	drill_fact_number(drill, "wanted_bytes", UINT64_FORMAT, wanted);
 	drill_fact_number(drill, "free_bytes", UINT64_FORMAT, unused);
 	if (unused < wanted)
@@ -210,10 +212,10 @@ step_restore(Drill *drill)
 		drill_restore_pgbackrest(drill);
 	else if (strcmp(drill->kind, "barman") == 0)
 		drill_restore_barman(drill);
-	else if (drill_is_tar(drill))
-		drill_extract_backup(drill);
 	else if (drill->chain != NIL)
 		drill_combine_backups(drill);
+	else if (drill_is_tar(drill->path))
+		drill_extract_backup(drill);
 	else
 		drill_copy_backup(drill);
 }

@@ -31,7 +31,8 @@ typedef struct Drill
 	char	   *path;
 	char	   *target;
 	char	   *restore_point;
-	uint64		size_bytes;		/* 0: not known */
+	uint64		size_bytes;		/* of what is restored; 0: not known */
+	uint64		parts_bytes;	/* of what is unpacked to be combined */
 	char	   *end_lsn;
 	char	   *system_identifier;
 	char	   *pg_version;
@@ -98,9 +99,13 @@ extern int	drill_remove_all_dead(void);
 
 /* ---- drill_copy.c, drill_tar.c, drill_tool.c: restoring ---- */
 
+/* below the folder of a drill: backups of a chain that were in tar format */
+#define DRILL_PARTS "parts"
+
 extern void drill_copy_backup(Drill *drill);
-extern bool drill_is_tar(Drill *drill);
+extern bool drill_is_tar(const char *backup);
 extern void drill_extract_backup(Drill *drill);
+extern char *drill_extract_part(Drill *drill, const char *backup, int number, bool last);
 extern void drill_combine_backups(Drill *drill);
 extern void drill_check_tool(Drill *drill);
 extern void drill_restore_pgbackrest(Drill *drill);

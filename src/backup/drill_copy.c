@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * drill_copy.c
- *	  Restoring a base backup in plain format, and a chain of incremental ones.
+ *	  Restoring a base backup in plain format, and chains of incremental ones.
  *
  * A copy of a data directory keeps its links, and a server started on it would
  * write where they lead: into the backup's tablespaces, or those of the primary.
@@ -9,6 +9,10 @@
  * and the link is made anew; pg_wal becomes a folder.  Any other link is
  * refused, and any that leads out of maintsched.backup_roots: all is opened
  * folder by folder (verify_place.c).
+ *
+ * A chain of incremental backups is for pg_combinebackup, which reads plain ones:
+ * those in tar format are unpacked below the drill's folder first (drill_tar.c),
+ * and these parts are removed as soon as they are combined.
  *
  * Runs in the backend that drills.  A cancel request is taken between blocks,
  * after everything was closed.
@@ -332,11 +336,11 @@ real_folder(Copy *copy, const char *path)
 }
 
 /*
- * The tablespaces of a backup, none of which may lead out; those of the last one
- * are mapped, by where its links lead.
+ * The tablespaces of a backup, none of which may lead out of where it lies; those
+ * of the last one are mapped, by where its links lead.
  */
 static void
-map_tablespaces(Copy *copy, const char *backup, List **arguments)
+map_tablespaces(Copy *copy, const char *backup, bool is_part, List **arguments)
 {
 	char	   *path = psprintf("%s/pg_tblspc", backup);
 	DIR		   *folder = AllocateDir(path);
@@ -352,7 +356,9 @@ map_tablespaces(Copy *copy, const char *backup, List **arguments)
 		if (length < 0)
 			continue;
 		target[length] = '\0';
-		(void) real_folder(copy, link);
+		/* the links of a part were made here */
+		if (!is_part)
+			(void) real_folder(copy, link);
 		if (arguments == NULL)
 			continue;
 		initStringInfo(&mapping);
@@ -370,7 +376,37 @@ map_tablespaces(Copy *copy, const char *backup, List **arguments)
 }
 
 /*
- * Backups of a chain, the full one first, and pg_combinebackup over them.
+ * Backups of a chain, the full one first and the one that is meant last, as the
+ * arguments of pg_combinebackup, which takes plain ones: of those in tar format a
+ * plain copy is made, as a part.  How many parts there are.
+ */
+static int
+lay_out_chain(Copy *copy, List **arguments)
+{
+	Drill	   *drill = copy->drill;
+	List	   *chain = lappend(list_copy(drill->chain), drill->path);
+	List	   *backups = NIL;
+	ListCell   *cell;
+	int			parts = 0;
+
+	foreach(cell, chain)
+	{
+		char	   *backup = lfirst(cell);
+		bool		last = backup == drill->path;
+		bool		is_part = drill_is_tar(backup);
+
+		if (is_part && parts++ == 0)
+			drill_make_folder(psprintf("%s/" DRILL_PARTS, drill->scratch));
+		backup = is_part ? drill_extract_part(drill, backup, parts, last) : real_folder(copy, backup);
+		map_tablespaces(copy, backup, is_part, last ? arguments : NULL);
+		backups = lappend(backups, backup);
+	}
+	*arguments = list_concat(*arguments, backups);
+	return parts;
+}
+
+/*
+ * What pg_combinebackup makes of a chain.
  */
 void
 drill_combine_backups(Drill *drill)
@@ -378,25 +414,21 @@ drill_combine_backups(Drill *drill)
 	Copy		copy;
 	ProcessSpec spec = {0};
 	ProcessResult result;
-	ListCell   *cell;
-	char	   *last;
+	int			parts;
 
 	begin_copy(&copy, drill);
 	spec.program = process_server_program("pg_combinebackup");
 	spec.arguments = list_make3("--no-sync", "-o", drill->data);
-	last = real_folder(&copy, drill->path);
-	map_tablespaces(&copy, last, &spec.arguments);
-	foreach(cell, drill->chain)
-	{
-		char	   *backup = real_folder(&copy, lfirst(cell));
-
-		map_tablespaces(&copy, backup, NULL);
-		spec.arguments = lappend(spec.arguments, backup);
-	}
-	spec.arguments = lappend(spec.arguments, last);
+	parts = lay_out_chain(&copy, &spec.arguments);
 	spec.output_limit = spec.error_limit = 65536;
 	spec.timeout_ms = drill_time_left(drill, 0);
 	drill_run(drill, &spec, "pg_combinebackup", &result);
+	if (parts > 0 && !drill_remove_tree(drill->scratch, DRILL_PARTS))
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not remove folder \"%s/" DRILL_PARTS "\": %m", drill->scratch)));
 	drill_fact_number(drill, "backups", "%d", list_length(drill->chain) + 1);
-	drill_say(drill, "pass", "pg_combinebackup made it of %d backups in %.1f s", list_length(drill->chain) + 1, result.seconds);
+	drill_fact_number(drill, "unpacked", "%d", parts);
+	drill_say(drill, "pass", "pg_combinebackup made it of %d backups%s in %.1f s", list_length(drill->chain) + 1,
+			  parts > 0 ? psprintf(" (%d of them unpacked before)", parts) : "", result.seconds);
 }

@@ -110,7 +110,7 @@ drill_begin(Drill *drill, const char *backup, const char *within, const char *op
 
 	row = linitial(drill_query(drill,
 							   "select drill_id, kind, location, config, archive, label, path, target, restore_point, size_bytes, "
-							   "end_lsn, system_identifier, pg_version, chain, scratch, timeout_ms, problem "
+							   "end_lsn, system_identifier, pg_version, chain, scratch, timeout_ms, problem, parts_bytes "
 							   "from maintsched.begin_drill($1, $2, $3::interval, $4, $5::jsonb)", lengthof(args), args));
 	option = linitial(drill_query(drill,
 								  "select o ->> 'superuser', coalesce((o ->> 'amcheck')::boolean, true), "
@@ -131,6 +131,7 @@ drill_begin(Drill *drill, const char *backup, const char *within, const char *op
 	drill->chain = array_elements(row[13]);
 	drill->scratch = row[14];
 	drill->problem = row[16];
+	drill->parts_bytes = row[17] == NULL ? 0 : strtou64(row[17], NULL, 10);
 	drill->data = psprintf("%s/data", drill->scratch);
 	drill->tablespaces = psprintf("%s/tblspc", drill->scratch);
 	drill->superuser = option[0] != NULL ? option[0] : GetUserNameFromId(BOOTSTRAP_SUPERUSERID, false);

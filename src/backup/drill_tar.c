@@ -4,7 +4,9 @@
  *	  Restoring a base backup in tar format.
  *
  * base.tar becomes the data directory, each OID.tar a tablespace below the
- * drill's folder, pg_wal.tar the WAL; they may be compressed with gzip.  No
+ * drill's folder, pg_wal.tar the WAL; they may be compressed with gzip, lz4 or
+ * zstd.  Of a chain of incremental backups those in tar format are unpacked, each
+ * into a folder of its own, before pg_combinebackup takes them (drill_copy.c).  No
  * program unpacks them: what is a folder or a file becomes one, by a path that is
  * made of plain names, in folders that were made here and hold no links.  Links
  * in an archive are those of tablespaces and of pg_wal, and are not made: the
@@ -18,122 +20,40 @@
  */
 #include "postgres.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "miscadmin.h"
 
 #include "backup/catalogue.h"
 #include "backup/drill.h"
 #include "backup/verify_tar.h"
 
-#define RECORD 512
-#define NAME_LENGTH 100
-#define SIZE_AT 124
-#define SIZE_LENGTH 12
-#define CHECKSUM_AT 148
-#define CHECKSUM_LENGTH 8
-#define KIND_AT 156
-#define PREFIX_AT 345
-#define PREFIX_LENGTH 155
-
-static const char *const suffixes[] = {".tar", ".tar.gz", ".tgz", ".tar.lz4", ".tar.zst"};
+typedef struct ExtractCount
+{
+	uint64		files;
+	uint64		bytes;
+	int			tablespaces;
+} ExtractCount;
 
 typedef struct Extract
 {
 	Drill	   *drill;
+	const char *backup;			/* its folder */
+	const char *data;			/* where the data directory goes ... */
+	const char *tablespaces;	/* ... and where the folders of tablespaces do */
 	VerifyRoots roots;
-	VerifyReader reader;
-	VerifyReport report;
 	VerifyStream stream;
 	int			out;			/* the file that is written; -1: none */
-	uint64		files;
-	uint64		bytes;
-	int			tablespaces;
+	ExtractCount count;
 } Extract;
-
-static uint64
-number(const char *field, int length)
-{
-	uint64		value = 0;
-
-	if (field[0] == (char) 0x80)
-	{
-		for (int i = 1; i < length; i++)
-			value = value << 8 | (unsigned char) field[i];
-		return value;
-	}
-	for (int i = 0; i < length && field[i] != '\0'; i++)
-		if (field[i] >= '0' && field[i] <= '7')
-			value = value << 3 | (uint64) (field[i] - '0');
-	return value;
-}
 
 compat_noreturn static void
 report_broken(Extract *extract, const char *what)
 {
+	(void) verify_stream_broken(&extract->stream, what);
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("archive \"%s\" of the backup cannot be unpacked: %s, at byte " UINT64_FORMAT,
-					extract->stream.name, what, extract->stream.at)));
-}
-
-static bool
-pace(void *arg, size_t bytes)
-{
-	return true;
-}
-
-/*
- * Some more of the archive; NULL: that was all.
- */
-static const char *
-more(Extract *extract, uint64 length, size_t *got)
-{
-	const char *data = verify_stream_some(&extract->stream, (size_t) Min(length, VERIFY_BLOCK), got);
-
-	if (data == NULL && extract->stream.broken)
-		report_broken(extract, "it is damaged or cut off");
-	return data;
-}
-
-/*
- * Read a header; false: there is none any more.
- */
-static bool
-read_header(Extract *extract, char *header)
-{
-	static const char zeros[RECORD] = {0};
-	size_t		used = 0;
-	uint64		sum = CHECKSUM_LENGTH * ' ';
-
-	while (used < RECORD)
-	{
-		size_t		got;
-		const char *data = more(extract, RECORD - used, &got);
-
-		if (data == NULL && used == 0)
-			return false;
-		if (data == NULL)
-			report_broken(extract, "it is cut off");
-		memcpy(header + used, data, got);
-		used += got;
-	}
-	if (memcmp(header, zeros, RECORD) == 0)
-	{
-		/* the end; what is compressed has a checksum of its own after it */
-		while (more(extract, VERIFY_BLOCK, &used) != NULL)
-			;
-		return false;
-	}
-	for (int i = 0; i < RECORD; i++)
-		if (i < CHECKSUM_AT || i >= CHECKSUM_AT + CHECKSUM_LENGTH)
-			sum += (unsigned char) header[i];
-	if (sum != number(header + CHECKSUM_AT, CHECKSUM_LENGTH))
-		report_broken(extract, "a header is damaged, or it is no tar archive");
-	return true;
+			 errmsg("archive \"%s\" of the backup cannot be unpacked: %s", extract->stream.name, extract->stream.problem)));
 }
 
 /*
@@ -141,16 +61,11 @@ read_header(Extract *extract, char *header)
  * folder itself.
  */
 static char *
-target_of(Extract *extract, const char *header, const char *folder)
+target_of(Extract *extract, const char *name, const char *folder)
 {
-	char		name[PREFIX_LENGTH + NAME_LENGTH + 2];
 	const char *at;
 	StringInfoData path;
 
-	if (memcmp(header + 257, "ustar", 5) == 0 && header[PREFIX_AT] != '\0')
-		snprintf(name, sizeof(name), "%.*s/%.*s", PREFIX_LENGTH, header + PREFIX_AT, NAME_LENGTH, header);
-	else
-		snprintf(name, sizeof(name), "%.*s", NAME_LENGTH, header);
 	initStringInfo(&path);
 	appendStringInfoString(&path, folder);
 	if (name[0] == '/')
@@ -171,38 +86,45 @@ target_of(Extract *extract, const char *header, const char *folder)
 	return path.len == strlen(folder) ? NULL : path.data;
 }
 
+static void
+write_out(Extract *extract, const char *path, const char *data, size_t length)
+{
+	for (size_t done = 0; done < length;)
+	{
+		ssize_t		written = write(extract->out, data + done, length - done);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written == 0)
+			errno = ENOSPC;
+		if (written <= 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not write file \"%s\": %m", path)));
+		done += written;
+	}
+}
+
 /*
  * Read the contents of a member; those of a file are written.
  */
 static void
 read_contents(Extract *extract, uint64 size, const char *path)
 {
-	uint64		left = size + (RECORD - size % RECORD) % RECORD;
+	uint64		left = size + TAR_PADDING(size);
 	uint64		wanted = size;
 
 	while (left > 0)
 	{
 		size_t		got;
-		const char *data = more(extract, left, &got);
+		const char *data = verify_stream_some(&extract->stream, Min(left, VERIFY_BLOCK), &got);
 		size_t		part;
 
 		if (data == NULL)
 			report_broken(extract, "it is cut off");
 		part = (size_t) Min(wanted, got);
-		for (size_t done = 0; extract->out >= 0 && done < part;)
-		{
-			ssize_t		written = write(extract->out, data + done, part - done);
-
-			if (written < 0 && errno == EINTR)
-				continue;
-			if (written == 0)
-				errno = ENOSPC;
-			if (written <= 0)
-				ereport(ERROR,
-						(errcode_for_file_access(),
-						 errmsg("could not write file \"%s\": %m", path)));
-			done += written;
-		}
+		if (extract->out >= 0)
+			write_out(extract, path, data, part);
 		wanted -= part;
 		left -= got;
 		drill_check_time(extract->drill);
@@ -210,91 +132,118 @@ read_contents(Extract *extract, uint64 size, const char *path)
 }
 
 static void
-extract_file(Extract *extract, const char *path, uint64 size)
+create_file(Extract *extract, const char *path)
 {
 	extract->out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (extract->out < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not create file \"%s\": %m", path)));
-	read_contents(extract, size, path);
-	if (close(extract->out) != 0)
-	{
-		extract->out = -1;
+}
+
+static void
+close_file(Extract *extract, const char *path)
+{
+	int			fd = extract->out;
+
+	extract->out = -1;
+	if (close(fd) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not write file \"%s\": %m", path)));
-	}
-	extract->out = -1;
-	extract->files++;
-	extract->bytes += size;
+}
+
+static void
+extract_file(Extract *extract, const char *path, uint64 size)
+{
+	create_file(extract, path);
+	read_contents(extract, size, path);
+	close_file(extract, path);
+	extract->count.files++;
+	extract->count.bytes += size;
 }
 
 static void
 extract_members(Extract *extract, const char *folder)
 {
-	char		header[RECORD];
+	TarMember	member;
 
-	while (read_header(extract, header))
+	while (tar_next(&extract->stream, &member) == TAR_MEMBER)
 	{
-		uint64		size = number(header + SIZE_AT, SIZE_LENGTH);
-		char		kind = header[KIND_AT];
-		char	   *path = target_of(extract, header, folder);
+		char	   *path = target_of(extract, member.name, folder);
 
-		if (path != NULL && (kind == '0' || kind == '\0'))
-			extract_file(extract, path, size);
-		else
+		drill_check_time(extract->drill);
+		if (path != NULL && TAR_IS_FILE(&member))
 		{
-			if (path != NULL && kind == '5' && mkdir(path, 0700) != 0 && errno != EEXIST)
-				ereport(ERROR,
-						(errcode_for_file_access(),
-						 errmsg("could not create folder \"%s\": %m", path)));
-			if (kind != '0' && kind != '\0' && kind != '5' && kind != '2')
-				report_broken(extract, psprintf("\"%.*s\" is neither a file nor a folder nor a symbolic link", NAME_LENGTH, header));
-			read_contents(extract, kind == '0' || kind == '\0' ? size : 0, "");
+			extract_file(extract, path, member.size);
+			continue;
 		}
+		if (path != NULL && TAR_IS_FOLDER(&member) && mkdir(path, 0700) != 0 && errno != EEXIST)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not create folder \"%s\": %m", path)));
+		if (!TAR_IS_FILE(&member) && !TAR_IS_FOLDER(&member) && !TAR_IS_LINK(&member))
+			report_broken(extract, psprintf("\"%s\" is neither a file nor a folder nor a symbolic link", member.name));
+		read_contents(extract, member.size, "");
 	}
+	if (extract->stream.problem != NULL)
+		report_broken(extract, extract->stream.problem);
+}
+
+/*
+ * Open a file of the backup as a stream.
+ */
+static void
+open_stream(Extract *extract, const char *name)
+{
+	char	   *path = psprintf("%s/%s", extract->backup, name);
+	const char *lacking = unpack_lacks(unpack_format_of(name));
+	char		below[MANIFEST_MAX_PATH + 1];
+	int			root;
+	struct stat st;
+	VerifyFound found;
+
+	if (lacking != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("archive \"%s\" of the backup cannot be unpacked: %s is not on this machine", name, lacking)));
+	found = verify_resolve(&extract->roots, path, &root, below, &st);
+	if (found == VERIFY_OUTSIDE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" of the backup leads out of maintsched.backup_roots", name)));
+	if (found == VERIFY_ERROR || !verify_stream_open(&extract->stream, &extract->roots, root, below, name))
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open \"%s\" of the backup: %m", name)));
 }
 
 static void
 extract_archive(Extract *extract, const char *name, const char *folder)
 {
-	char	   *path = psprintf("%s/%s", extract->drill->path, name);
-	char		below[MANIFEST_MAX_PATH + 1];
-	size_t		length = strlen(name);
-	int			root;
-	struct stat st;
-
-	if (strcmp(name + length - 3, "lz4") == 0 || strcmp(name + length - 3, "zst") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("archives of lz4 and zstd cannot be unpacked here: \"%s\"", name)));
-	if (verify_resolve(&extract->roots, path, &root, below, &st) == VERIFY_OUTSIDE)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("\"%s\" of the backup leads out of maintsched.backup_roots", name)));
-	extract->reader.fd = verify_open_file(&extract->reader.opener, &extract->roots, root, below);
-	if (extract->reader.fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open \"%s\" of the backup: %m", name)));
-	verify_stream_begin(&extract->stream, pstrdup(name), strcmp(name + length - 4, ".tar") != 0);
+	open_stream(extract, name);
 	extract_members(extract, folder);
-	verify_stream_end(&extract->stream);
-	(void) close(extract->reader.fd);
-	extract->reader.fd = -1;
+	verify_stream_close(&extract->stream);
 }
 
 /*
- * How the name of an archive ends; NULL: it is none.
+ * The manifest of a backup, which is beside its archives.
  */
-static const char *
-suffix_of(const char *name, size_t stem)
+static void
+copy_manifest(Extract *extract)
 {
-	for (int i = 0; i < lengthof(suffixes); i++)
-		if (strcmp(name + stem, suffixes[i]) == 0)
-			return suffixes[i];
-	return NULL;
+	char	   *path = psprintf("%s/backup_manifest", extract->data);
+	const char *data;
+	size_t		got;
+
+	open_stream(extract, "backup_manifest");
+	create_file(extract, path);
+	while ((data = verify_stream_some(&extract->stream, VERIFY_BLOCK, &got)) != NULL)
+		write_out(extract, path, data, got);
+	if (extract->stream.problem != NULL)
+		report_broken(extract, extract->stream.problem);
+	close_file(extract, path);
+	verify_stream_close(&extract->stream);
 }
 
 /*
@@ -302,68 +251,58 @@ suffix_of(const char *name, size_t stem)
  * WAL last, since the folder is in the former.
  */
 static List *
-find_archives(Extract *extract)
+find_archives(const VerifyRoots *roots, const char *backup)
 {
 	char		below[MANIFEST_MAX_PATH + 1];
 	struct stat st;
 	int			root;
-	int			fd;
-	DIR		   *folder;
-	struct dirent *entry;
+	List	   *items = NIL;
+	ListCell   *cell;
 	List	   *names = NIL;
 	char	   *wal = NULL;
 
-	if (!verify_is_below(&extract->roots, extract->drill->path) ||
-		verify_resolve(&extract->roots, extract->drill->path, &root, below, &st) != VERIFY_FOUND)
+	if (!verify_is_below(roots, backup) || verify_resolve(roots, backup, &root, below, &st) != VERIFY_FOUND ||
+		!folder_list(roots, root, below, &items))
 		return NIL;
-	fd = verify_open_directory(extract->roots.paths[root], below);
-	folder = fd < 0 ? NULL : fdopendir(fd);
-	if (folder == NULL)
+	foreach(cell, items)
 	{
-		if (fd >= 0)
-			(void) close(fd);
-		return NIL;
-	}
-	while ((entry = readdir(folder)) != NULL)
-	{
-		size_t		digits = strspn(entry->d_name, "0123456789");
+		char	   *name = ((FolderItem *) lfirst(cell))->name;
 
-		if (strncmp(entry->d_name, "base", 4) == 0 && suffix_of(entry->d_name, 4))
-			names = lcons(pstrdup(entry->d_name), names);
-		else if (digits > 0 && digits <= 10 && suffix_of(entry->d_name, digits))
-			names = lappend(names, pstrdup(entry->d_name));
-		else if (strncmp(entry->d_name, "pg_wal", 6) == 0 && suffix_of(entry->d_name, 6))
-			wal = pstrdup(entry->d_name);
+		if (tar_suffix(name, "base") != NULL)
+			names = lcons(name, names);
+		else if (tar_is_tablespace(name))
+			names = lappend(names, name);
+		else if (tar_suffix(name, "pg_wal") != NULL)
+			wal = name;
 	}
-	(void) closedir(folder);
 	return wal == NULL ? names : lappend(names, wal);
 }
 
 /*
- * Is it a backup in tar format?  Then it has a base.tar, and no PG_VERSION.
+ * Is a backup one in tar format?  Then it has a base.tar, and no PG_VERSION.
  */
 bool
-drill_is_tar(Drill *drill)
+drill_is_tar(const char *backup)
 {
-	Extract		extract = {.drill = drill};
+	VerifyRoots roots;
 	char		below[MANIFEST_MAX_PATH + 1];
 	struct stat st;
 	int			root;
 	List	   *names;
 
-	backup_roots_get(&extract.roots);
-	names = find_archives(&extract);
-	return names != NIL && strncmp(linitial(names), "base", 4) == 0 &&
-		verify_resolve(&extract.roots, psprintf("%s/PG_VERSION", drill->path), &root, below, &st) != VERIFY_FOUND;
+	backup_roots_get(&roots);
+	names = find_archives(&roots, backup);
+	return names != NIL && tar_suffix(linitial(names), "base") != NULL &&
+		verify_resolve(&roots, psprintf("%s/PG_VERSION", backup), &root, below, &st) != VERIFY_FOUND;
 }
 
 /*
  * Each tablespace that the copy would look for has been unpacked.
  */
 static void
-check_map(Drill *drill)
+check_map(Extract *extract)
 {
-	char	   *map = drill_read_file(drill->data, "tablespace_map", 1024 * 1024);
+	char	   *map = drill_read_file(extract->data, "tablespace_map", 1024 * 1024);
 	struct stat st;
 	char	   *rest;
 
@@ -376,7 +315,7 @@ check_map(Drill *drill)
 		if (digits == 0 || digits > 10 || line[digits] != ' ')
 			continue;
 		line[digits] = '\0';
-		if (stat(psprintf("%s/%s", drill->tablespaces, line), &st) != 0)
+		if (stat(psprintf("%s/%s", extract->tablespaces, line), &st) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_FILE),
 					 errmsg("the backup has no archive of tablespace %s, which its tablespace_map sends to \"%s\"", line, line + digits + 1)));
@@ -384,80 +323,108 @@ check_map(Drill *drill)
 }
 
 static void
-extract_all(Extract *extract)
+make_link(const char *target, const char *links, const char *oid)
 {
-	Drill	   *drill = extract->drill;
-	char	   *links = psprintf("%s/pg_tblspc", drill->data);
-	char	   *wal = psprintf("%s/pg_wal", drill->data);
+	if ((mkdir(links, 0700) != 0 && errno != EEXIST) ||
+		symlink(target, psprintf("%s/%s", links, oid)) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create symbolic link \"%s/%s\": %m", links, oid)));
+}
+
+static void
+extract_all(Extract *extract, bool with_wal)
+{
+	char	   *wal = psprintf("%s/pg_wal", extract->data);
 	ListCell   *cell;
 
-	drill_make_folder(drill->data);
-	foreach(cell, find_archives(extract))
+	drill_make_folder(extract->data);
+	foreach(cell, find_archives(&extract->roots, extract->backup))
 	{
 		char	   *name = lfirst(cell);
-		char	   *folder = drill->data;
+		const char *folder = extract->data;
 
-		if (strncmp(name, "pg_wal", 6) == 0)
+		if (tar_suffix(name, "pg_wal") != NULL)
 		{
+			if (!with_wal)
+				continue;
 			folder = wal;
 			if (mkdir(wal, 0700) != 0 && errno != EEXIST)
 				ereport(ERROR,
 						(errcode_for_file_access(),
 						 errmsg("could not create folder \"%s\": %m", wal)));
 		}
-		else if (strncmp(name, "base", 4) != 0)
+		else if (tar_is_tablespace(name))
 		{
 			char	   *oid = pnstrdup(name, strspn(name, "0123456789"));
 
-			folder = psprintf("%s/%s", drill->tablespaces, oid);
+			folder = psprintf("%s/%s", extract->tablespaces, oid);
 			drill_make_folder(folder);
-			if ((mkdir(links, 0700) != 0 && errno != EEXIST) ||
-				symlink(folder, psprintf("%s/%s", links, oid)) != 0)
-				ereport(ERROR,
-						(errcode_for_file_access(),
-						 errmsg("could not create symbolic link \"%s/%s\": %m", links, oid)));
-			extract->tablespaces++;
+			make_link(folder, psprintf("%s/pg_tblspc", extract->data), oid);
+			extract->count.tablespaces++;
 		}
 		extract_archive(extract, name, folder);
 	}
 	(void) mkdir(wal, 0700);
-	check_map(drill);
+	check_map(extract);
 }
 
-void
-drill_extract_backup(Drill *drill)
+/*
+ * Unpack a backup: its data directory to data, its tablespaces below another
+ * folder.  What that was is added to count.
+ */
+static void
+extract_backup(Drill *drill, const char *backup, const char *data, const char *tablespaces, bool with_wal, bool with_manifest, ExtractCount *count)
 {
-	Extract		extract = {.drill = drill,.out = -1};
+	Extract		extract = {.drill = drill,.backup = backup,.data = data,.tablespaces = tablespaces,.out = -1,.count = *count};
 
-	if (drill->chain != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("incremental backups in tar format are not restored"),
-				 errdetail("pg_combinebackup takes plain ones.")));
 	backup_roots_get(&extract.roots);
-	initStringInfo(&extract.report.json);
-	verify_reader_init(&extract.reader, &extract.roots);
-	extract.reader.pace = pace;
-	extract.reader.fd = -1;
-	extract.stream.reader = &extract.reader;
-	extract.stream.report = &extract.report;
-	extract.stream.out = palloc(VERIFY_BLOCK);
 	PG_TRY();
 	{
-		extract_all(&extract);
+		extract_all(&extract, with_wal);
+		if (with_manifest)
+			copy_manifest(&extract);
 	}
 	PG_FINALLY();
 	{
 		if (extract.out >= 0)
 			(void) close(extract.out);
-		if (extract.reader.fd >= 0)
-			(void) close(extract.reader.fd);
-		verify_reader_close(&extract.reader);
+		verify_stream_close(&extract.stream);
 	}
 	PG_END_TRY();
-	drill_fact_number(drill, "files", UINT64_FORMAT, extract.files);
-	drill_fact_number(drill, "bytes", UINT64_FORMAT, extract.bytes);
-	drill_fact_number(drill, "tablespaces", "%d", extract.tablespaces);
-	drill_say(drill, "pass", UINT64_FORMAT " files, " UINT64_FORMAT " MB unpacked%s", extract.files, extract.bytes >> 20,
-			  extract.tablespaces > 0 ? psprintf(", with %d tablespaces", extract.tablespaces) : "");
+	*count = extract.count;
+}
+
+/*
+ * A backup in tar format becomes the copy.
+ */
+void
+drill_extract_backup(Drill *drill)
+{
+	ExtractCount count = {0};
+
+	extract_backup(drill, drill->path, drill->data, drill->tablespaces, true, false, &count);
+	drill_fact_number(drill, "files", UINT64_FORMAT, count.files);
+	drill_fact_number(drill, "bytes", UINT64_FORMAT, count.bytes);
+	drill_fact_number(drill, "tablespaces", "%d", count.tablespaces);
+	drill_say(drill, "pass", UINT64_FORMAT " files, " UINT64_FORMAT " MB unpacked%s", count.files, count.bytes >> 20,
+			  count.tablespaces > 0 ? psprintf(", with %d tablespaces", count.tablespaces) : "");
+}
+
+/*
+ * One of a chain becomes a plain backup below the folder of the drill; its data
+ * directory.  Of all but the last one WAL is not needed.
+ */
+char	   *
+drill_extract_part(Drill *drill, const char *backup, int number, bool last)
+{
+	char	   *part = psprintf("%s/" DRILL_PARTS "/%d", drill->scratch, number);
+	char	   *data = psprintf("%s/data", part);
+	char	   *tablespaces = psprintf("%s/tblspc", part);
+	ExtractCount count = {0};
+
+	drill_make_folder(part);
+	drill_make_folder(tablespaces);
+	extract_backup(drill, backup, data, tablespaces, last, true, &count);
+	return data;
 }

@@ -72,6 +72,24 @@ new_place(void)
 }
 
 /*
+ * An archive of the backup with the WAL; NULL: none has it.
+ */
+static WalPlace *
+packed_place(const Level7 *l, const char *directory, const char *stem, const char *prefix)
+{
+	static const char *const endings[] = {"", ".gz", ".lz4", ".zst"};
+
+	for (int i = 0; i < lengthof(endings); i++)
+	{
+		WalPlace   *place = new_place();
+
+		if (wal_place_tar(place, &l->roots, psprintf("%s/%s.tar%s", directory, stem, endings[i]), prefix))
+			return place;
+	}
+	return NULL;
+}
+
+/*
  * Where the backup has WAL of its own; NULL: nowhere.
  */
 static WalPlace *
@@ -79,12 +97,10 @@ own_place(const Level7 *l, const char *directory)
 {
 	WalPlace   *place = new_place();
 
-	if (wal_place_folder(place, &l->roots, psprintf("%s/pg_wal", directory)) ||
-		wal_place_tar(place, &l->roots, psprintf("%s/pg_wal.tar", directory), "") ||
-		wal_place_tar(place, &l->roots, psprintf("%s/pg_wal.tar.gz", directory), "") ||
-		wal_place_tar(place, &l->roots, psprintf("%s/base.tar", directory), "pg_wal/"))
+	if (wal_place_folder(place, &l->roots, psprintf("%s/pg_wal", directory)))
 		return place;
-	return NULL;
+	place = packed_place(l, directory, "pg_wal", "");
+	return place != NULL ? place : packed_place(l, directory, "base", "pg_wal/");
 }
 
 /*

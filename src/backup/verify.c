@@ -191,8 +191,8 @@ verify(Verification *v, const char *directory, const char *manifest, bool checks
 	verify_progress(VERIFY_LOOKING, 0, 0);
 	if (verify_is_tar(&v->place))
 	{
-		verify_tars(&v->place, v->store, &v->summary, checksums, &v->report, &v->totals);
-		verify_missing(&v->place, v->store, &v->report);
+		if (verify_tars(&v->place, v->store, &v->summary, checksums, &v->report, &v->totals))
+			verify_missing(&v->place, v->store, &v->report);
 		return;
 	}
 	verify_walk(&v->place, v->store, &v->report);

@@ -262,7 +262,7 @@ extern void verify_sums(VerifyPlace *place, VerifyStore *store, VerifyReport *re
 /* ---- verify_tar.c: backups in tar format ---- */
 
 extern bool verify_is_tar(const VerifyPlace *place);
-extern void verify_tars(VerifyPlace *place, VerifyStore *store, VerifySummary *summary, bool checksums,
+extern bool verify_tars(VerifyPlace *place, VerifyStore *store, VerifySummary *summary, bool checksums,
 						VerifyReport *report, VerifyTotals *totals);
 
 /* ---- verify_progress.c: how far verifications are ---- */

@@ -3,13 +3,12 @@
  * verify_stream.c
  *	  An archive of a base backup as a stream of bytes.
  *
- * Reads a file in large blocks, at the pace of the verification, and uncompresses
- * it where it is compressed with gzip, whose own checksum is looked at, too.  What
- * is wrong is reported once, with the place in what is uncompressed; then there is
- * no more to be had.
+ * Reads a file in large blocks, at the pace of its reader, and uncompresses it
+ * where its name says that it is compressed (unpack.c).  What is wrong is reported
+ * once, with the place in what is uncompressed; then there is no more to be had.
  *
  * Memory is that of the caller's context, and the file the reader's, who closes
- * it by an error.
+ * it by an error.  Can be cancelled between two blocks.
  *
  * Copyright (c) 2026, maintsched developers
  *
@@ -17,14 +16,12 @@
  */
 #include "postgres.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "utils/memutils.h"
+#include "miscadmin.h"
 
 #include "backup/verify_tar.h"
-
-/* zlib: a gzip header, with the greatest window */
-#define GZIP_WINDOW (15 + 16)
 
 /*
  * An archive cannot be read any further.  Always false.
@@ -32,9 +29,11 @@
 bool
 verify_stream_broken(VerifyStream *stream, const char *what)
 {
-	if (!stream->broken)
-		verify_problem(stream->report, "unreadable", stream->name, strlen(stream->name), "%s, at byte " UINT64_FORMAT, what, stream->at);
-	stream->broken = true;
+	if (stream->problem != NULL)
+		return false;
+	stream->problem = psprintf("%s, at byte " UINT64_FORMAT, what, stream->at);
+	if (stream->report != NULL)
+		verify_problem(stream->report, "unreadable", stream->name, strlen(stream->name), "%s", stream->problem);
 	return false;
 }
 
@@ -44,15 +43,21 @@ verify_stream_broken(VerifyStream *stream, const char *what)
 static ssize_t
 read_block(VerifyStream *stream)
 {
+	size_t		wanted = stream->block > 0 ? stream->block : VERIFY_BLOCK;
 	ssize_t		got;
 
+	if (stream->limit > 0)
+		wanted = Min(wanted, stream->limit - stream->fetched);
 	do
-		got = read(stream->reader->fd, stream->reader->buffer, VERIFY_BLOCK);
+		got = read(stream->reader->fd, stream->reader->buffer, wanted);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
+	{
 		(void) verify_stream_broken(stream, strerror(errno));
-	else
-		(void) stream->reader->pace(stream->reader->arg, got);
+		return got;
+	}
+	stream->fetched += got;
+	(void) stream->reader->pace(stream->reader->arg, got);
 	return got;
 }
 
@@ -60,37 +65,35 @@ read_block(VerifyStream *stream)
  * Uncompress until there is something; false: that was all, or broken.
  */
 static bool
-inflate_more(VerifyStream *stream)
+unpack_more(VerifyStream *stream)
 {
-	z_stream   *gzip = &stream->gzip;
-
-	gzip->next_out = (unsigned char *) stream->out;
-	gzip->avail_out = VERIFY_BLOCK;
-	while (gzip->avail_out == VERIFY_BLOCK)
+	for (;;)
 	{
-		int			result;
+		size_t		room = VERIFY_BLOCK;
+		ssize_t		got;
 
-		if (gzip->avail_in == 0)
+		CHECK_FOR_INTERRUPTS();
+		if (!unpack_some(stream->unpack, &stream->in, &stream->waiting, stream->out, &room))
 		{
-			ssize_t		got = read_block(stream);
+			const char *words = unpack_problem(stream->unpack);
 
-			if (got < 0)
-				return false;
-			if (got == 0)
-				return gzip->total_in == 0 ? false : verify_stream_broken(stream, "it is cut off");
-			gzip->next_in = (unsigned char *) stream->reader->buffer;
-			gzip->avail_in = got;
+			return verify_stream_broken(stream, words == NULL ? "it is not what was compressed" :
+										psprintf("it is not what was compressed (%s)", words));
 		}
-		result = inflate(gzip, Z_NO_FLUSH);
-		/* another member of gzip may follow */
-		if (result == Z_STREAM_END)
-			result = inflateReset(gzip);
-		if (result != Z_OK && result != Z_BUF_ERROR)
-			return verify_stream_broken(stream, "it is not what was compressed");
+		stream->data = stream->out;
+		stream->have = room;
+		if (room > 0)
+			return true;
+		if (stream->waiting > 0)
+			continue;
+		got = read_block(stream);
+		if (got < 0)
+			return false;
+		if (got == 0)
+			return unpack_may_end(stream->unpack) ? false : verify_stream_broken(stream, "it is cut off");
+		stream->in = stream->reader->buffer;
+		stream->waiting = got;
 	}
-	stream->data = stream->out;
-	stream->have = VERIFY_BLOCK - gzip->avail_out;
-	return true;
 }
 
 /*
@@ -104,11 +107,11 @@ verify_stream_some(VerifyStream *stream, size_t length, size_t *got)
 
 	if (stream->have == 0)
 	{
-		if (stream->broken)
+		if (stream->problem != NULL)
 			return NULL;
-		if (stream->compressed)
+		if (stream->unpack != NULL)
 		{
-			if (!inflate_more(stream))
+			if (!unpack_more(stream))
 				return NULL;
 		}
 		else
@@ -130,6 +133,24 @@ verify_stream_some(VerifyStream *stream, size_t length, size_t *got)
 }
 
 /*
+ * Go on further in a file that is not compressed, if it reaches as far.
+ */
+static bool
+seek(VerifyStream *stream, uint64 length)
+{
+	uint64		beyond = length - stream->have;
+	off_t		here = lseek(stream->reader->fd, 0, SEEK_CUR);
+	struct stat st;
+
+	if (stream->limit > 0 || here < 0 || fstat(stream->reader->fd, &st) != 0 || here > st.st_size ||
+		beyond > (uint64) (st.st_size - here) || lseek(stream->reader->fd, (off_t) beyond, SEEK_CUR) < 0)
+		return false;
+	stream->have = 0;
+	stream->at += length;
+	return true;
+}
+
+/*
  * Pass over some of it.
  */
 bool
@@ -137,6 +158,8 @@ verify_stream_skip(VerifyStream *stream, uint64 length)
 {
 	size_t		got;
 
+	if (stream->unpack == NULL && length > stream->have && stream->problem == NULL && seek(stream, length))
+		return true;
 	while (length > 0)
 	{
 		if (verify_stream_some(stream, Min(length, VERIFY_BLOCK), &got) == NULL)
@@ -146,42 +169,80 @@ verify_stream_skip(VerifyStream *stream, uint64 length)
 	return true;
 }
 
-static void *
-allocate(void *context, unsigned int items, unsigned int size)
-{
-	return MemoryContextAllocExtended(context, (Size) items * size, MCXT_ALLOC_NO_OOM);
-}
-
-static void
-give_back(void *context, void *memory)
-{
-	pfree(memory);
-}
-
 /*
- * Begin with a file that the reader has opened.
+ * Begin with a file that the reader has opened.  What its compression needs is
+ * there.
  */
 void
-verify_stream_begin(VerifyStream *stream, const char *name, bool compressed)
+verify_stream_begin(VerifyStream *stream, const char *name)
 {
+	UnpackFormat format = unpack_format_of(name);
+
 	stream->name = name;
-	stream->compressed = compressed;
-	stream->broken = false;
+	stream->problem = NULL;
+	stream->fetched = 0;
+	stream->waiting = 0;
 	stream->have = 0;
 	stream->at = 0;
-	memset(&stream->gzip, 0, sizeof(z_stream));
-	stream->gzip.zalloc = allocate;
-	stream->gzip.zfree = give_back;
-	stream->gzip.opaque = CurrentMemoryContext;
-	if (compressed && inflateInit2(&stream->gzip, GZIP_WINDOW) != Z_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("could not begin to decompress")));
+	stream->unpack = format == UNPACK_NONE ? NULL : unpack_begin(format);
+	if (stream->unpack != NULL && stream->out == NULL)
+		stream->out = palloc(VERIFY_BLOCK);
 }
 
 void
 verify_stream_end(VerifyStream *stream)
 {
-	if (stream->compressed)
-		(void) inflateEnd(&stream->gzip);
+	if (stream->unpack != NULL)
+		unpack_end(stream->unpack);
+	stream->unpack = NULL;
+}
+
+static bool
+at_any_pace(void *arg, size_t bytes)
+{
+	CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+/*
+ * Open a file below a root, with a reader of its own; false and errno.  name: how
+ * it is called, which links may lead to.  The rest of the stream is zero, but for
+ * a limit.
+ */
+bool
+verify_stream_open(VerifyStream *stream, const VerifyRoots *roots, int root, const char *below, const char *name)
+{
+	if (unpack_lacks(unpack_format_of(name)) != NULL)
+	{
+		errno = ENOTSUP;
+		return false;
+	}
+	stream->reader = palloc(sizeof(VerifyReader));
+	verify_reader_init(stream->reader, roots);
+	stream->reader->pace = at_any_pace;
+	stream->reader->fd = verify_open_file(&stream->reader->opener, roots, root, below);
+	verify_opener_close(&stream->reader->opener);
+	if (stream->reader->fd < 0)
+		return false;
+	verify_stream_begin(stream, name);
+	return true;
+}
+
+/*
+ * Close what was opened with a reader of its own, in any state.
+ */
+void
+verify_stream_close(VerifyStream *stream)
+{
+	verify_stream_end(stream);
+	if (stream->reader != NULL)
+	{
+		verify_reader_close(stream->reader);
+		pfree(stream->reader->memory);
+		pfree(stream->reader);
+	}
+	if (stream->out != NULL)
+		pfree(stream->out);
+	stream->reader = NULL;
+	stream->out = NULL;
 }

@@ -5,14 +5,16 @@
  *
  * base.tar has the files of the data directory, and each OID.tar those of a
  * tablespace, which the manifest has below pg_tblspc/OID; they may be compressed
- * with gzip.  An archive is read once, from the beginning to the end, and each
- * member is summed up as it goes by; nothing is unpacked.  pg_wal.tar is not
- * looked at, as pg_wal is not.  Members that are folders or links are passed
+ * with gzip, lz4 or zstd.  An archive is read once, from the beginning to the end,
+ * and each member is summed up as it goes by; nothing is written.  pg_wal.tar is
+ * not looked at, as pg_wal is not.  Members that are folders or links are passed
  * over, as pg_verifybackup does since 18; older ones know plain backups only.
  *
- * Stricter than pg_verifybackup in one thing: the checksum of each header must be
- * right, for no tar unpacks a member of which it is not.  Archives of lz4 and zstd
- * cannot be read here: that is a problem of kind "unsupported".
+ * Stricter than pg_verifybackup in two things: the checksum of each header must be
+ * right, for no tar unpacks a member of which it is not; and what is compressed
+ * has to end as its format does.  Less strict in one: zeros may follow the end.
+ * An archive whose library is not on this machine is a problem of kind
+ * "unsupported", and what is in it is not missed.
  *
  * Runs in the backend that verifies, alone: one stream cannot be divided.
  *
@@ -22,26 +24,10 @@
  */
 #include "postgres.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <unistd.h>
 
-#include "miscadmin.h"
-
+#include "backup/folder.h"
 #include "backup/verify_tar.h"
-
-#define RECORD 512
-
-/* where things are in the header of a member */
-#define NAME_AT 0
-#define NAME_LENGTH 100
-#define SIZE_AT 124
-#define SIZE_LENGTH 12
-#define CHECKSUM_AT 148
-#define CHECKSUM_LENGTH 8
-#define KIND_AT 156
-
-static const char *const suffixes[] = {".tar", ".tar.gz", ".tgz", ".tar.lz4", ".tar.zst"};
 
 typedef struct Tar
 {
@@ -51,8 +37,8 @@ typedef struct Tar
 	VerifyReport *report;
 	VerifyTotals *totals;
 	bool		checksums;
-	DIR		   *dir;
 	Oid			tablespace;		/* of the archive; InvalidOid: data directory */
+	bool		left_out;		/* one cannot be read here */
 	VerifyStream stream;
 } Tar;
 
@@ -73,6 +59,14 @@ find_in_backup(const VerifyPlace *place, const char *name, int *root, char *belo
 	return verify_resolve(&place->roots, path, root, below, st);
 }
 
+static bool
+list_backup(const VerifyPlace *place, List **items)
+{
+	const VerifyBase *base = &place->bases[0];
+
+	return folder_list(&place->roots, base->root, base->below, items);
+}
+
 /*
  * Is the backup one in tar format?  Then it has a base.tar, and no PG_VERSION.
  */
@@ -82,52 +76,15 @@ verify_is_tar(const VerifyPlace *place)
 	char		below[MANIFEST_MAX_PATH + 1];
 	int			root;
 	struct stat st;
+	List	   *items = NIL;
+	ListCell   *cell;
 
-	if (find_in_backup(place, "PG_VERSION", &root, below, &st) == VERIFY_FOUND)
+	if (find_in_backup(place, "PG_VERSION", &root, below, &st) == VERIFY_FOUND || !list_backup(place, &items))
 		return false;
-	for (int i = 0; i < lengthof(suffixes); i++)
-	{
-		char		name[32];
-
-		snprintf(name, sizeof(name), "base%s", suffixes[i]);
-		if (find_in_backup(place, name, &root, below, &st) == VERIFY_FOUND)
+	foreach(cell, items)
+		if (tar_suffix(((FolderItem *) lfirst(cell))->name, "base") != NULL)
 			return true;
-	}
 	return false;
-}
-
-/*
- * A number in a header: octal, or as bytes where it would not fit.
- */
-static uint64
-number(const char *field, int length)
-{
-	uint64		value = 0;
-
-	if (field[0] == (char) 0x80)
-	{
-		for (int i = 1; i < length; i++)
-			value = value << 8 | (unsigned char) field[i];
-		return value;
-	}
-	for (int i = 0; i < length && field[i] != '\0'; i++)
-		if (field[i] >= '0' && field[i] <= '7')
-			value = value << 3 | (uint64) (field[i] - '0');
-	return value;
-}
-
-/*
- * The sum of its bytes, where its own field counts as spaces.
- */
-static bool
-header_is_right(const char *header)
-{
-	uint64		sum = CHECKSUM_LENGTH * ' ';
-
-	for (int i = 0; i < RECORD; i++)
-		if (i < CHECKSUM_AT || i >= CHECKSUM_AT + CHECKSUM_LENGTH)
-			sum += (unsigned char) header[i];
-	return sum == number(header + CHECKSUM_AT, CHECKSUM_LENGTH);
 }
 
 /*
@@ -135,15 +92,15 @@ header_is_right(const char *header)
  * with.
  */
 static VerifyEntry *
-entry_of(Tar *tar, const char *header, uint64 size)
+entry_of(Tar *tar, const TarMember *member)
 {
 	char		path[MAXPGPATH];
 	VerifyEntry *entry;
 
 	if (OidIsValid(tar->tablespace))
-		snprintf(path, sizeof(path), "pg_tblspc/%u/%.*s", tar->tablespace, NAME_LENGTH, header + NAME_AT);
+		snprintf(path, sizeof(path), "pg_tblspc/%u/%s", tar->tablespace, member->name);
 	else
-		snprintf(path, sizeof(path), "./%.*s", NAME_LENGTH, header + NAME_AT);
+		snprintf(path, sizeof(path), "./%s", member->name);
 	canonicalize_path(path);
 	if (verify_ignored(tar->place, path))
 		return NULL;
@@ -154,11 +111,11 @@ entry_of(Tar *tar, const char *header, uint64 size)
 		return NULL;
 	}
 	entry->base = 0;
-	if (entry->size == size)
+	if (entry->size == member->size)
 		return entry;
 	entry->bad = true;
 	verify_problem(tar->report, "size", path, strlen(path),
-				   "it has " UINT64_FORMAT " bytes, in the manifest " UINT64_FORMAT, size, entry->size);
+				   "it has " UINT64_FORMAT " bytes, in the manifest " UINT64_FORMAT, member->size, entry->size);
 	return NULL;
 }
 
@@ -212,67 +169,32 @@ read_file(Tar *tar, VerifyEntry *entry)
 	return true;
 }
 
-/*
- * Read a header; false: there is none any more.
- */
-static bool
-read_header(Tar *tar, char *header)
-{
-	static const char zeros[RECORD] = {0};
-	size_t		used = 0;
-
-	while (used < RECORD)
-	{
-		size_t		got;
-		const char *data = verify_stream_some(&tar->stream, RECORD - used, &got);
-
-		if (data == NULL)
-			return used > 0 ? verify_stream_broken(&tar->stream, "it is cut off") : false;
-		memcpy(header + used, data, got);
-		used += got;
-	}
-	if (memcmp(header, zeros, RECORD) == 0)
-	{
-		/* the end; what is compressed has a checksum of its own after it */
-		while (verify_stream_some(&tar->stream, VERIFY_BLOCK, &used) != NULL)
-			;
-		return false;
-	}
-	if (!header_is_right(header))
-		return verify_stream_broken(&tar->stream, "a header is damaged, or it is no tar archive");
-	return true;
-}
-
 static void
 read_archive(Tar *tar)
 {
-	char		header[RECORD];
+	TarMember	member;
 
-	while (read_header(tar, header))
+	while (tar_next(&tar->stream, &member) == TAR_MEMBER)
 	{
-		uint64		size = number(header + SIZE_AT, SIZE_LENGTH);
-		char		kind = header[KIND_AT];
 		VerifyEntry *entry = NULL;
 		bool		going;
 
-		if (kind == '0' || kind == '\0')
-			entry = entry_of(tar, header, size);
-		else if (kind != '2' && kind != '5')
-			verify_problem(tar->report, "type", header + NAME_AT, strnlen(header + NAME_AT, NAME_LENGTH),
+		if (TAR_IS_FILE(&member))
+			entry = entry_of(tar, &member);
+		else if (!TAR_IS_LINK(&member) && !TAR_IS_FOLDER(&member))
+			verify_problem(tar->report, "type", member.name, strlen(member.name),
 						   "it is neither a file nor a folder nor a symbolic link in %s", tar->stream.name);
-		going = entry == NULL ? verify_stream_skip(&tar->stream, size) : read_file(tar, entry);
-		if (!going || !verify_stream_skip(&tar->stream, (RECORD - size % RECORD) % RECORD))
+		going = entry == NULL ? verify_stream_skip(&tar->stream, member.size) : read_file(tar, entry);
+		if (!going || !verify_stream_skip(&tar->stream, TAR_PADDING(member.size)))
 			break;
 	}
 }
 
-/*
- * Read an archive; suffix: how its name ends.
- */
 static void
-open_archive(Tar *tar, const char *name, const char *suffix)
+open_archive(Tar *tar, const char *name)
 {
 	VerifyReader *reader = tar->stream.reader;
+	const char *lacking = unpack_lacks(unpack_format_of(name));
 	char		below[MANIFEST_MAX_PATH + 1];
 	int			root;
 	struct stat st;
@@ -293,9 +215,10 @@ open_archive(Tar *tar, const char *name, const char *suffix)
 		verify_problem(tar->report, "type", name, strlen(name), "it is not a file");
 		return;
 	}
-	if (strcmp(suffix, ".tar.lz4") == 0 || strcmp(suffix, ".tar.zst") == 0)
+	if (lacking != NULL)
 	{
-		verify_problem(tar->report, "unsupported", name, strlen(name), "archives of lz4 and zstd cannot be read here");
+		verify_problem(tar->report, "unsupported", name, strlen(name), "it cannot be uncompressed: %s is not on this machine", lacking);
+		tar->left_out = true;
 		return;
 	}
 	reader->fd = verify_open_file(&reader->opener, reader->roots, root, below);
@@ -305,106 +228,53 @@ open_archive(Tar *tar, const char *name, const char *suffix)
 		return;
 	}
 	tar->tablespace = strncmp(name, "base", 4) == 0 ? InvalidOid : (Oid) strtoul(name, NULL, 10);
-	verify_stream_begin(&tar->stream, name, strcmp(suffix, ".tar") != 0);
+	verify_stream_begin(&tar->stream, name);
 	read_archive(tar);
 	verify_stream_end(&tar->stream);
 	(void) close(reader->fd);
 	reader->fd = -1;
 }
 
-/*
- * How the name of an archive ends; NULL: it is none.
- */
-static const char *
-suffix_of(const char *name)
-{
-	const char *suffix = name + strspn(name, "0123456789");
-
-	if (strncmp(name, "base", 4) == 0)
-		suffix = name + 4;
-	else if (strncmp(name, "pg_wal", 6) == 0)
-		suffix = name + 6;
-	/* an OID has ten digits at most, and is not 0 */
-	else if (name[0] == '0' || suffix == name || suffix > name + 10)
-		return NULL;
-	for (int i = 0; i < lengthof(suffixes); i++)
-		if (strcmp(suffix, suffixes[i]) == 0)
-			return suffixes[i];
-	return NULL;
-}
-
-/*
- * The names of all files in the folder of the backup.
- */
-static List *
-list_folder(Tar *tar)
-{
-	const VerifyBase *base = &tar->place->bases[0];
-	int			fd = verify_open_directory(tar->place->roots.paths[base->root], base->below);
-	List	   *names = NIL;
-	struct dirent *entry;
-
-	if (fd >= 0)
-		tar->dir = fdopendir(fd);
-	if (tar->dir == NULL)
-	{
-		verify_problem(tar->report, "folder", NULL, 0, "it cannot be read: %s", strerror(errno));
-		if (fd >= 0)
-			(void) close(fd);
-		return NIL;
-	}
-	for (;;)
-	{
-		CHECK_FOR_INTERRUPTS();
-		errno = 0;
-		entry = readdir(tar->dir);
-		if (entry == NULL)
-			break;
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-			!verify_ignored(tar->place, entry->d_name))
-			names = lappend(names, pstrdup(entry->d_name));
-	}
-	if (errno != 0)
-		verify_problem(tar->report, "folder", NULL, 0, "it cannot be read: %s", strerror(errno));
-	(void) closedir(tar->dir);
-	tar->dir = NULL;
-	return names;
-}
-
 static void
 read_archives(Tar *tar)
 {
-	List	   *names = list_folder(tar);
+	List	   *items = NIL;
 	uint64		total = 0;
 	ListCell   *cell;
 
-	foreach(cell, names)
+	if (!list_backup(tar->place, &items))
+	{
+		verify_problem(tar->report, "folder", NULL, 0, "it cannot be read: %s", strerror(errno));
+		return;
+	}
+	foreach(cell, items)
 	{
 		char		below[MANIFEST_MAX_PATH + 1];
 		int			root;
 		struct stat st;
 
-		if (find_in_backup(tar->place, lfirst(cell), &root, below, &st) == VERIFY_FOUND)
+		if (find_in_backup(tar->place, ((FolderItem *) lfirst(cell))->name, &root, below, &st) == VERIFY_FOUND)
 			total += st.st_size;
 	}
 	verify_progress(VERIFY_SUMMING, 0, total);
-	foreach(cell, names)
+	foreach(cell, items)
 	{
-		const char *name = lfirst(cell);
-		const char *suffix = suffix_of(name);
+		const char *name = ((FolderItem *) lfirst(cell))->name;
 
-		if (suffix == NULL)
+		if (verify_ignored(tar->place, name) || tar_suffix(name, "pg_wal") != NULL)
+			continue;
+		if (tar_suffix(name, "base") == NULL && !tar_is_tablespace(name))
 			verify_problem(tar->report, "extra", name, strlen(name), "it is not expected in a backup in tar format");
-		else if (strncmp(name, "pg_wal", 6) != 0)
-			open_archive(tar, name, suffix);
+		else
+			open_archive(tar, name);
 	}
 }
 
 /*
  * Compare what is in the archives.  What they do not have is left unmatched in
- * the store.
+ * the store; true: all of them could be read here, so that it is missing.
  */
-void
+bool
 verify_tars(VerifyPlace *place, VerifyStore *store, VerifySummary *summary, bool checksums,
 			VerifyReport *report, VerifyTotals *totals)
 {
@@ -419,7 +289,6 @@ verify_tars(VerifyPlace *place, VerifyStore *store, VerifySummary *summary, bool
 	reader.arg = verify_team_shared(team);
 	tar.stream.reader = &reader;
 	tar.stream.report = report;
-	tar.stream.out = palloc(VERIFY_BLOCK);
 	totals->processes = 1;
 	PG_TRY();
 	{
@@ -427,12 +296,13 @@ verify_tars(VerifyPlace *place, VerifyStore *store, VerifySummary *summary, bool
 	}
 	PG_FINALLY();
 	{
+		verify_stream_end(&tar.stream);
 		verify_reader_close(&reader);
-		if (tar.dir != NULL)
-			(void) closedir(tar.dir);
 	}
 	PG_END_TRY();
-	pfree(tar.stream.out);
+	if (tar.stream.out != NULL)
+		pfree(tar.stream.out);
 	pfree(reader.memory);
 	verify_team_end(team);
+	return !tar.left_out;
 }

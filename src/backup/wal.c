@@ -269,7 +269,7 @@ maintsched_list_stanza_wal(PG_FUNCTION_ARGS)
 
 /*
  * list_own_wal(directory text, roots text[], segment_size bigint,
- * system_identifier numeric)
+ * system_identifier numeric, packed boolean)
  */
 Datum
 maintsched_list_own_wal(PG_FUNCTION_ARGS)
@@ -283,7 +283,7 @@ maintsched_list_own_wal(PG_FUNCTION_ARGS)
 				 errmsg("directory and size of segments must not be null")));
 	InitMaterializedSRF(fcinfo, 0);
 	list = wal_list_create(segment_size(PG_GETARG_INT64(2)), system_identifier(fcinfo, 3));
-	if (!wal_read_own(list, text_to_cstring(PG_GETARG_TEXT_PP(0)), root_list(fcinfo, 1)))
+	if (!wal_read_own(list, text_to_cstring(PG_GETARG_TEXT_PP(0)), root_list(fcinfo, 1), !PG_ARGISNULL(4) && PG_GETARG_BOOL(4)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FILE),
 				 errmsg("there is no WAL with the backup in \"%s\" that could be looked at", text_to_cstring(PG_GETARG_TEXT_PP(0)))));

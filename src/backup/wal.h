@@ -123,7 +123,6 @@ extern bool wal_is_compressed(const unsigned char *head, size_t length);
 /* ---- wal_end.c: how a compressed one ends ---- */
 
 extern bool wal_ends(int fd, const unsigned char *head, size_t length, uint64 size, uint32 segment_size);
-extern bool wal_gzip_ends(int fd);
 extern bool wal_gzip_holds(int fd, uint64 size);
 
 /* ---- wal_stanza.c: as pgBackRest lists them ---- */
@@ -132,6 +131,6 @@ extern void wal_read_stanza(WalList *list, const char *stanza, const char *confi
 
 /* ---- wal_tar.c: what a base backup brings with it ---- */
 
-extern bool wal_read_own(WalList *list, const char *directory, List *roots);
+extern bool wal_read_own(WalList *list, const char *directory, List *roots, bool packed);
 
 #endif							/* MAINTSCHED_WAL_H */

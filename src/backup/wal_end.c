@@ -103,17 +103,6 @@ gzip_is_whole(int fd, uint64 wanted)
 }
 
 /*
- * Whether a file that may be compressed with gzip is there to its end.
- */
-bool
-wal_gzip_ends(int fd)
-{
-	unsigned char head[2];
-
-	return !read_at(fd, head, sizeof(head), 0) || head[0] != 0x1f || head[1] != 0x8b || gzip_is_whole(fd, ANY_SIZE);
-}
-
-/*
  * Whether what gzip packed is so many bytes, to its end and by its checksum.
  */
 bool

@@ -6,12 +6,12 @@
  * A place is a folder, as wal_folder.c knows them, or an archive in tar format,
  * as in wal_tar.c.  What is in it is found as the restore_command of a drill
  * finds it (drill_fetch.c), so that the file that is read is the one that a
- * recovery would get.
+ * recovery would get.  Archives are wal_place_tar.c's.
  *
  * zlib reads what is not compressed as it is.  For all else that recovery could
  * unpack there is a program, which writes into a temporary file of the server, of
- * the size of one WAL file at the most; no library of these formats is needed, as
- * the server may have been built without.
+ * the size of one WAL file at the most.  What is in an archive is written there,
+ * too, since a reader of records goes back within a file.
  *
  * Runs in any backend, as the server's user, below the roots that the caller
  * names.  No locks.  Whoever opens a place closes it, by an error, too.
@@ -93,63 +93,31 @@ wal_place_folder(WalPlace *place, const VerifyRoots *roots, const char *path)
 	return place->folder >= 0;
 }
 
-/*
- * An archive in tar format, with the folder in it as prefix; false and errno.
- */
-bool
-wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char *path, const char *prefix)
-{
-	char		below[MANIFEST_MAX_PATH + 1];
-	VerifyOpener opener;
-	int			root;
-	int			fd;
-	struct stat st;
-
-	if (!verify_is_below(roots, path) || verify_resolve(roots, path, &root, below, &st) != VERIFY_FOUND)
-		return false;
-	verify_opener_init(&opener);
-	fd = verify_open_file(&opener, roots, root, below);
-	verify_opener_close(&opener);
-	if (fd < 0)
-		return false;
-	place->torn = !wal_gzip_ends(fd);
-	place->tar = gzdopen(fd, "rb");
-	if (place->tar == NULL)
-	{
-		(void) close(fd);
-		errno = ENOMEM;
-		return false;
-	}
-	(void) gzbuffer(place->tar, GZIP_BUFFER);
-	place->path = pstrdup(path);
-	place->prefix = prefix;
-	return true;
-}
-
 void
 wal_place_close(WalPlace *place)
 {
 	if (place->folder >= 0)
 		(void) close(place->folder);
-	if (place->tar != NULL)
-		(void) gzclose_r(place->tar);
+	wal_place_tar_close(place);
 	if (place->temporary >= 0)
 		FileClose(place->temporary);
 	place->folder = -1;
-	place->tar = NULL;
 	place->temporary = -1;
 }
 
 void
 wal_file_close(WalFile *file)
 {
-	if (file->file != NULL && file->own)
+	if (file->file != NULL)
 		(void) gzclose_r(file->file);
 	file->file = NULL;
 }
 
-static WalOpened
-opened(WalFile *file, WalOpened result, char *problem)
+/*
+ * What became of opening a file, with the problem in words.
+ */
+WalOpened
+wal_file_opened(WalFile *file, WalOpened result, char *problem)
 {
 	file->problem = problem;
 	return result;
@@ -170,9 +138,43 @@ read_from(WalFile *file, int fd)
 				 errmsg("out of memory")));
 	}
 	(void) gzbuffer(file->file, GZIP_BUFFER);
-	file->own = true;
-	file->begin = 0;
 	return WAL_OPENED;
+}
+
+/*
+ * The temporary file of a place.
+ */
+char *
+wal_place_temporary(WalPlace *place)
+{
+	if (place->temporary < 0)
+		place->temporary = OpenTemporaryFile(false);
+	return psprintf("%s/%s", DataDir, FilePathName(place->temporary));
+}
+
+/*
+ * Read what is in the temporary file.
+ */
+WalOpened
+wal_file_temporary(WalFile *file, const char *path)
+{
+	struct stat st;
+	int			fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+	{
+		int			saved = errno;
+
+		if (fd >= 0)
+			(void) close(fd);
+		return wal_file_opened(file, WAL_NOT_READ, psprintf("what was unpacked cannot be read: %s", strerror(saved)));
+	}
+	if (st.st_size != wal_segment_size)
+	{
+		(void) close(fd);
+		return wal_file_opened(file, WAL_BROKEN, psprintf("it holds %lld bytes, and not %d", (long long) st.st_size, wal_segment_size));
+	}
+	return read_from(file, fd);
 }
 
 /*
@@ -184,13 +186,13 @@ not_unpacked(WalFile *file, const char *program, const ProcessResult *result)
 	char	   *end = process_end_text(result);
 
 	if (result->exit_code == NO_PROGRAM)
-		return opened(file, WAL_NOT_READ, psprintf("it is compressed with %s, which is not on this machine", program));
+		return wal_file_opened(file, WAL_NOT_READ, psprintf("it is compressed with %s, which is not on this machine", program));
 	/* that says nothing about the file */
 	if (strstr(result->error.data, strerror(ENOSPC)) != NULL)
-		return opened(file, WAL_NOT_READ, psprintf("there is no room to unpack it: %s", strerror(ENOSPC)));
+		return wal_file_opened(file, WAL_NOT_READ, psprintf("there is no room to unpack it: %s", strerror(ENOSPC)));
 	if (result->signal == SIGXFSZ)
-		return opened(file, WAL_BROKEN, psprintf("what %s unpacks is more than a whole WAL file", program));
-	return opened(file, WAL_BROKEN, psprintf("%s cannot unpack it: it %s", program, end));
+		return wal_file_opened(file, WAL_BROKEN, psprintf("what %s unpacks is more than a whole WAL file", program));
+	return wal_file_opened(file, WAL_BROKEN, psprintf("%s cannot unpack it: it %s", program, end));
 }
 
 /*
@@ -201,13 +203,8 @@ unpack(WalPlace *place, WalFile *file, const char *program)
 {
 	ProcessSpec spec = {0};
 	ProcessResult result;
-	char	   *path;
-	struct stat st;
-	int			fd;
+	char	   *path = wal_place_temporary(place);
 
-	if (place->temporary < 0)
-		place->temporary = OpenTemporaryFile(false);
-	path = psprintf("%s/%s", DataDir, FilePathName(place->temporary));
 	spec.program = "/bin/sh";
 	spec.arguments = list_make3("-c", UNPACK, "sh");
 	spec.arguments = lappend(spec.arguments, psprintf("%d", wal_segment_size / 512 + 1));
@@ -218,21 +215,7 @@ unpack(WalPlace *place, WalFile *file, const char *program)
 	process_run(&spec, &result);
 	if (result.exit_code != 0)
 		return not_unpacked(file, program, &result);
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0)
-	{
-		int			saved = errno;
-
-		if (fd >= 0)
-			(void) close(fd);
-		return opened(file, WAL_NOT_READ, psprintf("what was unpacked cannot be read: %s", strerror(saved)));
-	}
-	if (st.st_size != wal_segment_size)
-	{
-		(void) close(fd);
-		return opened(file, WAL_BROKEN, psprintf("it holds %lld bytes, and not %d", (long long) st.st_size, wal_segment_size));
-	}
-	return read_from(file, fd);
+	return wal_file_temporary(file, path);
 }
 
 /*
@@ -286,9 +269,9 @@ begin_file(WalPlace *place, WalFile *file, int fd, const struct stat *st)
 		return read_from(file, fd);
 	(void) close(fd);
 	if (problem != NULL)
-		return opened(file, WAL_BROKEN, problem);
+		return wal_file_opened(file, WAL_BROKEN, problem);
 	if (encrypted)
-		return opened(file, WAL_NOT_READ, "it is encrypted");
+		return wal_file_opened(file, WAL_NOT_READ, "it is encrypted");
 	return unpack(place, file, programs[compression]);
 }
 
@@ -308,7 +291,7 @@ open_in(WalPlace *place, WalFile *file, int folder, const char *above, const cha
 			continue;
 		file->path = psprintf("%s/%s", above, path);
 		if (fd < 0)
-			return opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
+			return wal_file_opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
 		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 			return begin_file(place, file, fd, &st);
 		(void) close(fd);
@@ -333,7 +316,7 @@ open_in_folder(WalPlace *place, WalFile *file, const char *name)
 	if (fd < 0 && errno == EACCES)
 	{
 		file->path = psprintf("%s/%s/%s", place->path, part, name);
-		return opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
+		return wal_file_opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
 	}
 	if (fd < 0)
 		return WAL_NOT_THERE;
@@ -350,57 +333,6 @@ open_in_folder(WalPlace *place, WalFile *file, const char *name)
 }
 
 /*
- * Go through an archive from the header at next on, up to limit; it is left
- * where the contents of the file begin.
- */
-static WalOpened
-find_in_tar(WalPlace *place, WalFile *file, const char *name, uint64 limit)
-{
-	char		header[WAL_TAR_RECORD];
-	int			length;
-
-	while (place->next < limit && gzseek(place->tar, place->next, SEEK_SET) >= 0 &&
-		   (length = gzread(place->tar, header, WAL_TAR_RECORD)) == WAL_TAR_RECORD)
-	{
-		WalMember	member;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!wal_tar_member(header, &member))
-			return WAL_NOT_THERE;
-		file->begin = place->next + WAL_TAR_RECORD;
-		place->next = file->begin + TYPEALIGN64(WAL_TAR_RECORD, member.size);
-		if (!member.is_file || strncmp(member.name, place->prefix, strlen(place->prefix)) != 0 ||
-			strcmp(member.name + strlen(place->prefix), name) != 0)
-			continue;
-		if (member.size != wal_segment_size)
-			return opened(file, WAL_BROKEN, psprintf("it has " UINT64_FORMAT " bytes, and not %d", member.size, wal_segment_size));
-		file->file = place->tar;
-		file->own = false;
-		return WAL_OPENED;
-	}
-	return WAL_NOT_THERE;
-}
-
-static WalOpened
-open_in_tar(WalPlace *place, WalFile *file, const char *name)
-{
-	uint64		began = place->next;
-	WalOpened	result;
-
-	file->path = psprintf("%s, %s%s", place->path, place->prefix, name);
-	/* they are in the order in which they are read, nearly always */
-	result = find_in_tar(place, file, name, PG_UINT64_MAX);
-	if (result == WAL_NOT_THERE && began > 0)
-	{
-		place->next = 0;
-		result = find_in_tar(place, file, name, began);
-	}
-	if (result == WAL_NOT_THERE)
-		place->next = 0;
-	return result;
-}
-
-/*
  * Open a WAL file.  What hinders it is in the problem of the file.
  */
 WalOpened
@@ -409,7 +341,7 @@ wal_place_open(WalPlace *place, WalFile *file, TimeLineID timeline, XLogSegNo se
 	char	   *name = wal_segment_name(timeline, segno, wal_segment_size);
 
 	memset(file, 0, sizeof(WalFile));
-	return place->tar != NULL ? open_in_tar(place, file, name) : open_in_folder(place, file, name);
+	return place->folder < 0 ? wal_place_tar_find(place, file, name) : open_in_folder(place, file, name);
 }
 
 /*
@@ -418,7 +350,7 @@ wal_place_open(WalPlace *place, WalFile *file, TimeLineID timeline, XLogSegNo se
 char	   *
 wal_file_page(WalFile *file, uint32 at, char *page)
 {
-	z_off_t		place = (z_off_t) (file->begin + at);
+	z_off_t		place = (z_off_t) at;
 	int			length;
 	int			code;
 	const char *words;

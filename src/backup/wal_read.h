@@ -15,22 +15,8 @@
 #include "access/xlogdefs.h"
 #include "storage/fd.h"
 
-#include "backup/verify.h"
+#include "backup/verify_tar.h"
 #include "backup/wal.h"
-
-/* ---- wal_tar.c: members of an archive ---- */
-
-#define WAL_TAR_RECORD 512
-
-typedef struct WalMember
-{
-	char		name[101];
-	bool		is_file;
-	uint64		size;			/* of what follows */
-	pg_time_t	modified;
-} WalMember;
-
-extern bool wal_tar_member(const char *header, WalMember *member);
 
 /* ---- wal_place.c: opening WAL files ---- */
 
@@ -38,9 +24,14 @@ typedef struct WalPlace
 {
 	const char *path;			/* of the folder, or of the archive */
 	int			folder;			/* open; -1: it is an archive */
-	gzFile		tar;
-	const char *prefix;			/* of the names in the archive */
-	uint64		next;			/* where a header in it is */
+	const VerifyRoots *roots;	/* below which the archive is */
+	int			root;
+	const char *below;
+	const char *prefix;			/* of the names in it */
+	List	   *names;			/* char *, of its WAL files */
+	VerifyStream stream;		/* as far as it was read */
+	bool		open;
+	MemoryContext context;		/* of the stream */
 	bool		torn;			/* the archive cannot be unpacked to its end */
 	File		temporary;		/* what a program unpacked; -1: none yet */
 	bool		used;			/* a file of it was read */
@@ -58,8 +49,6 @@ typedef enum WalOpened
 typedef struct WalFile
 {
 	gzFile		file;			/* NULL: none */
-	bool		own;			/* not that of an archive */
-	uint64		begin;			/* where it begins in file */
 	char	   *path;			/* for problems */
 	char	   *problem;
 	bool		arriving;		/* it is too short, and new */
@@ -67,11 +56,19 @@ typedef struct WalFile
 
 extern void wal_place_init(WalPlace *place);
 extern bool wal_place_folder(WalPlace *place, const VerifyRoots *roots, const char *path);
-extern bool wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char *path, const char *prefix);
 extern void wal_place_close(WalPlace *place);
 extern WalOpened wal_place_open(WalPlace *place, WalFile *file, TimeLineID timeline, XLogSegNo segno);
+extern WalOpened wal_file_opened(WalFile *file, WalOpened result, char *problem);
+extern char *wal_place_temporary(WalPlace *place);
+extern WalOpened wal_file_temporary(WalFile *file, const char *path);
 extern void wal_file_close(WalFile *file);
 extern char *wal_file_page(WalFile *file, uint32 at, char *page);
+
+/* ---- wal_place_tar.c: archives ---- */
+
+extern bool wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char *path, const char *prefix);
+extern WalOpened wal_place_tar_find(WalPlace *place, WalFile *file, const char *name);
+extern void wal_place_tar_close(WalPlace *place);
 
 /* ---- wal_records.c: the records in them ---- */
 

@@ -4,10 +4,10 @@
  *	  The WAL that a base backup brings with it.
  *
  * pg_basebackup puts the WAL that is needed to restore a backup beside it: in
- * pg_wal, or in pg_wal.tar or pg_wal.tar.gz, or (--wal-method=fetch) in
- * pg_wal of base.tar.  zlib reads a file that is not compressed as it is, and
- * seeks in it; base.tar.gz would have to be unpacked for it, and is not looked
- * into, nor are lz4 and zstd.
+ * pg_wal, or in pg_wal.tar, or (--wal-method=fetch) in pg_wal of base.tar, each
+ * of which may be compressed.  What is not is passed through by its headers.
+ * A base.tar that is compressed has to be uncompressed for it, since its WAL is at
+ * its end: that is done on request, up to a size.
  *
  * Runs in any backend, as the server's user, below the roots that the caller
  * names.  No locks.  One file is open at a time, and closed when an error is
@@ -19,50 +19,15 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
+#include "backup/folder.h"
+#include "backup/verify_tar.h"
+#include "backup/wal.h"
 
-#include "miscadmin.h"
+/* what is read at once where it is headers that are looked at */
+#define HEADER_BLOCK 8192
 
-#include "backup/wal_read.h"
-
-#define RECORD WAL_TAR_RECORD
-
-/* where things are in the header of a member */
-#define NAME_LENGTH 100
-#define SIZE_AT 124
-#define SIZE_LENGTH 12
-#define MODIFIED_AT 136
-#define KIND_AT 156
-
-static uint64
-octal(const char *field, int length)
-{
-	uint64		value = 0;
-
-	for (int i = 0; i < length && field[i] != '\0'; i++)
-		if (field[i] >= '0' && field[i] <= '7')
-			value = value << 3 | (uint64) (field[i] - '0');
-	return value;
-}
-
-/*
- * What the header of a member says; false: it is none, as at the end.
- */
-bool
-wal_tar_member(const char *header, WalMember *member)
-{
-	char		kind = header[KIND_AT];
-
-	if (memcmp(header + 257, "ustar", 5) != 0)
-		return false;
-	memcpy(member->name, header, NAME_LENGTH);
-	member->name[NAME_LENGTH] = '\0';
-	member->is_file = kind == '0' || kind == '\0';
-	/* what else has a size has no contents */
-	member->size = member->is_file ? octal(header + SIZE_AT, SIZE_LENGTH) : 0;
-	member->modified = octal(header + MODIFIED_AT, SIZE_LENGTH);
-	return true;
-}
+/* a base.tar that is compressed is looked into up to this size, of the file */
+#define MAX_PACKED_BASE ((uint64) 4 * 1024 * 1024 * 1024)
 
 static void
 take_member(WalList *list, const char *file, uint64 size, pg_time_t modified,
@@ -80,108 +45,117 @@ take_member(WalList *list, const char *file, uint64 size, pg_time_t modified,
 }
 
 /*
- * Whether what follows the last member can be read to its end: of a compressed
- * file that is its checksum.
+ * The first bytes of a member; how many.  What is less than it could be is cut
+ * off.
  */
-static bool
-ends(gzFile file)
+static size_t
+read_head(VerifyStream *stream, uint64 size, unsigned char *head)
 {
-	char		rest[RECORD];
-	int			length;
-	int			problem;
+	size_t		have = 0;
 
-	while ((length = gzread(file, rest, RECORD)) > 0)
-		CHECK_FOR_INTERRUPTS();
-	(void) gzerror(file, &problem);
-	return length == 0 && (problem == Z_OK || problem == Z_STREAM_END);
+	while (have < Min(size, WAL_HEAD))
+	{
+		size_t		got;
+		const char *data = verify_stream_some(stream, Min(size, WAL_HEAD) - have, &got);
+
+		if (data == NULL)
+			break;
+		memcpy(head + have, data, got);
+		have += got;
+	}
+	return have;
 }
 
 /*
- * Add the WAL in a tar file; prefix: the folder in it.  False: it is no tar
- * file, or is cut off; what came before counts.
+ * Add the WAL in an archive; prefix: the folder in it.  False: it is no tar
+ * archive, or does not end as one; what came before counts.
  */
 static bool
-read_members(WalList *list, gzFile file, const char *prefix)
+read_members(WalList *list, VerifyStream *stream, const char *prefix)
 {
-	static const char zeros[RECORD] = {0};
-	char		header[RECORD];
+	TarMember	member;
+	TarNext		next;
 
-	while (gzread(file, header, RECORD) == RECORD)
+	while ((next = tar_next(stream, &member)) == TAR_MEMBER)
 	{
-		unsigned char head[WAL_HEAD];
-		WalMember	member;
-		uint64		padded;
-		int			have = 0;
+		size_t		have = 0;
 
-		CHECK_FOR_INTERRUPTS();
-		if (memcmp(header, zeros, RECORD) == 0)
-			return ends(file);
-		if (!wal_tar_member(header, &member))
-			return false;
-		padded = TYPEALIGN64(RECORD, member.size);
-		if (member.is_file && strncmp(member.name, prefix, strlen(prefix)) == 0)
+		if (TAR_IS_FILE(&member) && strncmp(member.name, prefix, strlen(prefix)) == 0)
 		{
-			have = gzread(file, head, (unsigned) Min(padded, sizeof(head)));
-			if (have < 0)
-				return false;
-			take_member(list, member.name + strlen(prefix), member.size, member.modified, head, have);
+			unsigned char head[WAL_HEAD];
+
+			have = read_head(stream, member.size, head);
+			take_member(list, member.name + strlen(prefix), member.size, (pg_time_t) member.modified, head, have);
 		}
-		if (padded > have && gzseek(file, padded - have, SEEK_CUR) < 0)
+		if (!verify_stream_skip(stream, member.size - have + TAR_PADDING(member.size)))
 			return false;
 	}
-
-	/*
-	 * it ends with records of zeros; a member that was skipped may lack its
-	 * end
-	 */
-	return false;
+	return next == TAR_END;
 }
 
 static bool
-read_tar(WalList *list, const VerifyRoots *roots, const char *path, const char *prefix)
+read_tar(WalList *list, const VerifyRoots *roots, int root, const char *below, const char *name, const char *prefix)
 {
-	VerifyOpener opener;
-	char	   *below = palloc(MANIFEST_MAX_PATH + 1);
-	int			root;
-	struct stat st;
-	int			fd;
-	gzFile		file = NULL;
-	bool		ended;
-	bool		whole = false;
+	VerifyStream stream = {0};
+	volatile bool opened = false;
+	volatile bool whole = false;
 
-	if (verify_resolve(roots, path, &root, below, &st) != VERIFY_FOUND)
-		return false;
-	verify_opener_init(&opener);
-	fd = verify_open_file(&opener, roots, root, below);
-	verify_opener_close(&opener);
-	ended = fd >= 0 && wal_gzip_ends(fd);
-	if (fd < 0 || (file = gzdopen(fd, "rb")) == NULL)
-	{
-		if (fd >= 0)
-			(void) close(fd);
-		return false;
-	}
+	if (unpack_format_of(name) == UNPACK_NONE)
+		stream.block = HEADER_BLOCK;
 	PG_TRY();
 	{
-		whole = read_members(list, file, prefix);
+		opened = verify_stream_open(&stream, roots, root, below, name);
+		whole = opened && read_members(list, &stream, prefix);
 	}
 	PG_FINALLY();
 	{
-		(void) gzclose_r(file);
+		verify_stream_close(&stream);
 	}
 	PG_END_TRY();
 	/* what was cut off cannot be relied on */
-	if (!(whole && ended) && list->count > 0)
+	if (opened && !whole && list->count > 0)
 		list->entries[list->count - 1].state = WAL_CUT_OFF;
-	return true;
+	return opened;
+}
+
+/*
+ * Look into an archive that may have the WAL, if there is one.  max_packed: one
+ * that is compressed may have so many bytes.
+ */
+static bool
+read_archive(WalList *list, const char *directory, const VerifyRoots *roots, const char *stem, const char *prefix,
+			 uint64 max_packed)
+{
+	char		below[MANIFEST_MAX_PATH + 1];
+	int			root;
+	struct stat st;
+	List	   *items = NIL;
+	ListCell   *cell;
+
+	if (verify_resolve(roots, directory, &root, below, &st) != VERIFY_FOUND || !folder_list(roots, root, below, &items))
+		return false;
+	foreach(cell, items)
+	{
+		const char *name = ((FolderItem *) lfirst(cell))->name;
+
+		if (tar_suffix(name, stem) == NULL ||
+			verify_resolve(roots, psprintf("%s/%s", directory, name), &root, below, &st) != VERIFY_FOUND)
+			continue;
+		if (unpack_format_of(name) != UNPACK_NONE && (uint64) st.st_size > max_packed)
+			continue;
+		if (read_tar(list, roots, root, below, name, prefix))
+			return true;
+	}
+	return false;
 }
 
 /*
  * Add the WAL in the folder of a base backup to an empty list; false: there is
- * no place for it that can be looked into.
+ * no place for it that can be looked into.  packed: a base.tar that is compressed
+ * is, too.
  */
 bool
-wal_read_own(WalList *list, const char *directory, List *roots)
+wal_read_own(WalList *list, const char *directory, List *roots, bool packed)
 {
 	VerifyRoots places = {0};
 	char	   *below = palloc(MANIFEST_MAX_PATH + 1);
@@ -201,9 +175,8 @@ wal_read_own(WalList *list, const char *directory, List *roots)
 		wal_read_folder(list, path, roots);
 		return true;
 	}
-	found = read_tar(list, &places, psprintf("%s/pg_wal.tar", directory), "") ||
-		read_tar(list, &places, psprintf("%s/pg_wal.tar.gz", directory), "") ||
-		read_tar(list, &places, psprintf("%s/base.tar", directory), "pg_wal/");
+	found = read_archive(list, directory, &places, "pg_wal", "", PG_UINT64_MAX) ||
+		read_archive(list, directory, &places, "base", "pg_wal/", packed ? MAX_PACKED_BASE : 0);
 	wal_list_sort(list);
 	return found;
 }

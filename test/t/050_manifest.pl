@@ -6,6 +6,7 @@ use warnings FATAL => 'all';
 use Digest::SHA qw(sha256_hex);
 use FindBin;
 use lib $FindBin::RealBin;
+use Backups qw(packed);
 use File::Path qw(make_path remove_tree);
 use IO::Socket::UNIX;
 use IPC::Run;
@@ -333,6 +334,7 @@ foreach my $sabotage (
 	[ 'an archive cut off', sub { truncate("$copy/base.tar", (place_in_tar('base.tar', $table))[0] + 100_000) }, 0, 'unreadable base.tar: it is cut off, at byte \d+', 'missing ' ],
 	[ 'an archive emptied', sub { write_file("$copy/$space_tar", '') }, 0, 'missing pg_tblspc/' ],
 	[ 'an archive without its end', sub { truncate("$copy/$space_tar", (-s "$copy/$space_tar") - 1024) }, 1 ],
+	[ 'something after the end', sub { append_to_file("$copy/base.tar", 'x' x 600) }, 0, 'unreadable base.tar: it goes on after its end, at byte \d+', ],
 	[ 'WAL is not looked at', sub { write_file("$copy/pg_wal.tar", 'x') }, 1 ],
 	[ 'a manifest made anew without a file', sub { edit_manifest(sub { s/^\{ "Path": "PG_VERSION".*\n//m or die }) }, 0, 'extra PG_VERSION: it is in base.tar, but not in the manifest' ],
 	[ 'a manifest made anew with another size', sub { edit_manifest(sub { s/("PG_VERSION", "Size": )3/${1}4/ or die }) }, 0, 'size PG_VERSION: it has 3 bytes, in the manifest 4' ],
@@ -358,25 +360,168 @@ flip('base.tar', (place_in_tar('base.tar', $table))[1] + 105);
 like((we_say($copy))[1], qr/^unreadable base.tar: a header is damaged, or it is no tar archive, at byte \d+/, 'tar, a bit of a header, which stops tar: bad, though not to pg_verifybackup');
 copy_backup('tar');
 is((we_say($copy, roots => "'{}'"))[0], 1, 'tar, the folder alone is enough');
+append_to_file("$copy/base.tar", "\0" x 600);
+is((we_say($copy))[0], 1, 'tar, zeros after the end, as programs fill up blocks: good, though not to pg_verifybackup');
 rename("$copy/base.tar", "$copy/base.tar.zst") or die;
-like((we_say($copy))[1], qr/^unsupported base.tar.zst: archives of lz4 and zstd cannot be read here/, 'tar, zstd');
+like((we_say($copy))[1], qr/^unreadable base.tar.zst: it is not what was compressed \(.+\), at byte 0/, 'tar, by the name of a compressed one');
+
+# --- compressed with gzip, lz4 and zstd ---
+
+# What pg_verifybackup says once the archives have been unpacked: of any version.
+sub unpacked_says
+{
+	my $to = "$backups/unpacked";
+	remove_tree($to);
+	mkdir($to, 0700) or die $!;
+	system('tar', '-xf', "$copy/base.tar", '-C', $to) == 0 or die;
+	foreach my $archive (glob("$copy/[0-9]*.tar"))
+	{
+		my ($oid) = $archive =~ /(\d+)\.tar$/;
+		unlink("$to/pg_tblspc/$oid");
+		make_path("$to/pg_tblspc/$oid");
+		system('tar', '-xf', $archive, '-C', "$to/pg_tblspc/$oid") == 0 or die;
+	}
+	system('cp', "$copy/backup_manifest", $to) == 0 or die;
+	return (verifybackup_says($to))[0];
+}
+
+# A tar with its members, each with its header, from which some are left out.
+sub tar_of
+{
+	my ($tar, $change) = @_;
+	my ($at, @members) = (0);
+	while (substr($tar, $at, 1) ne "\0")
+	{
+		my ($name, $size) = (unpack('Z100', substr $tar, $at, 100), oct(unpack('Z12', substr $tar, $at + 124, 12)));
+		my $length = 512 + int(($size + 511) / 512) * 512;
+		push @members, [ $name, substr($tar, $at, $length) ];
+		$at += $length;
+	}
+	return join('', map { $_->[1] } $change->(@members)) . "\0" x 1024;
+}
+
+# A member under another name, and the checksum of its header.
+sub renamed
+{
+	my ($name, $member) = @_;
+	substr($member, 0, 100) = pack 'a100', $name;
+	substr($member, 148, 8) = ' ' x 8;
+	my $sum = unpack '%32C*', substr $member, 0, 512;
+	substr($member, 148, 8) = sprintf "%06o\0 ", $sum;
+	return $member;
+}
+
+# What is in the archives is found out however they are packed, as it is when they
+# are unpacked.
+foreach my $sabotage (
+	[ 'intact', sub { @_ } ],
+	[ 'a bit of a file', sub { map { substr($_->[1], 512 + 4321, 1) ^= "\x01" if $_->[0] eq $table; $_ } @_ }, "checksum $table: its CRC32C is not" ],
+	[ 'a member is missing', sub { grep { $_->[0] ne $table } @_ }, "missing $table: " ],
+	[ 'a member besides', sub { @_, map { [ 'x', renamed('surprise', $_->[1]) ] } grep { $_->[0] eq 'PG_VERSION' } @_ }, 'extra surprise: it is in base.tar' ],
+	[ 'a member that is another', sub { my ($other) = grep { $_->[0] eq 'PG_VERSION' } @_; map { $_->[0] eq $table ? [ $table, renamed($table, $other->[1]) ] : $_ } @_ },
+		"size $table: it has 3 bytes" ])
+{
+	my ($name, $change, $problem) = @$sabotage;
+	copy_backup('tar');
+	my $tar = tar_of(slurp_file("$copy/base.tar"), $change);
+	unlink("$copy/base.tar");
+	write_file("$copy/base.tar", $tar);
+	my $theirs = unpacked_says();
+	is($theirs, defined $problem ? 0 : 1, "$name: so says pg_verifybackup of what is unpacked");
+	foreach my $format ('', qw(gz lz4 zst))
+	{
+		if ($format ne '')
+		{
+			unlink(glob("$copy/base.tar*"));
+			write_file("$copy/base.tar.$format", packed($format, $tar));
+		}
+		my ($ours, @lines) = we_say($copy);
+		is($ours, $theirs, "$name, packed as '$format': so do we") or diag(join "\n", @lines);
+		like($lines[0], qr/^$problem/, "$name, packed as '$format': in words") if defined $problem;
+		is((verifybackup_says($copy))[0], $ours, "$name, packed as '$format': so says pg_verifybackup") if $major >= 18;
+	}
+}
+
+# What is wrong with the packing.
+sub skipped { my ($text) = @_; return "\x50\x2a\x4d\x18" . pack('V', length $text) . $text; }
+foreach my $format (qw(gz lz4 zst))
+{
+	copy_backup('tar');
+	my $tar = slurp_file("$copy/base.tar");
+	my ($one, $two) = (substr($tar, 0, 1_000_001), substr($tar, 1_000_001));
+	my $whole = packed($format, $tar);
+	my $both = packed($format, $one) . packed($format, $two);
+	unlink("$copy/base.tar");
+	foreach my $case (
+		[ 'one frame', $whole, 1 ],
+		[ 'two', $both, 1 ],
+		[ 'two and an empty one', $both . packed($format, ''), 1 ],
+		($format eq 'gz' ? () : [ 'one between those that are skipped', skipped('before') . $whole . skipped(''), 1 ]),
+		[ 'without its last byte', substr($whole, 0, -1), 0, 'it is cut off' ],
+		[ 'without its second half', substr($whole, 0, length($whole) / 2), 0, 'it is cut off' ],
+		[ 'a few bytes of it', substr($whole, 0, 3), 0, 'it is cut off' ],
+		[ 'nothing', '', 0, 'it is cut off' ],
+		[ 'the second one is cut off', substr($both, 0, -20), 0, 'it is cut off' ],
+		[ 'the first one is cut off', substr(packed($format, $one), 0, -30) . packed($format, $two), 0, '(it is|a header)' ],
+		[ 'the first one alone', packed($format, $one), 0, 'it is cut off' ],
+		[ 'a member of it that is cut off, as it should end', packed($format, substr $tar, 0, (length $tar) / 2), 0, 'it is cut off' ],
+		[ 'garbage after it', $whole . 'garbage after it', 0, 'it is not what was compressed' ],
+		[ 'a byte after it', $whole . 'x', 0, 'it is (cut off|not what was compressed)' ],
+		[ 'garbage in a frame after it', $whole . packed($format, 'x' x 600), 0, 'it goes on after its end' ],
+		[ 'garbage', 'x' x 10000, 0, 'it is not what was compressed' ],
+		[ 'its first bytes are others', "\0\0\0\0" . substr($whole, 4), 0, 'it is not what was compressed' ],
+		[ 'in another format', packed($format eq 'gz' ? 'lz4' : 'gz', $tar), 0, 'it is not what was compressed' ])
+	{
+		my ($name, $packed, $good, $problem) = @$case;
+		unlink("$copy/base.tar.$format");
+		write_file("$copy/base.tar.$format", $packed);
+		my ($ours, @lines) = we_say($copy);
+		is($ours, $good, "$format, $name: " . ($good ? 'good' : 'bad')) or diag(join "\n", @lines);
+		like($lines[0], qr/^unreadable base.tar.$format: $problem/, "$format, $name: in words") if $problem;
+	}
+}
+unlink(glob("$copy/base.tar*"));
+write_file("$copy/base.tar.zst", "\x28\xb5\x2f\xfd\x00\xa8" . "\1\0\0");
+like((we_say($copy))[1], qr/^unreadable base.tar.zst: it is not what was compressed \(.*memory.*\)/, 'zstd, a window of 2 GB is not made room for');
 remove_tree("$backups/tar");
 
-tar_backup('gzip', '-z', '--manifest-checksums=SHA224');
-copy_backup('gzip');
-tar_says('gzip', 1);
-flip('base.tar.gz', (-s "$copy/base.tar.gz") / 2);
-is((we_say($copy))[0], 0, 'gzip, a bit: bad');
-is((verifybackup_says($copy))[0], 0, 'gzip, a bit: so says pg_verifybackup') if $major >= 18;
-copy_backup('gzip');
-truncate("$copy/base.tar.gz", (-s "$copy/base.tar.gz") - 20) or die;
-my @cut = we_say($copy);
-is($cut[0], 0, 'gzip, cut off: bad');
-like($cut[1], qr/^unreadable base.tar.gz: it is cut off/, 'gzip, cut off: said');
-copy_backup('gzip');
-flip('base.tar.gz', -6);
-like((we_say($copy))[1], qr/^unreadable base.tar.gz: it is not what was compressed/, 'gzip, a bit of its own checksum');
-remove_tree("$backups/gzip");
+# As pg_basebackup packs it.
+foreach my $format ([ 'gz', 'client-gzip', 'SHA224' ], [ 'lz4', 'client-lz4', 'CRC32C' ], [ 'zst', 'client-zstd', 'SHA256' ],
+	[ 'lz4', 'server-lz4:9', 'CRC32C', '-Xfetch' ], [ 'zst', 'server-zstd:1', 'CRC32C', '-Xfetch' ])
+{
+	my ($suffix, $how, $sums, @options) = @$format;
+	my $name = $how =~ tr/:/-/r;
+	tar_backup($name, "--compress=$how", "--manifest-checksums=$sums", @options);
+	copy_backup($name);
+	tar_says($name, 1);
+	my $base = "base.tar.$suffix";
+	my $size = -s "$copy/$base";
+	foreach my $part (0.001, 0.3, 0.5, 0.7)
+	{
+		copy_backup($name);
+		my $all = slurp_file("$copy/$base");
+		substr($all, int($size * $part), 64) ^= "\x55\xff\x01\x3c" x 16;
+		unlink("$copy/$base");
+		write_file("$copy/$base", $all);
+		is((we_say($copy))[0], 0, "$name, some bytes at $part of it: bad");
+		is((verifybackup_says($copy))[0], 0, "$name, some bytes at $part of it: so says pg_verifybackup") if $major >= 18;
+	}
+	foreach my $less (1, 20, int($size / 2), $size)
+	{
+		copy_backup($name);
+		truncate("$copy/$base", $size - $less) or die;
+		my @cut = we_say($copy);
+		is($cut[0], 0, "$name, without $less bytes of $size: bad");
+		like($cut[1], qr/^unreadable $base: it is cut off/, "$name, without $less bytes of $size: said");
+	}
+	if ($suffix eq 'gz')
+	{
+		copy_backup($name);
+		flip($base, -6);
+		like((we_say($copy))[1], qr/^unreadable base.tar.gz: it is not what was compressed/, 'gzip, a bit of its own checksum');
+	}
+	remove_tree("$backups/$name");
+}
 
 # --- what is told of a good one ---
 

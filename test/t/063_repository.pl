@@ -90,12 +90,14 @@ my %path = (
 	plain => base_backup($folder, 'plain'),
 	tar => base_backup($folder, 'tar', format => 'tar', sums => 'SHA256'),
 	gzip => base_backup($folder, 'gzip', format => 'tar', gzip => 1),
+	fast => base_backup($folder, 'fast', format => 'tar', compress => 'client-lz4'),
+	small => base_backup($folder, 'small', format => 'tar', compress => 'client-zstd'),
 	bare => base_backup($folder, 'bare', wal => 'none', sums => 'NONE', options => ['--no-slot']));
 my $after = time;
 make_path("$home/something else/base");
 write_file("$home/a file", 'x');
 ok(reading('folder'), 'the folder is read');
-is(labels('folder'), 'bare gzip plain tar', 'the backups; other folders and files are left out');
+is(labels('folder'), 'bare fast gzip plain small tar', 'the backups; other folders and files are left out');
 foreach my $label (sort keys %path)
 {
 	my $manifest = read_json("$path{$label}/backup_manifest");
@@ -121,6 +123,8 @@ is(backup('folder', 'plain', q{details #>> '{tablespaces,0,oid}', details #>> '{
 	"$space|$path{plain}.space|plain|t", 'plain: tablespace, and WAL of its own');
 is(backup('folder', 'tar', q{details ->> 'format', details ->> 'compression', details ->> 'wal_archive'}), 'tar|none|pg_wal.tar', 'tar');
 is(backup('folder', 'gzip', q{details ->> 'compression', details ->> 'wal_archive'}), 'gzip|pg_wal.tar.gz', 'gzip');
+is(backup('folder', 'fast', q{details ->> 'compression', details ->> 'wal_archive'}), 'lz4|pg_wal.tar', 'lz4');
+is(backup('folder', 'small', q{details ->> 'compression', details ->> 'wal_archive'}), 'zstd|pg_wal.tar', 'zstd');
 is(backup('folder', 'bare', q{details ->> 'wal_files'}), 0, 'bare: no WAL of its own');
 my $records = sql('select count(*) from maintsched.backup_record');
 ok(reading('folder'), 'read again');
@@ -130,10 +134,10 @@ is(sql('select count(*) from maintsched.backup_record'), $records, 'nothing is n
 if ($summarized)
 {
 	my $one = base_backup($folder, 'one', options => ["--incremental=$path{plain}/backup_manifest"]);
-	my $two = base_backup($folder, 'two', options => ["--incremental=$one/backup_manifest"], format => 'tar');
+	my $two = base_backup($folder, 'two', options => ["--incremental=$one/backup_manifest"], format => 'tar', compress => 'client-zstd');
 	ok(reading('folder'), 'incremental backups');
 	is(backup('folder', 'one', 'type, state, prior, depends_on, problem'), 'incr|done|plain|{plain}|', 'one builds on a full one');
-	is(backup('folder', 'two', 'type, state, prior, depends_on, problem'), 'incr|done|one|{one,plain}|', 'one on that, in tar format');
+	is(backup('folder', 'two', 'type, state, prior, depends_on, problem'), 'incr|done|one|{one,plain}|', 'one on that, in tar.zst');
 	move($one, "$root/one") or die $!;
 	ok(reading('folder'), 'without the one between');
 	like(backup('folder', 'two', 'problem'), qr/^the backup that it builds on, which began at [0-9A-F]+\/[0-9A-F]+, is not in this folder$/, 'it is missed');
@@ -199,11 +203,11 @@ foreach my $case ([ 'Asia/Kolkata', '04:30:00' ], [ 'Asia/Jerusalem', '08:00:00'
 move($path{tar}, "$root/tar") or die $!;
 remove_tree("$home/tar copied", "$home/copied");
 ok(reading('folder'), 'one is gone');
-is(labels('folder'), 'bare gzip plain', 'it is not among the backups');
+is(labels('folder'), 'bare fast gzip plain small', 'it is not among the backups');
 is(sql(q{select state from maintsched.backup_record where repository = 'folder' and label = 'tar' order by record_id desc limit 1}), 'removed', 'which is recorded');
 move("$root/tar", $path{tar}) or die $!;
 ok(reading('folder'), 'it is back');
-is(labels('folder'), 'bare gzip plain tar', 'and among them');
+is(labels('folder'), 'bare fast gzip plain small tar', 'and among them');
 
 # names
 foreach my $name ("it's \"a\" %s", "new\nline", "odd\xff", '..x')
@@ -227,7 +231,7 @@ symlink("$root-elsewhere/out/tar", "$home/outside") or die $!;
 make_path("$home/closed", "$home/lost+found");
 chmod 0, "$home/closed", "$home/lost+found";
 ok(reading('folder'), 'links, and a folder that cannot be read');
-is(labels('folder'), 'bare closed gzip link plain tar', 'a link out of the roots is no backup, nor is lost+found of a volume');
+is(labels('folder'), 'bare closed fast gzip link plain small tar', 'a link out of the roots is no backup, nor is lost+found of a volume');
 is(backup('folder', 'closed', 'state, problem'), 'failed|its folder cannot be read: Permission denied', 'what cannot be read may be one');
 chmod 0700, "$home/closed", "$home/lost+found";
 rmdir "$home/closed";
@@ -243,7 +247,7 @@ is(labels('single'), 'plain', 'is one backup');
 chmod 0, $home;
 ok(!reading('folder'), 'a folder that cannot be read');
 is(why('folder'), "42501 could not read folder \"$home\": Permission denied", 'says so');
-is(labels('folder'), 'bare closed gzip link plain tar', 'and no backup is gone for that');
+is(labels('folder'), 'bare closed fast gzip link plain small tar', 'and no backup is gone for that');
 chmod 0700, $home;
 move($home, "$home.moved") or die $!;
 ok(!reading('folder'), 'a folder that is gone');
@@ -253,7 +257,7 @@ ok(!reading('folder'), 'a folder that became a link');
 is(why('folder'), "42501 folder \"$home\" is not below one of maintsched.backup_roots", 'out of the roots');
 unlink($home);
 move("$home.moved", $home) or die $!;
-is(sql(q{select read_ok, read_message is not null, backups from maintsched.repositories where repository = 'folder'}), 'f|t|6', 'the view says both');
+is(sql(q{select read_ok, read_message is not null, backups from maintsched.repositories where repository = 'folder'}), 'f|t|8', 'the view says both');
 
 # --- where repositories may be ---
 

@@ -51,6 +51,7 @@ sub unhide { my ($path) = @_; move("$path.hidden", $path) or die "$path: $!"; re
 
 # what was not archived stays with the server
 my $node = backup_server('primary', settings => [ 'wal_keep_size = 2GB', 'max_wal_size = 2GB' ]);
+my $root = root($node);
 my $folder = make_folder($node, name => 'folder');
 my $stanza = make_stanza($node, name => 'main');
 my $apart = make_stanza($node, name => 'apart', compress => 'none', cipher => 1);
@@ -161,18 +162,14 @@ truncate "$two.gz", (-s "$two.gz") - 1;
 is(levels($folder, 'own')->{6}{problems}, "WAL $more[1] to $more[2] missing (2 files): own can be restored only up to $until, not to now",
 	'one without its end is not');
 unlink "$two.gz";
-# as other tools pack what they cannot make smaller: blocks of 64 kB
-my @blocks = unpack '(a65536)*', slurp_file("$two.hidden");
-foreach my $format (
-	[ 'zst', "\x28\xb5\x2f\xfd\x00\x58", join('', map { substr(pack('V', 65536 << 3 | ($_ == $#blocks)), 0, 3) . $blocks[$_] } 0 .. $#blocks) ],
-	[ 'lz4', "\x04\x22\x4d\x18\x60\x40\x82", join('', map { pack('V', 65536 | 1 << 31) . $_ } @blocks) . pack 'V', 0 ])
+foreach my $format (qw(zst lz4))
 {
-	my ($name, $head, $body) = @$format;
-	write_file("$two.$name", $head . $body);
-	is(levels($folder, 'own')->{6}{problems}, "WAL $more[1] missing: own can be restored only up to $until, not to now", "one packed as $name");
-	write_file("$two.$name", substr $head . $body, 0, 8 * 1024 * 1024);
+	my $packed = packed($format, slurp_file("$two.hidden"));
+	write_file("$two.$format", $packed);
+	is(levels($folder, 'own')->{6}{problems}, "WAL $more[1] missing: own can be restored only up to $until, not to now", "one packed as $format");
+	write_file("$two.$format", substr $packed, 0, 8 * 1024 * 1024);
 	is(levels($folder, 'own')->{6}{problems}, "WAL $more[1] to $more[2] missing (2 files): own can be restored only up to $until, not to now", 'half of it');
-	unlink "$two.$name";
+	unlink "$two.$format";
 }
 unhide($two);
 unlink $one;
@@ -194,6 +191,38 @@ foreach my $label (qw(own none tar fetched))
 	{
 		is($said->{result}, 'pass', "the first file of backup $label is with it");
 	}
+}
+
+# compressed in each way, too; in base.tar, where there is no archive to look at
+foreach my $format (qw(gz lz4 zst))
+{
+	my ($needed) = needed('tar');
+	my $there = "$folder->{location}/tar/pg_wal.tar";
+	my $base = "$folder->{location}/fetched/base.tar";
+	system_or_bail('gzip', '-dk', "$there.gz");
+	rename "$there.gz", "$root/aside.gz" or die $!;
+	my ($wal, $all) = map { slurp_file($_) } $there, $base;
+	unlink $there;
+	hide("$folder->{archive}/$needed");
+	write_file("$there.$format", packed($format, $wal));
+	is(levels($folder, 'tar')->{6}{result}, 'pass', "in pg_wal.tar.$format");
+	write_file("$there.$format", substr packed($format, $wal), 0, -1);
+	like(levels($folder, 'tar')->{6}{problems}, qr/^WAL $needed is cut off, or damaged, needed by tar/, "in pg_wal.tar.$format, cut off");
+	unlink "$there.$format";
+	rename "$root/aside.gz", "$there.gz" or die $!;
+	unhide("$folder->{archive}/$needed");
+
+	($needed) = needed('fetched');
+	rename $base, "$root/aside.tar" or die $!;
+	write_file("$base.$format", packed($format, $all));
+	hide("$folder->{archive}/$needed");
+	is(levels($folder, 'fetched')->{6}{problems}, "WAL $needed missing, needed by fetched", "base.tar.$format is not looked into beside an archive");
+	unhide("$folder->{archive}/$needed");
+	$node->safe_psql('postgres', q{select maintsched.change_repository('folder', '{"archive": null}')});
+	is(levels($folder, 'fetched')->{6}{result}, 'pass', "base.tar.$format is, where there is none");
+	$node->safe_psql('postgres', qq{select maintsched.change_repository('folder', '{"archive": "$folder->{archive}"}')});
+	unlink "$base.$format";
+	rename "$root/aside.tar", $base or die $!;
 }
 
 # but not what was cut off: nothing says so but its end

@@ -80,12 +80,14 @@ my $folder = make_folder($node);
 my %base = (
 	plain => base_backup($folder, 'plain'),
 	sha => base_backup($folder, 'sha', sums => 'SHA256'),
-	tar => base_backup($folder, 'tar', format => 'tar', gzip => 1));
+	tar => base_backup($folder, 'tar', format => 'tar', gzip => 1),
+	lz4 => base_backup($folder, 'lz4', format => 'tar', compress => 'client-lz4'),
+	zstd => base_backup($folder, 'zstd', format => 'tar', compress => 'server-zstd', wal => 'fetch', sums => 'SHA512'));
 base_backup($folder, 'unsummed', sums => 'NONE');
 archive_now($node);
 add_repository($node, $folder);
 
-foreach my $label (qw(plain sha tar))
+foreach my $label (qw(plain sha tar lz4 zstd))
 {
 	is(level7($folder, $label), 'pass', "basebackup, $label: pass");
 }
@@ -121,7 +123,31 @@ foreach my $case (
 	});
 }
 is(level7($folder, 'plain'), 'pass', 'put back, it passes');
-while_changed($base{tar} . '/base.tar.gz', \&flip, sub { like(level7($folder, 'tar'), qr/^fail\n/, 'basebackup in tar, a byte is another: fail') });
+# Of archives, whatever packs them (050_manifest.pl has more of it).
+foreach my $archive ([ 'tar', 'base.tar.gz' ], [ 'lz4', 'base.tar.lz4' ], [ 'zstd', 'base.tar.zst' ],
+	map { my $label = $_; [ $label, (map { s/.*\///r } glob("$base{$label}/[0-9]*.tar*"))[0] ] } qw(tar lz4 zstd))
+{
+	my ($label, $name) = @$archive;
+	my $path = "$base{$label}/$name";
+	my $shown = $name =~ /^base/ ? '' : ', of the tablespace';
+	foreach my $fault (
+		[ 'bytes are others', sub { my $text = slurp_file($_[0]); substr($text, length($text) / 2, 64) ^= "\x55\xff\x01\x3c" x 16; write_file($_[0], $text) } ],
+		[ 'it is cut off', \&cut, "$name: it is cut off, at byte " ],
+		[ 'a byte is missing', sub { truncate($_[0], (-s $_[0]) - 1) or die }, "$name: it is cut off, at byte " ],
+		[ 'it is empty', sub { truncate($_[0], 0) or die }, "$name: it is cut off, at byte 0" ],
+		[ 'it is missing', sub { unlink $_[0] or die } ],
+		[ 'there is something after its end', \&grow, "$name: it is (?:cut off|not what was compressed)" ])
+	{
+		my ($what, $change, $words) = @$fault;
+		while_changed($path, $change, sub {
+			my $found = level7($folder, $label);
+			like($found, $words ? qr/^fail\n$words/ : qr/^fail\n/, "basebackup, $label$shown: $what: fail") });
+	}
+	my $besides = "$base{$label}/surprise";
+	while_changed($besides, sub { write_file($_[0], 'x') }, sub {
+		is(level7($folder, $label), "fail\nsurprise: it is not expected in a backup in tar format", "basebackup, $label: a file besides: fail") }) if $shown eq '';
+	is(level7($folder, $label), 'pass', "basebackup, $label$shown: put back, it passes");
+}
 
 # incremental ones are worth no more than those on which they build
 if ($version >= 17)
@@ -131,8 +157,14 @@ if ($version >= 17)
 	my $full = base_backup($folder, 'full');
 	my $incremental = base_backup($folder, 'incremental', options => [ "--incremental=$full/backup_manifest" ]);
 	is(level7($folder, 'incremental'), 'pass', 'an incremental backup: pass');
+	my $packed = base_backup($folder, 'packed', options => [ "--incremental=$incremental/backup_manifest" ], format => 'tar', compress => 'client-lz4');
+	my $last = base_backup($folder, 'last', options => [ "--incremental=$packed/backup_manifest" ]);
+	is(level7($folder, $_), 'pass', "an incremental backup, $_, on one in tar or that itself: pass") foreach qw(packed last);
 	while_changed("$full/$relation", \&flip, sub {
-		like(level7($folder, 'incremental'), qr/^fail\nbackup full, \Q$relation\E: /, 'what it builds on has another byte: fail') });
+		like(level7($folder, $_), qr/^fail\nbackup full, \Q$relation\E: /, "what $_ builds on has another byte: fail") foreach qw(incremental packed last) });
+	while_changed("$packed/base.tar.lz4", \&cut, sub {
+		like(level7($folder, 'packed'), qr/^fail\nbase\.tar\.lz4: it is cut off/, 'an incremental one in tar is cut off: fail');
+		like(level7($folder, 'last'), qr/^fail\nbackup packed, base\.tar\.lz4: it is cut off/, 'so is what builds on it') });
 }
 
 # --- stanzas of pgBackRest ---

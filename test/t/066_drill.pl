@@ -131,10 +131,11 @@ $node->reload;
 
 # --- in tar format ---
 
-foreach my $gzip (0, 1)
+foreach my $format ([ 'tar' ], [ 'tgz', gzip => 1 ], [ 'lz4', compress => 'client-lz4' ], [ 'zstd', compress => 'client-zstd' ],
+	[ 'lz4-fetched', compress => 'server-lz4', wal => 'fetch' ])
 {
-	my $label = $gzip ? 'tgz' : 'tar';
-	my $path = base_backup($folder, $label, format => 'tar', gzip => $gzip);
+	my ($label, @how) = @$format;
+	my $path = base_backup($folder, $label, format => 'tar', @how);
 	my $print = fingerprint($path);
 	sql(q{select maintsched.read_repository('folder')});
 	($said, $steps) = drill(q{'folder'}, quote($label));
@@ -143,6 +144,15 @@ foreach my $gzip (0, 1)
 	like(step_message('restore'), qr/ unpacked, with 1 tablespaces$/, "$label: with its tablespace");
 	is(fingerprint($path), $print, "$label: the backup is as it was");
 	is(left_over(), '', "$label: nothing is left");
+	next unless $label eq 'zstd';
+	# it is not restored from what is damaged
+	my $whole = slurp_file("$path/base.tar.zst");
+	truncate("$path/base.tar.zst", (-s "$path/base.tar.zst") - 1) or die;
+	($said, $steps) = drill(q{'folder'}, quote($label));
+	like($said, qr/^ERROR:  55000: .*\nDETAIL:  restore: archive "base.tar.zst" of the backup cannot be unpacked: it is cut off, at byte \d+$/m, "$label: cut off, it fails");
+	is($steps, 'space pass, create pass, restore fail, destroy pass', "$label: cut off: its steps");
+	is(left_over(), '', "$label: cut off: nothing is left");
+	write_file("$path/base.tar.zst", $whole);
 }
 
 # --- incremental backups, of 17 and later ---
@@ -163,12 +173,42 @@ SKIP:
 	like($said, qr/^NOTICE: .*backup "two" was restored, and is proven up to level 12$/, 'incremental: it passes');
 	is($steps, sprintf($all_pass, 'not_applicable', 'pass'), 'incremental: its steps');
 	like(step_message('restore'), qr/^pg_combinebackup made it of 3 backups/, 'incremental: of three backups');
+
+	# plain and in archives, packed in any way, on each other
+	my $prior = $two;
+	my $rows = 7000;
+	my %print;
+	foreach my $format ([ 'three', format => 'tar', compress => 'client-lz4' ], [ 'four', format => 'tar' ], [ 'five' ], [ 'six', format => 'tar', compress => 'server-zstd', wal => 'fetch' ])
+	{
+		my ($label, @how) = @$format;
+		$node->safe_psql('shop', qq{insert into history select i, md5(i::text) from generate_series(5001 + $rows, 6000 + $rows) i});
+		$rows += 1000;
+		$prior = base_backup($folder, $label, options => [ "--incremental=$prior/backup_manifest" ], @how);
+		$print{$label} = fingerprint($prior);
+		sql(qq{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'history', 'select count(*) as n, max(id) as last from public.history', database => 'shop', expected => '[{"n": $rows, "last": } . (5000 + $rows) . qq{}]')});
+		($said, $steps) = drill(q{'folder'}, quote($label));
+		like($said, qr/^NOTICE: .*backup "$label" was restored, and is proven up to level 12$/, "incremental, @how: it passes");
+		is($steps, sprintf($all_pass, 'not_applicable', 'pass'), "incremental, @how: its steps");
+		is(left_over(), '', "incremental, @how: nothing is left");
+		is(fingerprint($prior), $print{$label}, "incremental, @how: the backup is as it was");
+	}
+	like(step_message('restore'), qr/^pg_combinebackup made it of 7 backups \(3 of them unpacked before\)/, 'incremental: of seven backups, some in archives');
+	is(sql(q{select (s.facts ->> 'wanted_bytes')::bigint >= 1.1 * ((select max(b.size_bytes) from maintsched.backups b where b.label in ('full', 'six'))
+		+ (select sum(b.size_bytes) from maintsched.backups b where b.label in ('three', 'four', 'six')))
+		from maintsched.drill_steps s where s.drill_id = (select max(drill_id) from maintsched.drill) and s.step = 'space'}), 't', 'incremental: there is to be room for what is unpacked, too');
+	my $three = slurp_file("$folder->{location}/three/base.tar.lz4");
+	truncate("$folder->{location}/three/base.tar.lz4", length($three) / 2) or die;
+	($said, $steps) = drill(q{'folder', 'five'});
+	like($said, qr/\nDETAIL:  restore: archive "base.tar.lz4" of the backup cannot be unpacked: it is cut off, at byte \d+$/m, 'incremental: one of the archives is cut off');
+	is(left_over(), '', 'incremental: and nothing is left');
+	write_file("$folder->{location}/three/base.tar.lz4", $three);
+
 	rename $one, "$root/one.moved" or die $!;
-	($said, $steps) = drill(q{'folder', 'two'});
+	($said, $steps) = drill(q{'folder', 'six'});
 	like($steps, qr/restore fail, destroy pass$/, 'incremental: without the one between it fails');
 	is(left_over(), '', 'incremental: nothing is left');
 	sql(q{select maintsched.drop_sample_query('folder', 'history'); alter system reset summarize_wal});
-	remove_tree("$root/one.moved", "$one.space", $two, "$two.space", $full, "$full.space");
+	remove_tree("$root/one.moved", "$one.space", map { ("$folder->{location}/$_", "$folder->{location}/$_.space") } qw(full two three four five six));
 	$node->reload;
 }
 

@@ -29,6 +29,8 @@ my $nowal = base_backup($bare, 'nowal', wal => 'none');
 my $tars = make_folder($node, name => 'tars', archive => 0);
 $tars->{archive} = $folder->{archive};
 my $tar = base_backup($tars, 'tar', format => 'tar', gzip => 1);
+my $lz4 = base_backup($tars, 'lz4', format => 'tar', compress => 'client-lz4');
+my $zstd = base_backup($tars, 'zstd', format => 'tar', compress => 'client-zstd');
 my @segments = map { archive_now($node) } 1 .. 4;
 my $archive = $folder->{archive};
 my ($own_wal) = slurp_file("$nowal/backup_label") =~ /file ([0-9A-F]{24})/;
@@ -41,13 +43,18 @@ my ($link) = glob("$plain/pg_tblspc/*");
 
 my @folder = (repository => $folder, label => 'plain', tool => sub { return verifybackup_says($plain) });
 my @bare = (repository => $bare, label => 'nowal', tool => sub { return verifybackup_says($nowal, '-n') . ' (-n)' });
-my @tar = (repository => $tars, label => 'tar', tool => sub { return $major >= 18 ? verifybackup_says($tar, '-n') . ' (-n)' : 'pg_verifybackup reads no tar' });
+sub tar_says { my ($path) = @_; return $major >= 18 ? verifybackup_says($path, '-n') . ' (-n)' : 'pg_verifybackup reads no tar'; }
+my @tar = (repository => $tars, label => 'tar', tool => sub { return tar_says($tar) });
+my @lz4 = (repository => $tars, label => 'lz4', tool => sub { return tar_says($lz4) });
+my @zstd = (repository => $tars, label => 'zstd', tool => sub { return tar_says($zstd) });
 
 # --- nothing: so that the harms are what is found ---
 
 sabotage(@folder, what => 'none', level => 10, ok => 1, verdict => 'WARN', drill => 'works');
 sabotage(@bare, what => 'none (without WAL of its own)', level => 10, ok => 1, verdict => 'WARN', drill => 'works');
 sabotage(@tar, what => 'none (tar.gz)', level => 10, ok => 1, verdict => 'WARN', drill => 'works');
+sabotage(@lz4, what => 'none (tar.lz4)', level => 10, ok => 1, verdict => 'WARN', drill => 'works');
+sabotage(@zstd, what => 'none (tar.zst)', level => 10, ok => 1, verdict => 'WARN', drill => 'works');
 
 # --- files ---
 
@@ -115,8 +122,8 @@ sabotage(@bare, what => 'bytes of WAL that the backup needs are flipped', level 
 	harm => sub { flipped("$archive/$own_wal", first_record($nowal)) }, drill => 'fails');
 sabotage(@folder, what => 'bytes of its own WAL are flipped', level => 6, says => [qr/pg_wal\/$plain_wal is damaged, and the backup needs it: incorrect resource manager data checksum/],
 	harm => sub { flipped("$plain/pg_wal/$plain_wal", first_record($plain)) });
-sabotage(@folder, what => 'WAL that it needs is garbage but for its first page', level => 6, says => [qr/$plain_wal is damaged, and the backup needs it/],
-	harm => sub { my @undo = map { changed("$_/$plain_wal", sub { substr($_[0], 0, 8192) . "\xa5" x (length($_[0]) - 8192) }) } $archive, "$plain/pg_wal"; sub { $_->() foreach @undo } });
+sabotage(@folder, what => 'WAL that it needs is garbage but for its header', level => 6, says => [qr/$plain_wal is damaged, and the backup needs it/],
+	harm => sub { my @undo = map { changed("$_/$plain_wal", sub { substr($_[0], 0, 40) . "\xa5" x (length($_[0]) - 40) }) } $archive, "$plain/pg_wal"; sub { $_->() foreach @undo } });
 sabotage(@folder, what => 'the last WAL is missing, of which the archiver was told it is there', level => 4,
 	says => [qr/archive_command returned success for $segments[3], which is not in the archive/],
 	harm => sub { moved("$archive/$segments[3]") });
@@ -167,6 +174,20 @@ sabotage(@tar, what => 'bytes of base.tar.gz are flipped', level => 6, says => [
 	harm => sub { flipped("$tar/base.tar.gz") });
 sabotage(@tar, what => 'base.tar.gz is missing', level => 0, says => [qr/backup tar has an error/],
 	harm => sub { moved("$tar/base.tar.gz") });
+my ($space_of_lz4) = glob("$lz4/[0-9]*.tar.lz4");
+foreach my $case ([ \@lz4, "$lz4/base.tar.lz4" ], [ \@zstd, "$zstd/base.tar.zst" ], [ \@lz4, $space_of_lz4 ])
+{
+	my ($which, $path) = @$case;
+	my $name = $path =~ s/.*\///r;
+	sabotage(@$which, what => "$name is cut off", level => 6, says => [qr/\Q$name\E: it is cut off/],
+		harm => sub { cut_off($path, 0.9) }, drill => 'fails', );
+	sabotage(@$which, what => "bytes of $name are flipped", level => 6,
+		harm => sub { flipped($path) });
+	sabotage(@$which, what => "something was appended to $name", level => 6, says => [qr/\Q$name\E: it is not what was compressed/],
+		harm => sub { appended($path) });
+	sabotage(@$which, what => "$name is missing", level => $name =~ /^base/ ? 0 : 6, says => [ $name =~ /^base/ ? qr/has an error/ : qr/pg_tblspc/ ],
+		harm => sub { moved($path) });
+}
 
 # --- sizes: backups before and after most of the data is gone ---
 

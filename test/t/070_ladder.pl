@@ -1,5 +1,5 @@
 # Real backups of a server with data, a tablespace among it, climb the ladder to
-# its top: pg_basebackup's plain and in tar, a stanza of pgBackRest with a full, a
+# its top: pg_basebackup's plain and in tar, packed in each way, a stanza of pgBackRest with a full, a
 # differential and an incremental backup, and Barman.
 use strict;
 use warnings FATAL => 'all';
@@ -35,7 +35,25 @@ sub work
 base_backup($folder, 'monday');
 work();
 base_backup($folder, 'tuesday', format => 'tar', gzip => 1, sums => 'SHA256');
-$backups{ $folder->{name} } = ['monday', 'tuesday'];
+work();
+base_backup($folder, 'wednesday', format => 'tar', compress => 'client-lz4');
+work();
+base_backup($folder, 'thursday', format => 'tar', compress => 'server-zstd', wal => 'fetch', sums => 'SHA512');
+$backups{ $folder->{name} } = [qw(monday tuesday wednesday thursday)];
+if ($node->pg_version->major >= 17)
+{
+	sql('alter system set summarize_wal = on');
+	sql('select pg_reload_conf()');
+	$node->poll_query_until('postgres', q{select current_setting('summarize_wal') = 'on'});
+	my $prior = base_backup($folder, 'friday', format => 'tar', compress => 'client-zstd');
+	foreach my $day ([ 'saturday' ], [ 'sunday', format => 'tar', compress => 'client-lz4' ])
+	{
+		my ($label, @how) = @$day;
+		work();
+		$prior = base_backup($folder, $label, @how, options => [ "--incremental=$prior/backup_manifest" ]);
+		push @{ $backups{ $folder->{name} } }, $label;
+	}
+}
 if ($stanza)
 {
 	foreach my $type (qw(full diff incr))

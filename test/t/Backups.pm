@@ -22,6 +22,7 @@ use warnings FATAL => 'all';
 use Cwd qw(abs_path);
 use Exporter 'import';
 use File::Path qw(make_path remove_tree);
+use IO::Compress::Gzip qw(gzip $GzipError);
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -30,7 +31,7 @@ use Test::More;
 our @EXPORT = qw(backup_server root space_of fill_server make_folder base_backup
   has_pgbackrest make_stanza pgbackrest stanza_backup
   has_barman make_barman barman barman_backup start_receiving stop_receiving
-  archive_now archive_command add_repository write_file said quote rc_of);
+  archive_now archive_command add_repository write_file said quote rc_of packed);
 
 my $pgbackrest = '/usr/bin/pgbackrest';
 my $barman = '/usr/bin/barman';
@@ -51,6 +52,23 @@ sub write_file
 	close $file or die "$path: $!";
 	chmod $mode, $path if defined $mode;
 	return $path;
+}
+
+# Data as one member or frame of format gz, lz4 or zst, of blocks that are as they
+# were: as programs pack what they cannot make smaller.
+sub packed
+{
+	my ($format, $data) = @_;
+	if ($format eq 'gz')
+	{
+		my $packed;
+		gzip(\$data => \$packed, -Level => 0, -Minimal => 1) or die $GzipError;
+		return $packed;
+	}
+	my @blocks = unpack '(a65536)*', $data;
+	return "\x04\x22\x4d\x18\x60\x40\x82" . join('', map { pack('V', length($_) | 1 << 31) . $_ } @blocks) . pack('V', 0) if $format eq 'lz4';
+	@blocks = ('') if !@blocks;
+	return "\x28\xb5\x2f\xfd\x00\x58" . join '', map { substr(pack('V', length($blocks[$_]) << 3 | ($_ == $#blocks)), 0, 3) . $blocks[$_] } 0 .. $#blocks;
 }
 
 # The folder below which all is that belongs to a server's backups.  It is short,
@@ -219,7 +237,7 @@ sub make_folder
 }
 
 # A base backup; returns its path.  Options: format => 'tar', gzip => 1,
-# sums => 'SHA256', wal => 'none' or 'fetch', options => [others].
+# compress => 'client-lz4' or what else --compress takes, sums => 'SHA256', wal => 'none' or 'fetch', options => [others].
 sub base_backup
 {
 	my ($repository, $label, %option) = @_;
@@ -229,6 +247,7 @@ sub base_backup
 	my $tar = ($option{format} // 'plain') eq 'tar';
 	push @options, '-Ft' if $tar;
 	push @options, '-z' if $option{gzip};
+	push @options, "--compress=$option{compress}" if $option{compress};
 	push @options, "--manifest-checksums=$option{sums}" if $option{sums};
 	my $space = $spaces{ $node->name };
 	push @options, '-T', "$space=$path.space" if $space && !$tar;

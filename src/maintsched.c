@@ -62,14 +62,16 @@
  *		23_check		what a name means; whether a definition is whole
  *		24_task			adding, changing, renaming, retiring tasks; history
  *		25_settings		zones, windows, teams, frameworks
- *		26_import		import_calendar(), plan_import(), install_calendar()
+ *		26_compare		plan_import(): what a document would change
+ *		26_import		import_calendar(), install_calendar()
  *		27_export		export_calendar(), available_calendars
  *		28_entries		one view per kind of entry that is not acted on yet
  *		29_instance		pause(), resume(); whether this database is a copy
  *		30_fact			tables of facts, which only grow
  *		31_verdict		what follows from the facts: views over all of history
  *		32_rollup		the same, kept as figures; which of them hold
- *		33_rolling		keeping them: closing, rolling up, making anew
+ *		33_rolling		keeping them
+ *		33_rolling_close	closing, rolling up, making anew
  *		34_completion	doing and proving: complete_task() and its like
  *		35_decision		retraction, review, waivers; evidence from before
  *		36_outlook		when the database does it next, and what that waits for
@@ -82,7 +84,8 @@
  *		42_queue		which runs there are to be
  *		43_runner		what a runner records
  *		44_cleanup		cleaning up after an action that left something behind
- *		44_outcome		how a run ends, and what that means for its occurrences
+ *		44_outcome		what a run's end means for its occurrences
+ *		44_outcome_run	how it ends: finish_run(), reap_runs()
  *		45_pg_cron		the job that calls tick()
  *		46_change		change records, of people's work and of runs
  *		47_emergency	emergency windows and their follow-up

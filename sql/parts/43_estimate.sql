@@ -28,7 +28,7 @@ begin
 				order by a.run_id desc
 				limit 20) h),
 			-- else how fast others went, nine times of ten
-			(select estimate_seconds.bytes / nullif(percentile_disc(0.1) within group (order by h.speed), 0)
+			(select round(estimate_seconds.bytes / nullif(percentile_disc(0.1) within group (order by h.speed), 0), 3)
 			from (
 				select a.bytes / nullif(a.seconds, 0) as speed
 				from unnest(array[estimate_seconds.routine, 'optimize']) n

@@ -277,8 +277,11 @@ begin
 		if r.routine = 'archive' then
 			select x.* into gone
 			from maintsched.run_action x
-			where x.run_id = r.run_id and x.seq = a.seq - 1 and x.command = a.command
-			and (x.state = 'failed' or x.skip_reason in ('cancelled', 'lock_timeout', 'no_space'));
+			where x.run_id = r.run_id and x.seq = a.seq - 1
+			and (x.command = a.command and (x.state = 'failed' or x.skip_reason in ('cancelled', 'lock_timeout', 'no_space'))
+				-- a partition is dropped after the last of them
+				or x.target = a.target and a.command like 'select maintsched.drop_archived_partition(%'
+				and (x.state = 'failed' or x.skip_reason <> 'not_needed'));
 			if found then
 				perform maintsched.end_action(r.run_id, a.seq, 'skipped', coalesce(gone.skip_reason, 'cancelled'), null,
 					'the file before it was not written', null, null);

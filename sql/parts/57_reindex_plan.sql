@@ -185,7 +185,7 @@ create function maintsched.bloat_text(bytes bigint, bloat_ratio double precision
 returns text
 language sql immutable parallel safe
 return format('%s of %s reclaimable (%s %%', pg_size_pretty(bloat_bytes), pg_size_pretty(bytes), round(100 * bloat_ratio::numeric, 1))
-	|| coalesce(format(' +/- %s', round(50 * (ci_high - ci_low)::numeric, 1)), '') || ')';
+	|| coalesce(' +/- ' || round(50 * (ci_high - ci_low)::numeric, 1), '') || ')';
 
 comment on function maintsched.bloat_text(bigint, double precision, bigint, double precision, double precision) is
 'Internal: What could be reclaimed, with its 95 % interval, for people.';

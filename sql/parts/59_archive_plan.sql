@@ -105,6 +105,9 @@ begin
 	join pg_class c using (oid)
 	join pg_namespace n on n.oid = c.relnamespace
 	where c.relkind <> 'p'
+	-- so that what has none yet is not taken for what is not there
+	or c.oid = any (named) and not exists (
+		select from tree o join pg_class k using (oid) where k.relkind <> 'p')
 	order by n.nspname collate "C", c.relname collate "C";
 exception
 	when invalid_parameter_value then
@@ -113,7 +116,7 @@ end
 $$;
 
 comment on function maintsched.archive_relations(text) is
-'Internal: The tables with rows that a name in params means: itself, or its partitions and the tables that inherit from it; none: there is no such table. Error: ambiguous_alias (42P09).';
+'Internal: The tables with rows that a name in params means: itself, or its partitions and the tables that inherit from it; a partitioned one: it has no partition; none: there is no such table. Error: ambiguous_alias (42P09).';
 
 create function maintsched.archive_limit(type oid, at timestamptz, older_than interval, timezone text, unit text) returns text
 language sql stable
@@ -210,6 +213,11 @@ begin
 		found_any := true;
 		problem := null;
 		n_old := null;
+		if r.kind = 'p' then
+			return next (r.qualified, '-- nothing to do', 'it has no partitions', null::bigint, 0::numeric,
+				'{"skip": "not_needed"}'::jsonb)::maintsched.action;
+			continue;
+		end if;
 		select case t.typtype when 'd' then t.typbasetype else t.oid end into type
 		from pg_attribute a join pg_type t on t.oid = a.atttypid
 		where a.attrelid = r.relation and a.attname = entry ->> 'column' and a.attnum > 0 and not a.attisdropped;
@@ -274,6 +282,8 @@ begin
 
 		if entry -> 'drop_partitions' = 'true' and r.is_partition and problem is null
 			and maintsched.is_old_partition(r.relation, entry ->> 'column', before)
+			-- rows of -infinity stay in it
+			and n_timeless = 0
 		then
 			return next (r.qualified,
 				format('select maintsched.drop_archived_partition(%L, %L)', r.qualified, entry ->> 'column'),

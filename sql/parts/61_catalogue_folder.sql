@@ -31,7 +31,7 @@ begin atomic
 					select r.system_identifier::text
 					from maintsched.latest_records(read_folder_catalog.repository) r
 					where r.label = b.value ->> 'label' and r.location = b.value ->> 'location'
-					and r.start_lsn::text = b.value ->> 'start_lsn' and r.end_lsn::text = b.value ->> 'end_lsn'
+					and r.start_lsn = (b.value ->> 'start_lsn')::pg_lsn and r.end_lsn = (b.value ->> 'end_lsn')::pg_lsn
 				),
 				maintsched.archived_system(b.value ->> 'location', 4294967296)))) end
 		order by b.ordinality), '[]')
@@ -166,7 +166,7 @@ begin
 		entry.end_lsn := greatest(entry.end_lsn, range.last);
 		entry.timeline := range.timeline;
 	end loop;
-	entry.label := coalesce(label, format('%s@%s', entry.timeline, translate(entry.start_lsn::text, '/', '-')));
+	entry.label := coalesce(label, format('%s@%s', entry.timeline, translate(maintsched.lsn_text(entry.start_lsn), '/', '-')));
 	entry.state := 'done';
 	entry.type := case when exists (select from jsonb_array_elements(files) f where f.value ->> 'Path' ~ '(^|/)INCREMENTAL[.]')
 		then 'incr' else 'full' end;

@@ -54,7 +54,7 @@ comment on function maintsched.record_check(text, text, integer, text, text[], j
 'Internal: Records what a check of a backup found at a level: pass, fail, not_applicable or not_checked, the last three with at least one problem in words. Errors: check_violation (23514).';
 
 create function maintsched.backup_states(repository text) returns setof maintsched.backup_record
-language sql stable
+language sql stable rows 20
 set search_path = pg_catalog, pg_temp
 as $$
 	select distinct on (r.label) r.*
@@ -81,6 +81,31 @@ $$;
 
 comment on function maintsched.latest_reading(text) is 'Internal: The latest reading of a repository, whether it could be read or not; NULL: there was none.';
 
+create function maintsched.repository_since(repository text) returns timestamptz
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select max(c.clock_at)
+	from maintsched.repository_change c
+	where c.repository = repository_since.repository and c.field in ('added', 'kind', 'location', 'config', 'archive', 'system_identifier')
+	and c.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not c.simulated)
+$$;
+
+comment on function maintsched.repository_since(text) is
+'Internal: Since when a repository is where it is: what was read and checked under its name before is of another place.';
+
+create function maintsched.same_backup(a maintsched.backup_record, b maintsched.backup_record, result text) returns boolean
+language sql immutable parallel safe
+return case result
+	-- what is known to be broken stays so until it is known to be another one
+	when 'fail' then coalesce(a.start_lsn = b.start_lsn, true) and coalesce(a.system_identifier = b.system_identifier, true)
+	else (a.start_lsn, a.end_lsn, a.system_identifier, a.started_at, a.finished_at, a.size_bytes, a.location)
+		is not distinct from (b.start_lsn, b.end_lsn, b.system_identifier, b.started_at, b.finished_at, b.size_bytes, b.location)
+end;
+
+comment on function maintsched.same_backup(maintsched.backup_record, maintsched.backup_record, text) is
+'Internal: Whether what a check of a backup found (its result) holds of what now lies under the backup''s name.';
+
 create function maintsched.reading_problem(repository text) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -94,6 +119,8 @@ begin
 		when x.reading_id is null then format('repository %s was never read', r.name)
 		when not x.ok then format('repository %s could not be read at %s: %s', r.name, maintsched.utc_text(x.clock_at),
 			coalesce(x.message, x.sqlstate, 'it is not known why'))
+		when x.clock_at < maintsched.repository_since(r.name) then format('repository %s was set up anew at %s, and not read since',
+			r.name, maintsched.utc_text(maintsched.repository_since(r.name)))
 		when x.clock_at < maintsched.clock() - r.read_within then format('repository %s was read last at %s, %s ago',
 			r.name, maintsched.utc_text(x.clock_at), maintsched.age_text(maintsched.clock() - x.clock_at))
 	end;

@@ -22,11 +22,12 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
 	with seen as (
-		select distinct on (r.label) r.*
+		-- a name may be used again: then these are several
+		select distinct on (r.label, r.start_lsn) r.*
 		from maintsched.backup_record r
 		where r.repository = b.repository and r.state = 'done' and r.problem is null
 		and r.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not r.simulated)
-		order by r.label, r.record_id desc
+		order by r.label, r.start_lsn, r.record_id desc
 	)
 	select (row_number() over (order by s.finished_at, s.start_lsn nulls first, s.record_id))::integer,
 		s.label, s.finished_at, s.size_bytes, s.stored_bytes, s.delta_bytes, s.start_lsn, s.end_lsn
@@ -35,6 +36,9 @@ as $$
 	and substring(s.pg_version from '^[0-9]+') is not distinct from substring(b.pg_version from '^[0-9]+')
 	and s.system_identifier is not distinct from b.system_identifier
 	and (s.finished_at, coalesce(s.start_lsn, '0/0'), s.record_id) <= (b.finished_at, coalesce(b.start_lsn, '0/0'), b.record_id)
+	-- one of which it was learned later where it began is no other
+	and (s.start_lsn is not null or s.label = b.label and b.start_lsn is null
+		or not exists (select from seen o where o.label = s.label and o.start_lsn is not null))
 	order by 1 desc
 	limit 60
 $$;
@@ -107,7 +111,7 @@ begin
 	loop
 		select s.* into verdict
 		from maintsched.size_is_like(other.size_bytes, earlier[greatest(cardinality(earlier) - 6, 1):], trusted, r.size_tolerance, r.size_floor) s;
-		if other.label = b.label then
+		if other.label = b.label and other.start_lsn is not distinct from b.start_lsn then
 			exit;
 		end if;
 		if verdict.ok then
@@ -130,7 +134,7 @@ begin
 	end if;
 	select t.*, t.start_lsn = b.start_lsn as same_start into twin
 	from maintsched.like_backups(b) t
-	where t.label <> b.label and (
+	where (t.label <> b.label or t.start_lsn <> b.start_lsn) and (
 		-- no two backups of a primary begin at the same position
 		t.start_lsn = b.start_lsn
 		or t.size_bytes = b.size_bytes and t.stored_bytes is not distinct from b.stored_bytes
@@ -144,9 +148,9 @@ begin
 	limit 1;
 	if found then
 		problems := problems || case
-			when twin.same_start then format('backup %s begins at %s, where backup %s does: it is the same one twice', b.label, b.start_lsn, twin.label)
+			when twin.same_start then format('backup %s begins at %s, where backup %s does: it is the same one twice', b.label, maintsched.lsn_text(b.start_lsn), twin.label)
 			else format('backup %s has exactly the size of backup %s, %s bytes (%s stored), though the database went on from %s to %s',
-				b.label, twin.label, b.size_bytes, coalesce(b.stored_bytes, b.size_bytes), coalesce(twin.start_lsn::text, 'there'), coalesce(b.start_lsn::text, 'here'))
+				b.label, twin.label, b.size_bytes, coalesce(b.stored_bytes, b.size_bytes), coalesce(maintsched.lsn_text(twin.start_lsn), 'there'), coalesce(maintsched.lsn_text(b.start_lsn), 'here'))
 		end;
 		facts := facts || jsonb_build_object('twin', twin.label);
 	end if;

@@ -62,6 +62,13 @@ return trunc((lsn - pg_lsn '0/0') / segment_size)::bigint;
 
 comment on function maintsched.wal_number_at(pg_lsn, bigint) is 'Internal: The number of the WAL file that holds what comes at a position.';
 
+create function maintsched.lsn_text(lsn pg_lsn) returns text
+language sql immutable strict parallel safe
+return upper(to_hex(div(lsn - pg_lsn '0/0', 4294967296)::bigint)) || '/' || upper(to_hex(mod(lsn - pg_lsn '0/0', 4294967296)::bigint));
+
+comment on function maintsched.lsn_text(pg_lsn) is
+'Internal: A position in WAL for words and records, the same on every release: without leading zeros, as PostgreSQL up to 18 writes it.';
+
 create function maintsched.wal_start(number bigint, segment_size bigint) returns pg_lsn
 language sql immutable parallel safe
 return pg_lsn '0/0' + number::numeric * segment_size;
@@ -117,7 +124,7 @@ begin
 		'system_identifier', (select s.system_identifier::numeric + case when s.system_identifier < 0 then 18446744073709551616 else 0 end
 			from pg_control_system() s),
 		'version', current_setting('server_version_num')::integer / 10000,
-		'standby', standby, 'segment_size', segment, 'timeline', timeline, 'lsn', at_lsn,
+		'standby', standby, 'segment_size', segment, 'timeline', timeline, 'lsn', maintsched.lsn_text(at_lsn),
 		'history', case when timeline > 1 then
 			pg_read_file('pg_wal/' || upper(lpad(to_hex(timeline), 8, '0')) || '.history', 0, 65536, true) end,
 		'archive_mode', current_setting('archive_mode'),
@@ -150,6 +157,23 @@ $$;
 comment on function maintsched.listed_wal(text, jsonb) is
 'Internal: The rows of list_wal() as an object. rows_of: who said so, files or pgBackRest.';
 
+create function maintsched.archive_places(r maintsched.repository, id text, key integer, facts jsonb) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select case
+		when r.kind = 'pgbackrest' and r.archive is not null then
+			array[r.archive || '/' || id, r.archive || '/' || r.location || '/' || id, r.archive]
+		when r.archive is not null then array[r.archive]
+		when r.pulled then (
+			select array_agg(a ->> 'path')
+			from jsonb_array_elements(case when jsonb_typeof(facts -> 'archives') = 'array' then facts -> 'archives' else '[]' end) a
+			where a ->> 'id' is not distinct from archive_places.id and coalesce((a ->> 'repository')::integer, 1) = key) end
+$$;
+
+comment on function maintsched.archive_places(maintsched.repository, text, integer, jsonb) is
+'Internal: Folders in which archived WAL may be, those that are NULL included: that of archive id of the tool''s repository key, by the facts of a reading.';
+
 create function maintsched.archive_wal(r maintsched.repository, b maintsched.backup_record, x maintsched.backup_reading, s jsonb) returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -162,7 +186,6 @@ declare
 	id constant text := coalesce(b.details ->> 'archive', x.facts -> 'archives' -> 0 ->> 'id');
 	key constant integer := coalesce((b.details ->> 'repository')::integer, 1);
 	place text;
-	places text[];
 	listing jsonb;
 	result jsonb;
 	problem text;
@@ -170,16 +193,7 @@ begin
 	if r.kind = 'basebackup' and r.archive is null then
 		return jsonb_build_object('source', 'none', 'problem', null);
 	end if;
-	if r.kind = 'pgbackrest' and r.archive is not null then
-		places := array[r.archive || '/' || id, r.archive || '/' || r.location || '/' || id, r.archive];
-	elsif r.archive is not null then
-		places := array[r.archive];
-	elsif r.pulled then
-		select array_agg(a ->> 'path') into places
-		from jsonb_array_elements(x.facts -> 'archives') a
-		where a ->> 'id' is not distinct from id and coalesce((a ->> 'repository')::integer, 1) = key;
-	end if;
-	foreach place in array coalesce(array_remove(places, null), '{}') loop
+	foreach place in array coalesce(array_remove(maintsched.archive_places(r, id, key, x.facts), null), '{}') loop
 		begin
 			select coalesce(jsonb_agg(to_jsonb(l)), '[]') into listing
 			from maintsched.list_wal(place, roots, segment, expected) l;

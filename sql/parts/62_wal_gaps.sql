@@ -150,7 +150,7 @@ begin
 			problems := problems || format('%s, needed by %s', found, b.label);
 		elsif not bounded then
 			problems := problems || format('%s: %s can be restored only up to %s, not to now', found, b.label,
-				maintsched.wal_start(gap.first, segment) - 1);
+				maintsched.lsn_text(maintsched.wal_start(gap.first, segment) - 1));
 			bounded := true;
 		else
 			problems := problems || found;
@@ -165,7 +165,7 @@ begin
 		problems := problems || format('%s.history missing: a restore of %s would not leave timeline %s for this server''s, %s',
 			upper(lpad(to_hex(crosses.timeline), 8, '0')), b.label, b.timeline, crosses.timeline);
 	end if;
-	facts := jsonb_build_object('seen', w -> 'source', 'place', w -> 'place', 'files', w -> 'files', 'start', b.start_lsn,
+	facts := jsonb_build_object('seen', w -> 'source', 'place', w -> 'place', 'files', w -> 'files', 'start', maintsched.lsn_text(b.start_lsn),
 		'timeline', b.timeline, 'target_timeline', crosses.timeline, 'gaps', gaps, 'own_wal', own -> 'files',
 		'damaged', (select count(*) from jsonb_object_keys(w -> 'damaged')));
 	result := case when cardinality(problems) > 0 then 'fail' else 'pass' end;

@@ -89,7 +89,7 @@ begin
 	if timeline = target then
 		if b.end_lsn > (s ->> 'lsn')::pg_lsn then
 			return format('backup %s ends at %s, and this server is at %s on the same timeline, %s: it was set back, or is another one',
-				b.label, b.end_lsn, s ->> 'lsn', target);
+				b.label, maintsched.lsn_text(b.end_lsn), s ->> 'lsn', target);
 		end if;
 		return null;
 	end if;
@@ -100,7 +100,7 @@ begin
 		return format('backup %s is of timeline %s, and this server is on timeline %s, which does not come from it', b.label, timeline, target);
 	elsif b.end_lsn > left_at then
 		return format('backup %s ends at %s on timeline %s, which this server left at %s: it cannot be recovered to what this server has',
-			b.label, b.end_lsn, timeline, left_at);
+			b.label, maintsched.lsn_text(b.end_lsn), timeline, maintsched.lsn_text(left_at));
 	end if;
 	return null;
 end
@@ -276,15 +276,15 @@ begin
 	if until is not null then
 		select u.seconds, u.how into lost_seconds, lost_by from maintsched.unarchived_since(s, until, coalesce(end_at, (s ->> 'last_archived_at')::timestamptz)) u;
 		if lost_seconds is null then
-			unknown := unknown || format('it is not known since when work is not archived: the archive ends at %s', until);
+			unknown := unknown || format('it is not known since when work is not archived: the archive ends at %s', maintsched.lsn_text(until));
 		elsif lost_seconds > extract(epoch from allowed) then
-			problems := problems || format('the archive ends at %s, and this server is at %s: work of %s would be lost; %s is %s%s', until, at_lsn,
+			problems := problems || format('the archive ends at %s, and this server is at %s: work of %s would be lost; %s is %s%s', maintsched.lsn_text(until), maintsched.lsn_text(at_lsn),
 				maintsched.age_text(make_interval(secs => lost_seconds::double precision)),
 				case when r.rpo is null then 'no RPO is set, and max_age' else 'the RPO' end, maintsched.age_text(allowed),
 				case when s ->> 'archive_mode' = 'off' then '; archive_mode is off' else '' end);
 		end if;
 	end if;
-	facts := jsonb_build_object('position', at_lsn, 'archived_until', until, 'behind_bytes', greatest(at_lsn - until, 0),
+	facts := jsonb_build_object('position', maintsched.lsn_text(at_lsn), 'archived_until', maintsched.lsn_text(until), 'behind_bytes', greatest(at_lsn - until, 0),
 		'distance_seconds', lost_seconds, 'distance_by', lost_by, 'rpo_seconds', extract(epoch from r.rpo)::bigint,
 		'files_last', maintsched.wal_file(end_timeline, end_number, segment), 'tool_last', listed, 'archiver_last', claimed,
 		'archiver_failures', s -> 'failures', 'waiting_for_archiver', s -> 'ready', 'seen', w -> 'source', 'place', w -> 'place');

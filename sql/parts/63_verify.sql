@@ -120,7 +120,7 @@ comment on function maintsched.backups_to_verify(text, text) is
 create function maintsched.verify_subject(repository text, label text)
 returns table (
 	kind text, location text, config text, pulled boolean, state text, expected_system text, number text, start_wal text, end_wal text, archive text,
-	paths text[], member text, directory text, start_lsn text, end_lsn text, system text)
+	paths text[], member text, directory text, start_lsn text, end_lsn text, system text, archives text[])
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -149,7 +149,10 @@ begin
 				where x.reading_id = b.reading_id),
 			n.label,
 			coalesce(m.location, case when r.kind = 'basebackup' then r.location || '/' || n.label end),
-			m.start_lsn::text, m.end_lsn::text, m.system_identifier::text
+			maintsched.lsn_text(m.start_lsn), maintsched.lsn_text(m.end_lsn), m.system_identifier::text,
+			(select array_remove(maintsched.archive_places(r, coalesce(b.details ->> 'archive', x.facts -> 'archives' -> 0 ->> 'id'),
+					coalesce((b.details ->> 'repository')::integer, 1), x.facts), null)
+				from maintsched.backup_reading x where x.reading_id = b.reading_id)
 		from maintsched.repository r
 		join present b on b.label = verify_subject.label
 		cross join needed n

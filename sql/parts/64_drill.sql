@@ -186,11 +186,11 @@ begin
 			'backend_start', (select a.backend_start from pg_stat_get_activity(pg_backend_pid()) a),
 			'system_identifier', system_here,
 			'timeline', (select c.timeline_id from pg_control_checkpoint() c),
-			'lsn', pg_current_wal_lsn(),
+			'lsn', maintsched.lsn_text(pg_current_wal_lsn()),
 			'at', clock_timestamp(),
 			'version', current_setting('server_version'),
 			'backup', jsonb_build_object('type', b.type, 'finished_at', b.finished_at, 'size_bytes', b.size_bytes,
-				'end_lsn', b.end_lsn, 'timeline', b.timeline, 'system_identifier', b.system_identifier,
+				'end_lsn', maintsched.lsn_text(b.end_lsn), 'timeline', b.timeline, 'system_identifier', b.system_identifier,
 				'pg_version', b.pg_version)));
 end
 $$;

@@ -34,10 +34,10 @@ begin
 		wrong := wrong || 'it does not say how far it was recovered'::text;
 	end if;
 	if replayed < (b ->> 'end_lsn')::pg_lsn then
-		wrong := wrong || format('it was recovered to %s, and the backup ends at %s', replayed, b ->> 'end_lsn');
+		wrong := wrong || format('it was recovered to %s, and the backup ends at %s', maintsched.lsn_text(replayed), b ->> 'end_lsn');
 	end if;
 	if d.restore_point is not null and replayed < e.lsn then
-		wrong := wrong || format('it was recovered to %s, and restore point "%s" is at %s', replayed, d.restore_point, e.lsn);
+		wrong := wrong || format('it was recovered to %s, and restore point "%s" is at %s', maintsched.lsn_text(replayed), d.restore_point, maintsched.lsn_text(e.lsn));
 	end if;
 	if (said ->> 'timeline')::bigint < (b ->> 'timeline')::bigint then
 		wrong := wrong || format('it is on timeline %s, and the backup on %s', said ->> 'timeline', b ->> 'timeline');
@@ -63,7 +63,7 @@ begin
 		'began_at', began, 'began_lsn', d.facts ->> 'lsn', 'as_of', as_of);
 	result := (case when cardinality(wrong) > 0 then 'fail' else 'pass' end);
 	message := (case when cardinality(wrong) > 0 then array_to_string(wrong, '; ')
-		else format('system %s, timeline %s, recovered to %s; %s', said ->> 'system_identifier', said ->> 'timeline', replayed,
+		else format('system %s, timeline %s, recovered to %s; %s', said ->> 'system_identifier', said ->> 'timeline', maintsched.lsn_text(replayed),
 			(case when rpo = 0 and how like 'exact%' then 'nothing is missing'
 				when rpo is not null then format('at most %s s of work are missing', rpo)
 				else 'how much is missing is not known' end)) end);

@@ -84,7 +84,7 @@ as $$
 		'level', r.level,
 		'repository', d.repository,
 		'backup', jsonb_build_object('label', d.label, 'type', b.type, 'started_at', b.started_at, 'finished_at', b.finished_at,
-			'size_bytes', b.size_bytes, 'start_lsn', b.start_lsn, 'end_lsn', b.end_lsn, 'timeline', b.timeline,
+			'size_bytes', b.size_bytes, 'start_lsn', maintsched.lsn_text(b.start_lsn), 'end_lsn', maintsched.lsn_text(b.end_lsn), 'timeline', b.timeline,
 			'system_identifier', b.system_identifier, 'pg_version', b.pg_version, 'location', b.location),
 		'server', jsonb_build_object('system_identifier', d.facts -> 'system_identifier', 'version', d.facts -> 'version',
 			'timeline', d.facts -> 'timeline', 'lsn', d.facts -> 'lsn', 'facts', d.facts),
@@ -92,7 +92,7 @@ as $$
 		'began_at', d.recorded_at, 'ended_at', r.recorded_at,
 		'seconds', (select sum(s.seconds) from maintsched.drill_step s where s.drill_id = d.drill_id),
 		'target', d.target, 'restore_point', d.restore_point, 'expectation_id', d.expectation_id,
-		'expected', case when e.expectation_id is not null then jsonb_build_object('captured_at', e.captured_at, 'lsn', e.lsn, 'timeline', e.timeline,
+		'expected', case when e.expectation_id is not null then jsonb_build_object('captured_at', e.captured_at, 'lsn', maintsched.lsn_text(e.lsn), 'timeline', e.timeline,
 			'items', jsonb_array_length(e.items), 'left_out', e.message) end,
 		'steps', (
 			select jsonb_agg(jsonb_build_object('step', t.step, 'title', t.title,

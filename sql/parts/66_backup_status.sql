@@ -33,17 +33,30 @@ as $$
 	), stored as (
 		select b.label, l.level, l.name, c.result, c.problems, c.checked_at,
 			-- what failed stays so until it is checked again
-			c.result <> 'fail' and c.checked_at < maintsched.clock() - maintsched.check_expires(r, l.level, b.newest) as expired
+			c.result <> 'fail' and c.checked_at < maintsched.clock() - maintsched.check_expires(r, l.level, b.newest) as expired,
+			-- a name may be used again: for the backup of every night, or of every Monday
+			c.result is not null and (not maintsched.same_backup(a, s, c.result)
+				or c.result <> 'fail' and c.begun_at < maintsched.repository_since(r.name)) as other
 		from (select v.label, v.result <> 'not_applicable' as newest from live v where v.level = 2) b
+		join maintsched.backup_states(backup_climbs.repository) s on s.label = b.label
 		cross join maintsched.backup_levels() l
 		cross join maintsched.need_repository(backup_climbs.repository) r
 		left join lateral (
-			select x.result, x.problems, x.clock_at as checked_at
+			select x.result, x.problems, x.clock_at as checked_at, x.reading_id,
+				coalesce((select d.clock_at from maintsched.drill d where d.drill_id = x.drill_id), x.clock_at) as begun_at
 			from maintsched.backup_check x
 			where x.repository = backup_climbs.repository and x.label = b.label and x.level = l.level
 			and x.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not x.simulated)
 			order by x.check_id desc
 			limit 1) c on true
+		left join lateral (
+			-- as it was when it was checked
+			select x.*
+			from maintsched.backup_record x
+			where x.repository = backup_climbs.repository and x.label = b.label
+			and case when c.reading_id is not null then x.reading_id <= c.reading_id else x.clock_at <= c.begun_at end
+			order by x.record_id desc
+			limit 1) a on c.result is not null
 		where l.level > 2
 	), at_level as (
 		select v.label, v.level, l.name, v.result, v.problems, maintsched.clock() as checked_at
@@ -51,8 +64,10 @@ as $$
 		join maintsched.backup_levels() l on l.level = v.level
 		union all
 		select s.label, s.level, s.name,
-			case when s.result is null or s.expired then 'not_checked' else s.result end,
+			case when s.result is null or s.other or s.expired then 'not_checked' else s.result end,
 			case
+				when s.other then array[format('level %s (%s) was never checked: what was checked was another backup of this name, or elsewhere',
+					s.level, s.name)]
 				when s.result is null then array[format('level %s (%s) was never checked', s.level, s.name)]
 				when s.expired then array[format('level %s (%s) was last checked %s ago', s.level, s.name,
 					maintsched.age_text(maintsched.clock() - s.checked_at))]
@@ -75,13 +90,41 @@ as $$
 	select c.clock_at
 	from maintsched.backup_check c
 	where c.repository = last_passed.repository and c.level = last_passed.level and c.result = 'pass'
+	-- elsewhere, others
+	and c.clock_at >= coalesce(maintsched.repository_since(c.repository), '-infinity')
+	and (c.level < 8 or c.drill_id is null)
 	and c.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not c.simulated)
 	order by c.check_id desc
 	limit 1
 $$;
 
 comment on function maintsched.last_passed(text, integer) is
-'Internal: When a backup of a repository, any of them, last passed a level; NULL: never.';
+'Internal: When a backup of a repository, any of them, last passed a level, outside of drills; NULL: never.';
+
+create function maintsched.last_drilled(repository text) returns timestamptz
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select x.at
+	from (
+		-- one that left something unchecked did not pass, however fast it was; and where
+		-- neither RTO nor RPO is set, level 12 does not apply
+		(select d.clock_at as at
+		from maintsched.drill d
+		join maintsched.drill_result p on p.drill_id = d.drill_id and p.verdict = 'pass'
+		where d.repository = last_drilled.repository
+		and d.clock_at >= coalesce(maintsched.repository_since(d.repository), '-infinity')
+		and p.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not d.simulated)
+		order by d.drill_id desc
+		limit 1)
+		union all
+		select maintsched.last_passed(last_drilled.repository, 12)) x
+	order by x.at desc nulls last
+	limit 1
+$$;
+
+comment on function maintsched.last_drilled(text) is
+'Internal: When the last restore drill of a repository that passed was begun; NULL: none did.';
 
 create function maintsched.repository_wants(repository text) returns text[]
 language sql stable
@@ -94,18 +137,24 @@ as $$
 				then format('no backup was verified file by file (level 7) for %s', maintsched.age_text(maintsched.clock() - x.verified_at))
 		end,
 		case
-			when x.drilled_at is null then 'no backup has passed a restore drill (level 12)'
+			when x.drilled_at is null then concat_ws(': ', 'no backup has passed a restore drill (level 12)', x.undrilled)
 			when x.drilled_at < maintsched.clock() - r.drill_within
 				then format('no backup was restored in a drill (level 12) for %s', maintsched.age_text(maintsched.clock() - x.drilled_at))
 		end], null)
 	from maintsched.need_repository(repository_wants.repository) r
 	cross join lateral (
-		select maintsched.last_passed(r.name, 7) as verified_at, maintsched.last_passed(r.name, 12) as drilled_at, (
+		select maintsched.last_passed(r.name, 7) as verified_at, maintsched.last_drilled(r.name) as drilled_at, (
 			select c.problems[1]
 			from maintsched.backup_check c
 			where c.repository = r.name and c.level = 7 and c.result = 'not_checked' and c.clock_at <= maintsched.clock()
 			order by c.check_id desc
-			limit 1) as unverified) x
+			limit 1) as unverified, (
+			select format('drill %s was %s', d.drill_id, case p.verdict when 'fail' then 'one that failed' else p.verdict end)
+			from maintsched.drill d
+			join maintsched.drill_result p on p.drill_id = d.drill_id
+			where d.repository = r.name and p.clock_at <= maintsched.clock()
+			order by d.drill_id desc
+			limit 1) as undrilled) x
 $$;
 
 comment on function maintsched.repository_wants(text) is

@@ -164,7 +164,8 @@ as $$
 		from judged j
 	), total as (
 		select count(*) as looked_at, count(*) filter (where g.level = 'CRIT') as crit, count(*) filter (where g.level <> 'OK') as bad,
-			count(*) filter (where g.value is null) as locked
+			count(*) filter (where g.value is null) as locked,
+			array_agg(g.name order by g.share desc, g.left_over, g.name) filter (where g.level <> 'OK') as names
 		from graded g
 	), worst as (
 		select g.* from graded g where g.share is not null order by g.share desc, g.left_over, g.name limit 1
@@ -176,7 +177,7 @@ as $$
 				case w.left_over when 0 then 'no value is' when 1 then '1 value is'
 					else case when w.left_over < 1e12 then maintsched.count_text(w.left_over) else 'more than 1,000 billion' end || ' values are' end,
 				case when w.limits is not null then format(' (column %s of %s is %s)', w.column_name, w.table_name, w.type) else '' end)
-				|| case when t.bad > 1 then format('; %s more near their end', t.bad - 1) else '' end
+				|| case when t.bad > 1 then format('; %s more near their end: %s', t.bad - 1, maintsched.list_text(t.names[2:], 9)) else '' end
 				|| case when t.locked > 0 then format('; others have %s locked', t.locked) else '' end end,
 		case when t.bad > 0 then case
 			when w.limits is not null then format('alter table %s alter column %s type bigint; (which rewrites the table, and columns that refer to it need it, too), then: alter sequence %s as bigint no %s;',

@@ -11,7 +11,8 @@
  *
  * A backup by pg_basebackup is compared with its manifest by verify_run(), and
  * one that is incremental with all those on which it builds: it is worth no
- * more than the worst of them.
+ * more than the worst of them.  The WAL that it needs to be consistent is read
+ * besides (level7_wal.c).
  *
  * Runs in the backend that verifies, reads files as the server's user.  Errors
  * are those of the tools and of paths out of bounds; the caller takes them for
@@ -23,11 +24,15 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "pgstat.h"
 #include "portability/instr_time.h"
+#include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 #include "backup/level7.h"
 
@@ -187,6 +192,7 @@ void
 level7_directory(Level7 *l, const Level7Member *member)
 {
 	Verification v = {0};
+	bool		failed;
 
 	if (member->directory == NULL)
 	{
@@ -201,9 +207,13 @@ level7_directory(Level7 *l, const Level7Member *member)
 	v.place.roots = l->roots;
 	v.report.limit = LEVEL7_PROBLEMS;
 	verify_run(&v, member->directory, NULL, true);
-	if (v.report.count > 0 && take_problems(l, member, &v))
-		return;
+	failed = v.report.count > 0 && take_problems(l, member, &v);
 	if (v.report.manifest || v.place.nbases == 0)
+		return;
+	/* what it is restored to with WAL is the last of a chain */
+	if (strcmp(member->label, l->label) == 0)
+		level7_wal(l, member->directory, &v.summary);
+	if (failed)
 		return;
 	compare_positions(l, member, &v);
 	if (v.totals.unsummed > 0)
@@ -238,6 +248,28 @@ level7_ask(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswe
 		verify_progress_end();
 	}
 	PG_END_TRY();
+}
+
+/*
+ * Read no faster than is allowed: so many bytes since then.
+ */
+void
+level7_pace(uint64 bytes, TimestampTz since)
+{
+	for (;;)
+	{
+		double		ahead;
+
+		CHECK_FOR_INTERRUPTS();
+		if (verify_rate_kb == 0)
+			return;
+		ahead = bytes * 1000.0 / (verify_rate_kb * 1024.0) - (GetCurrentTimestamp() - since) / 1000.0;
+		if (ahead < 1)
+			return;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 (long) Min(ahead, 1000), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "access/xlogdefs.h"
 #include "backup/tool.h"
 #include "backup/verify.h"
+#include "datatype/timestamp.h"
 
 /* so many problems are said in words; the others are counted */
 #define LEVEL7_PROBLEMS	20
@@ -52,6 +53,7 @@ typedef struct Level7
 								 * known */
 	List	   *chain;			/* Level7Member *, the backup itself last */
 	List	   *paths;			/* char *: where the repository may lie */
+	List	   *archives;		/* char *: where archived WAL may lie */
 	VerifyRoots roots;			/* below which the server may read files */
 
 	/* what was found */
@@ -81,6 +83,11 @@ extern void level7_number(Level7 *l, const char *name, uint64 value);
 extern void level7_verify(Level7 *l);
 extern void level7_ask(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer);
 extern void level7_directory(Level7 *l, const Level7Member *member);
+
+extern void level7_pace(uint64 bytes, TimestampTz since);
+
+/* level7_wal.c */
+extern void level7_wal(Level7 *l, const char *directory, const VerifySummary *summary);
 
 /* level7_barman.c */
 extern void level7_barman(Level7 *l);

@@ -114,8 +114,12 @@ level7_barman(Level7 *l)
 		if (found)
 			level7_directory(l, &member);
 		else if (readable)
+		{
 			level7_unchecked(l, "backup %s has no manifest, so there are no checksums to compare its files with; barman generate-manifest %s %s makes one of what is there now",
 							 member.label, l->location, member.label);
+			if (strcmp(member.label, l->label) == 0)
+				level7_wal(l, member.directory, NULL);
+		}
 		else
 		{
 			ask_tool(l);

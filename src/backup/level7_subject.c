@@ -65,6 +65,21 @@ set_roots(VerifyRoots *roots)
 }
 
 /*
+ * The lines of a text, which may be NULL, as a list.
+ */
+static List *
+lines_of(char *rest)
+{
+	List	   *lines = NIL;
+	char	   *line;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (line[0] != '\0')
+			lines = lappend(lines, line);
+	return lines;
+}
+
+/*
  * What level 7 of a backup is about.  The caller has set said.
  */
 void
@@ -80,7 +95,8 @@ level7_describe(Level7 *l, const char *repository, const char *label)
 	l->keep = CurrentMemoryContext;
 	set_roots(&l->roots);
 	rows = verify_query_as_owner("select kind, location, config, pulled, state, expected_system, number, start_wal, end_wal, archive,"
-								 " pg_catalog.array_to_string(paths, E'\\n'), member, directory, start_lsn, end_lsn, system"
+								 " pg_catalog.array_to_string(paths, E'\\n'), member, directory, start_lsn, end_lsn, system,"
+								 " pg_catalog.array_to_string(archives, E'\\n')"
 								 " from maintsched.verify_subject($1, $2)", 2, types, values, NULL);
 	for (uint64 i = 0; i < rows; i++)
 	{
@@ -109,15 +125,8 @@ level7_describe(Level7 *l, const char *repository, const char *label)
 	l->start_wal = verify_value_of(0, 8);
 	l->end_wal = verify_value_of(0, 9);
 	l->archive = verify_value_of(0, 10);
-	if (verify_value_of(0, 11) != NULL)
-	{
-		char	   *rest = verify_value_of(0, 11);
-		char	   *path;
-
-		while ((path = strsep(&rest, "\n")) != NULL)
-			if (path[0] != '\0')
-				l->paths = lappend(l->paths, path);
-	}
+	l->paths = lines_of(verify_value_of(0, 11));
+	l->archives = lines_of(verify_value_of(0, 17));
 	if (strcmp(verify_value_of(0, 4), "t") != 0)
 		level7_unchecked(l, "the repository is not read from here: its catalogue is imported");
 	else if (strcmp(verify_value_of(0, 5), "done") != 0 && strcmp(verify_value_of(0, 5), "waiting") != 0)

@@ -26,34 +26,19 @@
 
 #include "common/cryptohash.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/latch.h"
 #include "utils/timestamp.h"
 
 #include "backup/pgbackrest_files.h"
 
 /*
- * Read no faster than is allowed.
+ * Read no faster than is allowed, and say how far it is.
  */
 void
 repo_pace(RepoReader *reader, size_t bytes)
 {
 	reader->bytes += bytes;
 	verify_progress(VERIFY_SUMMING, reader->bytes, 0);
-	for (;;)
-	{
-		double		ahead;
-
-		CHECK_FOR_INTERRUPTS();
-		if (verify_rate_kb == 0)
-			return;
-		ahead = reader->bytes * 1000.0 / (verify_rate_kb * 1024.0) - (GetCurrentTimestamp() - reader->started) / 1000.0;
-		if (ahead < 1)
-			return;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 (long) Min(ahead, 1000), PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-	}
+	level7_pace(reader->bytes, reader->started);
 }
 
 /*

@@ -127,6 +127,8 @@ typedef struct VerifySummary
 	ManifestHead head;
 	uint64		bytes;			/* of all files */
 	StringInfoData ranges;		/* of WAL, as elements of a JSON array */
+	List	   *wal;			/* the same: ManifestRange *, the oldest first */
+	bool		wal_in_base;	/* base.tar has it, which was read */
 	uint32		timeline;		/* at the end of the backup */
 	uint32		first_timeline; /* at its begin */
 	uint64		start;
@@ -272,6 +274,7 @@ typedef enum VerifyPhase
 	VERIFY_LOOKING,
 	VERIFY_SUMMING,
 	VERIFY_ASKING,
+	VERIFY_READING_WAL,
 } VerifyPhase;
 
 extern void verify_request_shmem(void);

@@ -111,6 +111,7 @@ take_range(void *arg, const ManifestRange *range)
 	if (summary->head.ranges > MAX_RANGES)
 		return "there are too many ranges of WAL";
 	/* the newest timeline comes first */
+	summary->wal = lcons(memcpy(palloc(sizeof(ManifestRange)), range, sizeof(ManifestRange)), summary->wal);
 	if (summary->ranges.len == 0 || range->timeline >= summary->timeline)
 	{
 		summary->timeline = range->timeline;

@@ -48,6 +48,7 @@ static const char *const phase_names[] = {
 	[VERIFY_LOOKING] = "looking for files",
 	[VERIFY_SUMMING] = "comparing checksums",
 	[VERIFY_ASKING] = "waiting for the tool",
+	[VERIFY_READING_WAL] = "reading WAL",
 };
 
 static ProgressShared *shared = NULL;

@@ -13,6 +13,8 @@
 #include "pgtime.h"
 #include "nodes/pg_list.h"
 
+#include "core/unpack.h"
+
 /* ---- wal_name.c: what the name of a file says ---- */
 
 typedef enum WalKind
@@ -23,7 +25,7 @@ typedef enum WalKind
 	WAL_HISTORY,
 } WalKind;
 
-typedef enum WalCompression
+typedef enum WalPacking
 {
 	WAL_PLAIN,
 	WAL_GZIP,
@@ -31,14 +33,14 @@ typedef enum WalCompression
 	WAL_ZSTD,
 	WAL_BZIP2,
 	WAL_XZ,
-} WalCompression;
+} WalPacking;
 
 typedef struct WalName
 {
 	WalKind		kind;
 	uint32		timeline;
 	uint64		segno;
-	WalCompression compression; /* as the name says */
+	WalPacking compression; /* as the name says */
 	bool		with_checksum;	/* pgBackRest's: -SHA1 after the name */
 } WalName;
 
@@ -114,14 +116,19 @@ extern void wal_read_folder(WalList *list, const char *folder, List *roots);
 /* so much of a file is looked at */
 #define WAL_HEAD 512
 
-extern WalState wal_check_head(WalList *list, const WalEntry *entry, WalCompression named,
+extern WalState wal_check_head(WalList *list, const WalEntry *entry, WalPacking named,
 							   const unsigned char *head, size_t length, uint64 *found);
-extern WalCompression wal_compressed_by(const unsigned char *head, size_t length);
+extern WalPacking wal_compressed_by(const unsigned char *head, size_t length);
+extern UnpackFormat wal_unpack_format(WalPacking packing);
 extern bool wal_is_encrypted(const unsigned char *head, size_t length);
 extern bool wal_is_compressed(const unsigned char *head, size_t length);
 
 /* ---- wal_end.c: how a compressed one ends ---- */
 
+/* of a file that is unpacked: any */
+#define WAL_ANY_SIZE PG_UINT64_MAX
+
+extern bool wal_holds(int fd, UnpackFormat format, uint64 size);
 extern bool wal_ends(int fd, const unsigned char *head, size_t length, uint64 size, uint32 segment_size);
 
 /* ---- wal_stanza.c: as pgBackRest lists them ---- */

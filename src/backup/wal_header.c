@@ -25,7 +25,7 @@
 
 typedef struct WalMagic
 {
-	WalCompression compression;
+	WalPacking compression;
 	int			length;
 	const char *magic;
 } WalMagic;
@@ -41,7 +41,7 @@ static const WalMagic magics[] = {
 /* what openssl, and pgBackRest, begin an encrypted file with */
 #define SALTED "Salted__"
 
-WalCompression
+WalPacking
 wal_compressed_by(const unsigned char *head, size_t length)
 {
 	for (int i = 0; i < lengthof(magics); i++)
@@ -54,6 +54,28 @@ bool
 wal_is_encrypted(const unsigned char *head, size_t length)
 {
 	return length >= strlen(SALTED) && memcmp(head, SALTED, strlen(SALTED)) == 0;
+}
+
+/*
+ * How it can be unpacked here; UNPACK_NONE: as it is, or by a program.
+ */
+UnpackFormat
+wal_unpack_format(WalPacking packing)
+{
+	switch (packing)
+	{
+		case WAL_GZIP:
+			return UNPACK_GZIP;
+		case WAL_LZ4:
+			return UNPACK_LZ4;
+		case WAL_ZSTD:
+			return UNPACK_ZSTD;
+		case WAL_PLAIN:
+		case WAL_BZIP2:
+		case WAL_XZ:
+			break;
+	}
+	return UNPACK_NONE;
 }
 
 bool
@@ -103,11 +125,11 @@ check_page(const WalList *list, const WalEntry *entry, const XLogLongPageHeaderD
  * What a file is that begins with head: all of it, or WAL_HEAD bytes.
  */
 WalState
-wal_check_head(WalList *list, const WalEntry *entry, WalCompression named,
+wal_check_head(WalList *list, const WalEntry *entry, WalPacking named,
 			   const unsigned char *head, size_t length, uint64 *found)
 {
 	XLogLongPageHeaderData page;
-	WalCompression actual = wal_compressed_by(head, length);
+	WalPacking actual = wal_compressed_by(head, length);
 
 	*found = 0;
 	if (wal_is_encrypted(head, length))

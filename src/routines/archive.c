@@ -245,13 +245,15 @@ write_rows(Batch * batch, int folder, Datum limit, int64 rows)
 	batch->writer = archive_writer(fd, archive_path(&batch->place, temporary));
 	batch->span = archive_delete(&batch->table, limit, rows, batch->writer);
 	archive_finish(batch->writer);
+
+	/* fewer than there is room for: all, unless a trigger keeps some */
+	if (batch->span.rows < rows && archive_may_keep_rows(&batch->table) && has_old(&batch->table, limit))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("old rows of table %s are not deleted", batch->table.name),
+				 errdetail("A trigger of the table keeps them.")));
 	if (batch->span.rows == 0)
 	{
-		if (has_old(&batch->table, limit))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("old rows of table %s are not deleted", batch->table.name),
-					 errdetail("A trigger of the table keeps them.")));
 		(void) unlinkat(folder, temporary, 0);
 		return false;
 	}

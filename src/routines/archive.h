@@ -118,6 +118,7 @@ extern void archive_open_table(ArchiveTable * table, const char *name, const cha
 extern void archive_check_caller(const char *function);
 extern void archive_check_member(Oid owner, const char *name);
 extern char *archive_column_list(const List *columns);
+extern bool archive_may_keep_rows(const ArchiveTable * table);
 extern bool archive_is_empty(Relation rel);
 extern char *archive_condition(const ArchiveTable * table);
 extern Oid	archive_limit_type(const ArchiveTable * table);

@@ -148,6 +148,40 @@ check_target(Relation target, const ArchiveEntry * entry)
 }
 
 /*
+ * The table that its rows came back into before, if that is the target or what
+ * shows there; NULL: none.  By name, too: a dump and restore gives tables other
+ * oids, and the partition may be gone, after another archive took the rows.
+ */
+static char *
+restored_into(const ArchiveEntry * entry, Oid target)
+{
+	Oid			types[2] = {INT8OID, OIDOID};
+	Datum		values[2];
+	ExecRole	saved;
+	MemoryContext context = CurrentMemoryContext;
+	char	   *name = NULL;
+
+	values[0] = Int64GetDatum(entry->archive_id);
+	values[1] = ObjectIdGetDatum(target);
+	exec_as(exec_extension_owner(), false, &saved);
+	SPI_connect();
+	if (exec_query("select r.target from maintsched.archive_restore r"
+				   " join maintsched.archive_file f using (archive_id)"
+				   " cross join (select $2::regclass::text) t(name)"
+				   " cross join lateral (values (array[quote_ident(f.schema_name) || '.' || quote_ident(f.table_name),"
+				   " quote_ident(f.root_schema) || '.' || quote_ident(f.root_table)])) h(names)"
+				   " where r.archive_id = $1"
+				   " and (r.target_oid = $2 or r.target = t.name"
+				   " or r.target = any (h.names) and t.name = any (h.names)"
+				   " or pg_partition_root(r.target_oid) = pg_partition_root($2))"
+				   " order by r.restore_id limit 1", 2, types, values, NULL) > 0)
+		name = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	exec_as_end(&saved);
+	return name;
+}
+
+/*
  * Load the rows, as the owner of the target.
  */
 static void
@@ -193,6 +227,7 @@ maintsched_restore_archive(PG_FUNCTION_ARGS)
 	ArchiveEntry entry;
 	Relation	target;
 	Oid			target_oid;
+	char	   *before;
 	Oid			types[3] = {INT8OID, OIDOID, INT8OID};
 	Datum		values[3];
 
@@ -214,14 +249,11 @@ maintsched_restore_archive(PG_FUNCTION_ARGS)
 	values[0] = Int64GetDatum(entry.archive_id);
 	values[1] = ObjectIdGetDatum(target_oid);
 	values[2] = Int64GetDatum(entry.rows);
-	/* by name, too: a dump and restore gives tables other oids */
-	if (archive_our_query("select from maintsched.archive_restore r where r.archive_id = $1"
-						  " and (r.target_oid = $2 or r.target = $2::pg_catalog.regclass::text)",
-						  2, types, values, NULL) > 0)
+	before = restored_into(&entry, target_oid);
+	if (before != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("archive %lld was restored into table %s before", (long long) entry.archive_id,
-						quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target)), RelationGetRelationName(target))),
+				 errmsg("archive %lld was restored into table %s before", (long long) entry.archive_id, before),
 				 errdetail("Its rows would be there twice; where they have become old again, a later archive has them."),
 				 errhint("Restore into another table to look at them.")));
 	archive_need_present(&entry);

@@ -26,6 +26,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_publication.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
@@ -132,6 +133,28 @@ check_foreign_keys(const ArchiveTable * table)
 	SPI_finish();
 }
 
+/*
+ * PostgreSQL deletes nothing that is published and cannot be told apart by
+ * those who subscribe.
+ */
+static void
+check_publication(const ArchiveTable * table)
+{
+	Relation	rel = table->rel;
+	PublicationDesc published;
+
+	if (rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL || OidIsValid(RelationGetReplicaIndex(rel)) ||
+		!is_publishable_relation(rel))
+		return;
+	RelationBuildPublicationDesc(rel, &published);
+	if (published.pubactions.pubdelete)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s has no replica identity, and a publication publishes its deletes", table->name),
+				 errdetail("PostgreSQL refuses to delete its rows."),
+				 errhint("ALTER TABLE ... REPLICA IDENTITY FULL, or a primary key.")));
+}
+
 static void
 find_columns(ArchiveTable * table, const char *column)
 {
@@ -210,6 +233,7 @@ archive_open_table(ArchiveTable * table, const char *name, const char *column, i
 				 errhint("ALTER TABLE ... NO FORCE ROW LEVEL SECURITY lets its owner see all of its rows.")));
 	find_columns(table, column);
 	check_foreign_keys(table);
+	check_publication(table);
 }
 
 /*
@@ -261,6 +285,17 @@ archive_limit(const ArchiveTable * table, const char *before)
 
 	getTypeInputInfo(archive_limit_type(table), &input, &param);
 	return OidInputFunctionCall(input, pstrdup(before), param, -1);
+}
+
+/*
+ * Is there a trigger that can keep a row from being deleted?
+ */
+bool
+archive_may_keep_rows(const ArchiveTable * table)
+{
+	TriggerDesc *triggers = table->rel->trigdesc;
+
+	return triggers != NULL && triggers->trig_delete_before_row;
 }
 
 /*

@@ -126,14 +126,15 @@ extern const char *bloat_look(Oid relid, int32 pages, Datum *values, bool *nulls
 
 /*
  * Of the items of a page about every seventh is looked at, to tell whether the
- * rest is as plain as it seems; rows come and go in patterns, so these do not.
+ * rest is as plain as it seems, or one in thirty where no page before had any
+ * that was not; rows come and go in patterns, so these do not.
  */
 static inline int
-bloat_step(int n)
+bloat_step(int n, bool sparse)
 {
-	static const int steps[] = {6, 7, 9};
+	static const int steps[] = {6, 7, 9, 29, 31, 27};
 
-	return steps[n % lengthof(steps)];
+	return steps[n % 3 + (sparse ? 3 : 0)];
 }
 
 /* bloat_sample.c */

@@ -46,6 +46,7 @@ typedef struct BtreeState
 	bool		deduplicate;
 	bool		unique;
 	int			reserved;		/* by the fillfactor */
+	bool		mixed;			/* a page was seen that is not plain */
 
 	/* the page that is loaded now */
 	int			room;
@@ -75,8 +76,7 @@ static void
 new_page(BtreeState *tree)
 {
 	tree->room = BTREE_ROOM;
-	tree->items = 0;
-	tree->last = tree->last_extra = 0;
+	tree->items = tree->last = tree->last_extra = 0;
 	tree->last_again = false;
 	tree->open_bytes = 0;
 }
@@ -88,7 +88,7 @@ btree_reset(void *arg)
 
 	new_page(tree);
 	tree->loaded_pages = tree->loaded_bytes = tree->loaded_tids = 0;
-	tree->begun = false;
+	tree->begun = tree->mixed = false;
 	tree->key_size = tree->tids = tree->run_size = tree->run = 0;
 	tree->high_keys = tree->high_key_bytes = tree->high_key_tids = 0;
 }
@@ -269,15 +269,15 @@ read_high_key(BtreeState *tree, Page page, bool *cut)
 
 /*
  * Does a leaf page look as if it had neither posting lists nor, where that
- * matters, equal keys?  Some pairs of neighbours are looked at: the rest of
- * such a page need not be fetched into the processor.
+ * matters, equal keys?  Some pairs of neighbours are looked at, more from the
+ * first page on that does not: the rest need not be fetched into the processor.
  */
 static bool
 is_plain(BtreeState *tree, Page page, int first, int items)
 {
-	for (int i = first, n = 0; i <= items; i += bloat_step(n++))
+	for (int i = first, n = 0; i <= items; i += bloat_step(n++, !tree->mixed))
 		stream_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)));
-	for (int i = first, n = 0; i <= items; i += bloat_step(n++))
+	for (int i = first, n = 0; i <= items; i += bloat_step(n++, !tree->mixed))
 	{
 		IndexTuple	one = tuple_at(page, PageGetItemId(page, i));
 		IndexTuple	other = i < items ? tuple_at(page, PageGetItemId(page, i + 1)) : one;
@@ -397,6 +397,7 @@ read_leaf(BtreeState *tree, Page page, BTPageOpaque opaque, BloatPage *result)
 		return false;
 	if (!cut && is_plain(tree, page, first, items))
 		return read_plain(tree, page, first, items, result);
+	tree->mixed = true;
 	return read_keys(tree, page, first, items, cut, result);
 }
 
@@ -447,7 +448,6 @@ with_upper_levels(const BtreeState *tree, double leaves)
 
 	/* as in load(), where keys differ in length; the first has none */
 	fanout = Max((BTREE_ROOM - reserved - sizeof(IndexTupleData) - 2 * sizeof(ItemIdData)) / (key + sizeof(ItemIdData)) + 0.5, 2);
-
 	while (leaves > 1)
 	{
 		leaves = ceil(leaves / fanout);

@@ -226,9 +226,9 @@ is_plain(HeapState *heap, Page page, int items)
 
 	if (heap->toast || heap->tuples.dropped || !PageIsAllVisible(page))
 		return false;
-	for (int i = FirstOffsetNumber, n = 0; i <= items; i += bloat_step(n++))
+	for (int i = FirstOffsetNumber, n = 0; i <= items; i += bloat_step(n++, false))
 		stream_prefetch((char *) page + ItemIdGetOffset(PageGetItemId(page, i)));
-	for (int i = FirstOffsetNumber, n = 0; i <= items; i += bloat_step(n++))
+	for (int i = FirstOffsetNumber, n = 0; i <= items; i += bloat_step(n++, false))
 	{
 		ItemId		item = PageGetItemId(page, i);
 		HeapTupleHeader tuple;

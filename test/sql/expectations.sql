@@ -341,7 +341,7 @@ select maintsched.wal_file(1, '7F000000/2000') as first, maintsched.wal_file(1, 
 select * from maintsched.drill_target('main', 'A');
 insert into maintsched.backup_reading (repository, source, ok, facts)
 values ('main', 'tool', true, jsonb_build_object('archives', jsonb_build_array(jsonb_build_object('id', '15-1', 'last', maintsched.wal_file(1, '7F000002/0')))));
-select * from maintsched.drill_target('main', 'A');
+select target, restore_point, expectation_id, lsn = '7F000002/0' as to_it from maintsched.drill_target('main', 'A');
 -- what one of another timeline had is not for this one
 select * from maintsched.drill_target('main', 'B');
 insert into maintsched.backup_reading (repository, source, ok, facts) values ('main', 'tool', true, '{"archives": null}');

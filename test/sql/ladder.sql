@@ -230,9 +230,9 @@ select maintsched.wal_number('00000001000000A200000031', 16777216), maintsched.w
 	maintsched.wal_number('000000010000000200000003', 1073741824), maintsched.wal_file(1, 11, 1073741824),
 	maintsched.wal_number('0000000A0000000100000FFF', 1048576), maintsched.wal_file(10, 8191, 1048576),
 	maintsched.wal_start(11, 1073741824), maintsched.wal_number_at('2/C0000000', 1073741824), maintsched.wal_number_at('2/BFFFFFFF', 1073741824);
-select * from maintsched.timeline_history(3, pg_temp.server() ->> 'history');
+select timeline, maintsched.lsn_text(until) as until from maintsched.timeline_history(3, pg_temp.server() ->> 'history');
 select * from maintsched.timeline_history(1, null);
-select * from maintsched.timeline_history(2, E'# comment\n\n  1\t0/5800000\r\nnonsense');
+select timeline, maintsched.lsn_text(until) as until from maintsched.timeline_history(2, E'# comment\n\n  1\t0/5800000\r\nnonsense');
 -- from the third file of timeline 1; from the file in which it was left; on 3 itself; no way
 select maintsched.wal_path(1, 2, 3, pg_temp.server() ->> 'history', 16777216);
 select maintsched.wal_path(1, 5, 3, pg_temp.server() ->> 'history', 16777216);

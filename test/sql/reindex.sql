@@ -77,6 +77,8 @@ select target from pg_temp.plan('{"include": ["regress_maintsched_r"], "min_bloa
 select target from pg_temp.plan('{"include": ["regress_maintsched_r"], "min_wasted": "100 MB"}') where skip is null;
 select target from pg_temp.plan('{"include": ["regress_maintsched_r"], "overrides": {"regress_maintsched_r.big": {"min_wasted": "100 MB"}, "regress_maintsched_r.big_note": {"min_wasted": 0}}}') where skip is null;
 select target from pg_temp.plan('{"include": ["regress_maintsched_r"], "min_bloat": 1, "overrides": {"regress_maintsched_r.parted": {"min_bloat": 0.1}}}') where skip is null;
+-- what has no interval is not said to have one
+select maintsched.bloat_text(29360128, 0.365, 10716446, 0.36, 0.37), maintsched.bloat_text(29360128, 0.365, 10716446, null, null);
 -- no room
 select target, substring(reason from ', [0-9]+ TB are to stay free') as reason from maintsched.plan('reindex', '{"include": ["*.big_note"], "min_wasted": "100 kB", "min_free": "1000 TB"}') where details ->> 'skip' is null;
 

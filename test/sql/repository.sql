@@ -117,7 +117,7 @@ reset role;
 
 select maintsched.read_repository('stanza');
 select maintsched.import_backup_catalog('stanza', :'info') is not null as read;
-select to_jsonb(b) - 'recorded_at' as backup from maintsched.backups b where repository = 'stanza' order by finished_at;
+select to_jsonb(b) - 'recorded_at' || jsonb_build_object('start_lsn', maintsched.lsn_text(start_lsn), 'end_lsn', maintsched.lsn_text(end_lsn)) as backup from maintsched.backups b where repository = 'stanza' order by finished_at;
 select read_from, read_ok, backups, jsonb_pretty(facts) as facts from maintsched.repositories where repository = 'stanza' \gx
 -- the same again is nothing new, and as an object
 select maintsched.import_backup_catalog('stanza', :'info'::jsonb) is not null as read;
@@ -245,7 +245,7 @@ select label, encrypted from maintsched.backups where repository = 'stanza' orde
 select facts ->> 'message' from maintsched.repositories where repository = 'stanza';
 -- before 2.32 there was one repository, without a key
 select maintsched.import_backup_catalog('stanza', '[{"archive":[{"database":{"id":1},"id":"9.6-1","max":null,"min":null}],"backup":[{"archive":{"start":"000000010000000000000002","stop":"000000010000000000000002"},"backrest":{"format":5,"version":"2.04"},"database":{"id":1},"info":{"delta":20162900,"repository":{"delta":2369186,"size":2369186},"size":20162900},"label":"20181119-152138F","prior":null,"reference":null,"timestamp":{"start":1542640898,"stop":1542640899},"type":"full"}],"cipher":"none","db":[{"id":1,"system-id":6569239123849665679,"version":"9.6"}],"name":"demo","status":{"code":0,"message":"ok"}}]') is not null as read;
-select label, system_identifier, pg_version, start_lsn, start_wal, encrypted, details from maintsched.backups where repository = 'stanza';
+select label, system_identifier, pg_version, maintsched.lsn_text(start_lsn) as start_lsn, start_wal, encrypted, details from maintsched.backups where repository = 'stanza';
 
 --
 -- Barman 3.4, as it printed.
@@ -256,13 +256,13 @@ select label, system_identifier, pg_version, start_lsn, start_wal, encrypted, de
 select maintsched.import_backup_catalog('barman', :'list') is not null as read;
 select label, type, state, started_at, finished_at, size_bytes, details from maintsched.backups where repository = 'barman';
 select maintsched.import_backup_catalog('barman', format('[%s, %s]', :'list', :'show')) is not null as read;
-select to_jsonb(b) - 'recorded_at' as backup from maintsched.backups b where repository = 'barman';
+select to_jsonb(b) - 'recorded_at' || jsonb_build_object('start_lsn', maintsched.lsn_text(start_lsn), 'end_lsn', maintsched.lsn_text(end_lsn)) as backup from maintsched.backups b where repository = 'barman';
 select facts from maintsched.repositories where repository = 'barman';
 -- 3.13 and its names; states; a chain of incremental ones
 \set newer '[{"demo": [{"backup_id": "20261101T000000", "backup_type": "full", "end_time_timestamp": "1793491260", "size_bytes": 1000, "status": "DONE", "retention_status": "VALID"}, {"backup_id": "20261102T000000", "backup_type": "incremental", "status": "WAITING_FOR_WALS"}, {"backup_id": "20261103T000000", "backup_type": "incremental", "status": "DONE"}, {"backup_id": "20261104T000000", "backup_type": "rsync", "status": "FAILED"}, {"backup_id": "20261105T000000", "status": "EMPTY"}, {"backup_id": "20261106T000000", "status": "STARTED"}, {"backup_id": "20261107T000000", "status": "SYNCING"}]}, {"demo": {"backup_id": "20261101T000000", "backup_name": "month", "status": "DONE", "system_id": "9223372036854775808", "backup_type": "full", "cluster_size": "1 kB", "cluster_size_bytes": 2000, "server_information": {"data_checksums": "on", "summarize_wal": "on"}, "postgresql_version": 170002, "pgdata_directory": "/srv/pg", "tablespaces": [{"name": "fast", "location": "/srv/fast", "oid": 16400}], "base_backup_information": {"backup_method": "postgres", "encryption": "gpg", "backup_size_bytes": 1500, "wal_size_bytes": 10, "timeline": 3, "begin_wal": "000000030000000000000002", "end_wal": "000000030000000000000003", "begin_time_timestamp": "1793491200", "end_time_timestamp": "1793491260", "begin_lsn": "0/2000028", "end_lsn": "0/3000100"}, "catalog_information": {"retention_policy": "VALID", "children_backup_ids": ["20261102T000000"]}, "wal_information": {"last_available": "000000030000000000000009"}}}, {"demo": {"backup_id": "20261102T000000", "status": "WAITING_FOR_WALS", "backup_type": "incremental", "postgresql_version": 170002, "base_backup_information": {"encryption": null, "backup_size_bytes": 5, "resources_saved_bytes": 1995, "timeline": 3}, "catalog_information": {"root_backup_id": "20261101T000000", "parent_backup_id": "20261101T000000", "chain_size": "2"}}}, {"demo": {"backup_id": "20261103T000000", "status": "DONE", "backup_type": "incremental", "base_backup_information": {"encryption": null}, "catalog_information": {"parent_backup_id": "20261102T000000"}}}, {"demo": {"backup_id": "20261104T000000", "status": "FAILED", "error": "failure copying files (ssh: no route to host)"}, "_WARNING": ["words"]}, {"demo": {"basebackups_directory": "/var/lib/barman/demo/base", "wals_directory": "/var/lib/barman/demo/wals", "identity_systemid": "9223372036854775808"}}]'
 select maintsched.import_backup_catalog('barman', :'newer') is not null as read;
 select label, type, state, depends_on, problem, encrypted, system_identifier, size_bytes, stored_bytes from maintsched.backups where repository = 'barman' order by label;
-select label, pg_version, start_lsn, timeline, location, details from maintsched.backups where repository = 'barman' order by label limit 1;
+select label, pg_version, maintsched.lsn_text(start_lsn) as start_lsn, timeline, location, details from maintsched.backups where repository = 'barman' order by label limit 1;
 select facts from maintsched.repositories where repository = 'barman';
 select c.path, c.value, pg_temp.refused('barman', c.path::text[], c.value::jsonb, format('[%s, %s]', :'list', :'show')::jsonb)
 from (values
@@ -294,7 +294,7 @@ select count(*) from maintsched.backups where repository = 'barman';
 --
 \set manifest '{"PostgreSQL-Backup-Manifest-Version": 2, "System-Identifier": 18446744073709551615, "Files": [{"Path": "backup_label", "Size": 227, "Last-Modified": "2026-11-21 19:29:02 GMT", "Checksum-Algorithm": "CRC32C", "Checksum": "00000000"}, {"Encoded-Path": "6fff", "Size": 3, "Last-Modified": "2026-11-21 19:14:26 GMT"}], "WAL-Ranges": [{"Timeline": 1, "Start-LSN": "0/14000028", "End-LSN": "0/15000000"}, {"Timeline": 2, "Start-LSN": "0/15000000", "End-LSN": "0/15000100"}], "Manifest-Checksum": "00"}'
 select maintsched.import_backup_catalog('folder', :'manifest') is not null as read;
-select label, type, state, finished_at, start_lsn, end_lsn, timeline, system_identifier, size_bytes, details from maintsched.backups where repository = 'folder';
+select label, type, state, finished_at, maintsched.lsn_text(start_lsn) as start_lsn, maintsched.lsn_text(end_lsn) as end_lsn, timeline, system_identifier, size_bytes, details from maintsched.backups where repository = 'folder';
 select maintsched.import_backup_catalog('folder', format('{"monday": %s, "tuesday": {"finished_at": 1795289332, "size_bytes": 5, "location": "/srv/backup/tuesday"}}', :'manifest')) is not null as read;
 select label, state, finished_at, size_bytes, location from maintsched.backups where repository = 'folder' order by 1;
 -- a manifest alone is one more

@@ -836,6 +836,7 @@ my $denied = sub { my ($what) = @_; return "42501 permission denied $what"; };
 	foreach my $setting (@settings)
 	{
 		next if $setting =~ /^transaction_timeout/ && $major < 17;
+		next if $setting =~ /^standard_conforming_strings/ && $major >= 19;
 		$setting =~ s/^force_parallel_mode/debug_parallel_query/ if $major >= 16;
 		my $role = 'set' . scalar(keys %run_of);
 		my $said = boss("create role $role login in role carol; grant usage on schema plain to $role; alter role $role set $setting");

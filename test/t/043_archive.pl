@@ -66,7 +66,7 @@ sub archived_lines
 {
 	my ($table) = @_;
 	my @lines;
-	foreach my $path (split /\n/, sql("select path from maintsched.archives where schema || '.' || relation = '$table' and state = 'archived'"))
+	foreach my $path (split /\n/, sql("select path from maintsched.archives where schema || '.' || relation = '$table' and state = 'archived' order by archive_id"))
 	{
 		open(my $zcat, '-|', 'gzip', '-dc', $path) or die $!;
 		push @lines, <$zcat>;
@@ -279,6 +279,14 @@ sub refused_table
 refused_table('audit.parent', 'foreign key child_id_fkey of table audit.child follows table audit.parent');
 refused_table('audit.forced', 'row-level security of table audit.forced is forced upon its owner');
 refused_table('audit.ruled', 'table audit.ruled has a rule on DELETE');
+sql(q{
+	create publication all_of_it for all tables;
+	create table audit.published (id integer, at timestamptz default '2020-01-01');
+	insert into audit.published values (1)});
+refused_table('audit.published', 'table audit.published has no replica identity, and a publication publishes its deletes');
+sql('alter table audit.published replica identity full');
+like(sql(q{select maintsched.archive_batch('audit.published', 'at', '2021-01-01')}), qr/^\d+$/, 'which it may have');
+sql('drop publication all_of_it');
 refused_table('audit.seen', 'audit.seen is not a table with rows of its own');
 refused_table('audit.nothing', 'relation "audit.nothing" does not exist');
 refused_table('parent', 'name of table "parent" has no schema');
@@ -575,12 +583,17 @@ sql(q{create table audit.kept (id integer, at timestamptz default '2020-01-01');
 	insert into audit.kept values (1);
 	create function audit.keep() returns trigger language plpgsql as $$ begin return null; end $$;
 	create trigger keep before delete or insert on audit.kept for each row execute function audit.keep();
+	create table audit.half (id integer, at timestamptz default '2020-01-01');
+	insert into audit.half values (1), (2), (3);
 	set role regress_maintsched_owner;
 	create function audit.leak() returns trigger language plpgsql as $$ begin raise exception 'patient Meyer'; end $$;
 	create table audit.leaking (id integer, at timestamptz default '2020-01-01'); insert into audit.leaking values (1);
 	create trigger leak before delete on audit.leaking for each row execute function audit.leak()});
 like_error(q{select maintsched.archive_batch('audit.kept', 'at', '2021-01-01')}, 'old rows of table audit.kept are not deleted', 'a trigger that keeps rows');
-is_deeply([ files_of('audit.kept') ], [], 'leaves nothing');
+sql(q{create trigger keep_some before delete on audit.half for each row when (old.id = 2) execute function audit.keep()});
+like_error(q{select maintsched.archive_batch('audit.half', 'at', '2021-01-01')}, 'old rows of table audit.half are not deleted', 'a trigger that keeps one of them');
+is(sql('select count(*) from audit.half'), '3', 'deletes none');
+is_deeply([ files_of('audit.kept'), files_of('audit.half') ], [], 'leaves nothing');
 like_error(q{select maintsched.restore_archive(1, 'audit.kept')}, 'table audit.kept has no column', 'another table');
 sql('create trigger keep before insert on public.look for each row execute function audit.keep()');
 like_error(q{select maintsched.restore_archive(3, 'public.look')}, 'table public.look has trigger "keep" on INSERT', 'triggers would change rows on their way back');
@@ -677,6 +690,38 @@ is(sql(q{delete from audit.event_1999 returning at::date}), '2020-06-06', 'which
 
 is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor done 1\npublic.heir done 1", 'tables that inherit');
 is(run_of_archive(q{{"tables": [{"table": "public.ancestor", "column": "at"}]}}), "succeeded\npublic.ancestor skipped not_needed\npublic.heir skipped not_needed", 'nothing to do is a success');
+
+# one that is partitioned and has no partition is not the table of a similar name
+sql(q{
+	create table audit."None" (id integer, at date) partition by range (at);
+	create table audit.none (id integer, at date); insert into audit.none values (1, '2020-01-01')});
+is(run_of_archive(q{{"tables": [{"table": "audit.None", "column": "at"}]}}), qq{succeeded\naudit."None" skipped not_needed}, 'a partitioned table without partitions');
+is(sql('select count(*) from audit.none'), '1', 'and nothing of another table');
+
+# a partition stays when what is in it was not archived, or has no age
+sql(q{
+	create table audit.pinned (id integer, at date, primary key (id, at)) partition by range (at);
+	create table audit.pinned_endless partition of audit.pinned for values from (minvalue) to ('2019-01-01');
+	create table audit.pinned_2019 partition of audit.pinned for values from ('2019-01-01') to ('2020-01-01');
+	insert into audit.pinned values (1, '-infinity'), (2, '2018-05-05'), (3, '2019-05-05');
+	create table audit.pins (id integer, at date, foreign key (id, at) references audit.pinned);
+	insert into audit.pins values (3, '2019-05-05')});
+is(run_of_archive(q{{"tables": [{"table": "audit.pinned", "column": "at"}], "drop_partitions": true}}) =~ s/foreign_key_violation.*/foreign_key_violation/r,
+	join("\n", 'partial', 'audit.pinned_2019 failed foreign_key_violation', 'audit.pinned_2019 skipped cancelled the file before it was not written',
+		'audit.pinned_endless done 1'), 'no drop is tried that cannot be');
+
+# rows come back once, by whatever name of the table
+sql(q{
+	create table audit.once (at date) partition by range (at);
+	create table audit.once_2019 partition of audit.once for values from ('2019-01-01') to ('2020-01-01');
+	insert into audit.once values ('2019-05-05')});
+my $once = sql(q{select maintsched.archive_batch('audit.once_2019', 'at', '2021-01-01')});
+is(sql("select maintsched.restore_archive($once)"), '1', 'restored into the partition');
+like_error("select maintsched.restore_archive($once, 'audit.once')", "archive $once was restored into table audit.once_2019 before", 'not through the partitioned table, too');
+sql(q{drop table audit.once_2019; create table audit.once_rest partition of audit.once default});
+like_error("select maintsched.restore_archive($once)", "archive $once was restored into table audit.once_2019 before", 'nor when the partition is gone');
+sql(q{create table public.once (at date)});
+is(sql("select maintsched.restore_archive($once, 'public.once')"), '1', 'but into another table');
 
 # --- as a role without more rights than it needs; what is stored of errors ---
 

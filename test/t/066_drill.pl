@@ -185,7 +185,8 @@ SKIP:
 		$rows += 1000;
 		$prior = base_backup($folder, $label, options => [ "--incremental=$prior/backup_manifest" ], @how);
 		$print{$label} = fingerprint($prior);
-		sql(qq{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'history', 'select count(*) as n, max(id) as last from public.history', database => 'shop', expected => '[{"n": $rows, "last": } . (5000 + $rows) . qq{}]')});
+		my $expected = sprintf '[{"n": %d, "last": %d}]', $rows, 5000 + $rows;
+		sql(qq{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'history', 'select count(*) as n, max(id) as last from public.history', database => 'shop', expected => '$expected')});
 		($said, $steps) = drill(q{'folder'}, quote($label));
 		like($said, qr/^NOTICE: .*backup "$label" was restored, and is proven up to level 12$/, "incremental, @how: it passes");
 		is($steps, sprintf($all_pass, 'not_applicable', 'pass'), "incremental, @how: its steps");

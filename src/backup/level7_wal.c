@@ -1,0 +1,224 @@
+/*-------------------------------------------------------------------------
+ *
+ * level7_wal.c
+ *	  Level 7 of the WAL that a backup needs.
+ *
+ * Without the WAL from its start to its end a backup is not consistent, and no
+ * manifest has a checksum of it.  So it is read record by record (wal_records.c):
+ * what the backup brings with it, and what the archive has.  A recovery takes from
+ * the other place what one has not, and so it is read; but each has to be good.
+ *
+ * The range is that of the manifest, which has one for each timeline; where that
+ * was made later, and says nothing, that of the catalogue.
+ *
+ * WAL of pgBackRest is not read here: it has a checksum (pgbackrest_wal.c).
+ *
+ * Runs in the backend that verifies; no snapshot is held.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "backup/level7.h"
+#include "backup/wal_read.h"
+
+typedef struct Progress
+{
+	uint64		bytes;			/* read so far, of all places */
+	TimestampTz since;
+} Progress;
+
+static void
+keep_pace(void *arg, size_t bytes)
+{
+	Progress   *progress = arg;
+
+	progress->bytes += bytes;
+	/* a look at the clock for each page would be too much */
+	if (progress->bytes % (1024 * 1024) != 0)
+		return;
+	verify_progress(VERIFY_READING_WAL, progress->bytes, 0);
+	level7_pace(progress->bytes, progress->since);
+}
+
+/*
+ * What it needs, by the catalogue.
+ */
+static List *
+range_of_catalogue(const Level7 *l)
+{
+	const Level7Member *self = llast(l->chain);
+	ManifestRange *range = palloc0(sizeof(ManifestRange));
+
+	if (XLogRecPtrIsInvalid(self->start) || XLogRecPtrIsInvalid(self->end) || l->start_wal == NULL)
+		return NIL;
+	range->timeline = strtoul(pnstrdup(l->start_wal, 8), NULL, 16);
+	range->start = self->start;
+	range->end = self->end;
+	return list_make1(range);
+}
+
+static WalPlace *
+new_place(void)
+{
+	WalPlace   *place = palloc(sizeof(WalPlace));
+
+	wal_place_init(place);
+	return place;
+}
+
+/*
+ * Where the backup has WAL of its own; NULL: nowhere.  A base.tar that is compressed
+ * has to be uncompressed for it, so only where it is known to have some.
+ */
+static WalPlace *
+own_place(const Level7 *l, const char *directory, const VerifySummary *summary)
+{
+	WalPlace   *place = new_place();
+
+	if (wal_place_folder(place, &l->roots, psprintf("%s/pg_wal", directory)) ||
+		wal_place_tar(place, &l->roots, directory, "pg_wal", "") ||
+		(summary != NULL && summary->wal_in_base && wal_place_tar(place, &l->roots, directory, "base", "pg_wal/")))
+		return place;
+	return NULL;
+}
+
+/*
+ * The archive; NULL: there is none, or, with why, it cannot be looked into.
+ */
+static WalPlace *
+archive_place(const Level7 *l, char **why)
+{
+	WalPlace   *place = new_place();
+	ListCell   *cell;
+
+	foreach(cell, l->archives)
+	{
+		if (wal_place_folder(place, &l->roots, lfirst(cell)))
+			return place;
+		if (*why == NULL)
+			*why = psprintf("archive \"%s\" cannot be looked into: %s", (char *) lfirst(cell),
+							verify_is_below(&l->roots, lfirst(cell)) ? strerror(errno) : "it is not below one of maintsched.backup_roots");
+	}
+	return NULL;
+}
+
+/*
+ * Read it, each file from the first of the places that has it.
+ */
+static void
+read_wal(Level7 *l, WalReading *reading, const char *unseen)
+{
+	wal_read_records(reading);
+	switch (reading->result)
+	{
+		case WAL_OPENED:
+			break;
+		case WAL_BROKEN:
+			level7_fail(l, "%s", reading->problem);
+			break;
+		case WAL_NOT_READ:
+			level7_unchecked(l, "%s", reading->problem);
+			break;
+		case WAL_NOT_THERE:
+			if (unseen != NULL)
+				level7_unchecked(l, "%s, and %s", reading->problem, unseen);
+			else
+				level7_fail(l, "%s", reading->problem);
+			break;
+	}
+}
+
+static void
+read_places(Level7 *l, WalReading *reading, WalPlace *own, WalPlace *archive, const char *unseen)
+{
+	uint64		files;
+	uint64		records;
+
+	if (own != NULL && wal_place_is_torn(own))
+		level7_fail(l, "%s cannot be unpacked to its end", own->path);
+	reading->places = list_make1(own != NULL ? own : archive);
+	if (own != NULL && archive != NULL)
+		reading->places = lappend(reading->places, archive);
+	read_wal(l, reading, unseen);
+	files = reading->files;
+	records = reading->records;
+	/* what is nowhere is told once */
+	if (own != NULL && archive != NULL && own->used && reading->result != WAL_NOT_THERE)
+	{
+		reading->problem = NULL;
+		reading->files = reading->records = 0;
+		reading->places = list_make2(archive, own);
+		archive->used = false;
+		read_wal(l, reading, unseen);
+		if (archive->used)
+			files += reading->files;
+		records = Max(records, reading->records);
+	}
+	level7_number(l, "wal_files_read", files);
+	level7_number(l, "wal_records_read", records);
+}
+
+/*
+ * The same, and whatever happens the places are closed then.
+ */
+static void
+read_and_close(Level7 *l, WalReading *reading, WalPlace *own, WalPlace *archive, const char *unseen)
+{
+	verify_progress_begin();
+	verify_progress(VERIFY_READING_WAL, 0, 0);
+	PG_TRY();
+	{
+		read_places(l, reading, own, archive, unseen);
+	}
+	PG_FINALLY();
+	{
+		if (own != NULL)
+			wal_place_close(own);
+		if (archive != NULL)
+			wal_place_close(archive);
+		verify_progress_end();
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Read the WAL that a backup needs.  summary: what its manifest says; NULL: it
+ * has none.
+ */
+void
+level7_wal(Level7 *l, const char *directory, const VerifySummary *summary)
+{
+	Progress	progress = {.since = GetCurrentTimestamp()};
+	WalReading	reading = {.pace = keep_pace,.arg = &progress};
+	WalPlace   *own;
+	WalPlace   *archive;
+	char	   *unseen = NULL;
+
+	reading.exact = summary != NULL && summary->head.ranges > 0;
+	reading.ranges = reading.exact ? summary->wal : range_of_catalogue(l);
+	reading.same_version = summary != NULL && summary->major == PG_VERSION_NUM / 10000;
+	if (l->system != NULL)
+		reading.system = strtoull(l->system, NULL, 10);
+	if (reading.ranges == NIL)
+	{
+		level7_unchecked(l, "it is not known which WAL the backup needs");
+		return;
+	}
+	if (summary != NULL && summary->major != 0 && !reading.same_version)
+	{
+		level7_unchecked(l, "the WAL that the backup needs is not read: " WAL_OTHER_VERSION);
+		return;
+	}
+	own = own_place(l, directory, summary);
+	archive = archive_place(l, &unseen);
+	if (own != NULL || archive != NULL)
+		read_and_close(l, &reading, own, archive, unseen);
+	else
+		level7_unchecked(l, "the WAL that the backup needs is not read: %s",
+						 unseen != NULL ? unseen : "there is none with it that can be looked into, and no archive");
+}

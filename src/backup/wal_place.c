@@ -1,0 +1,435 @@
+/*-------------------------------------------------------------------------
+ *
+ * wal_place.c
+ *	  Opening single WAL files, to be read from their beginning to their end.
+ *
+ * A place is a folder, as wal_folder.c knows them, or an archive in tar format,
+ * as in wal_tar.c.  What is in it is found as the restore_command of a drill
+ * finds it (drill_fetch.c), so that the file that is read is the one that a
+ * recovery would get.
+ *
+ * What gzip, lz4 and zstd have compressed is read as a stream (unpack.c), after
+ * it was looked whether it comes to a whole WAL file.  For all else that recovery
+ * could unpack, and where a library is missing, there is a program, which writes
+ * into a temporary file of the server, of the size of one WAL file at the most.
+ *
+ * Runs in any backend, as the server's user, below the roots that the caller
+ * names.  No locks.  Whoever opens a place closes it, by an error, too.
+ *
+ * Copyright (c) 2026, maintsched developers
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "miscadmin.h"
+
+#include "backup/folder.h"
+#include "backup/wal_read.h"
+#include "core/process.h"
+
+/* how long a file may take to arrive: as the ladder takes it */
+#define ARRIVES_WITHIN	300
+
+/* bytes of the error of a program */
+#define MAX_ERROR 8192
+
+static const char *const endings[] = {"", ".gz", ".zst", ".lz4", ".bz2", ".xz"};
+
+/* which program unpacks what we cannot; none: we always can */
+static const char *const programs[] = {
+	[WAL_PLAIN] = NULL,[WAL_GZIP] = NULL,[WAL_LZ4] = "lz4",[WAL_ZSTD] = "zstd",[WAL_BZIP2] = "bzip2",[WAL_XZ] = "xz"
+};
+
+/* $1: blocks of 512 bytes that it may write, $2: program, $3: file, $4: where to */
+#define UNPACK \
+"command -v \"$2\" >/dev/null || exit 127; ulimit -f \"$1\" && exec \"$2\" -dc <\"$3\" >\"$4\""
+
+#define NO_PROGRAM 127
+
+void
+wal_place_init(WalPlace *place)
+{
+	memset(place, 0, sizeof(WalPlace));
+	place->folder = -1;
+	place->temporary = -1;
+}
+
+/*
+ * A folder; false and errno.
+ */
+bool
+wal_place_folder(WalPlace *place, const VerifyRoots *roots, const char *path)
+{
+	char		below[MANIFEST_MAX_PATH + 1];
+	int			root;
+	struct stat st;
+
+	switch (verify_is_below(roots, path) ? verify_resolve(roots, path, &root, below, &st) : VERIFY_OUTSIDE)
+	{
+		case VERIFY_OUTSIDE:
+			errno = EACCES;
+			return false;
+		case VERIFY_ERROR:
+			return false;
+		case VERIFY_FOUND:
+			break;
+	}
+	if (!S_ISDIR(st.st_mode))
+	{
+		errno = ENOTDIR;
+		return false;
+	}
+	place->folder = verify_open_directory(roots->paths[root], below);
+	place->path = psprintf("%s%s%s", roots->paths[root], below[0] == '\0' ? "" : "/", below);
+	return place->folder >= 0;
+}
+
+/*
+ * Open the archive in tar format of a backup that is called stem, with the folder
+ * in it as prefix; false and errno.
+ */
+bool
+wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char *directory, const char *stem, const char *prefix)
+{
+	char		below[MANIFEST_MAX_PATH + 1];
+	int			root;
+	struct stat st;
+	List	   *items = NIL;
+	ListCell   *cell;
+
+	if (!verify_is_below(roots, directory) || verify_resolve(roots, directory, &root, below, &st) != VERIFY_FOUND ||
+		!folder_list(roots, root, below, &items))
+		return false;
+	foreach(cell, items)
+	{
+		char	   *name = ((FolderItem *) lfirst(cell))->name;
+		char	   *path = psprintf("%s/%s", directory, name);
+
+		if (tar_suffix(name, stem) == NULL || verify_resolve(roots, path, &root, below, &st) != VERIFY_FOUND ||
+			!verify_stream_open(&place->tar, roots, root, below, name))
+			continue;
+		place->path = path;
+		place->prefix = prefix;
+		return true;
+	}
+	errno = ENOENT;
+	return false;
+}
+
+void
+wal_place_close(WalPlace *place)
+{
+	if (place->folder >= 0)
+		(void) close(place->folder);
+	verify_stream_close(&place->tar);
+	if (place->temporary >= 0)
+		FileClose(place->temporary);
+	place->folder = -1;
+	place->temporary = -1;
+}
+
+/*
+ * Is the place an archive that cannot be unpacked to its end?
+ */
+bool
+wal_place_is_torn(WalPlace *place)
+{
+	VerifyStream *tar = &place->tar;
+
+	return tar->reader != NULL && tar->format != UNPACK_NONE && !wal_holds(tar->reader->fd, tar->format, WAL_ANY_SIZE);
+}
+
+void
+wal_file_close(WalFile *file)
+{
+	if (file->stream == &file->own)
+		verify_stream_close(file->stream);
+	file->stream = NULL;
+}
+
+static WalOpened
+opened(WalFile *file, WalOpened result, char *problem)
+{
+	file->problem = problem;
+	return result;
+}
+
+/*
+ * Read an open file, from here on.
+ */
+static WalOpened
+read_from(WalFile *file, int fd, UnpackFormat format)
+{
+	verify_stream_take(&file->own, fd, file->path, format);
+	file->stream = &file->own;
+	file->begin = 0;
+	return WAL_OPENED;
+}
+
+/*
+ * Why a program could not unpack a file.
+ */
+static WalOpened
+not_unpacked(WalFile *file, const char *program, const ProcessResult *result)
+{
+	char	   *end = process_end_text(result);
+
+	if (result->exit_code == NO_PROGRAM)
+		return opened(file, WAL_NOT_READ, psprintf("it is compressed with %s, which is not on this machine", program));
+	/* that says nothing about the file */
+	if (strstr(result->error.data, strerror(ENOSPC)) != NULL)
+		return opened(file, WAL_NOT_READ, psprintf("there is no room to unpack it: %s", strerror(ENOSPC)));
+	if (result->signal == SIGXFSZ)
+		return opened(file, WAL_BROKEN, psprintf("what %s unpacks is more than a whole WAL file", program));
+	return opened(file, WAL_BROKEN, psprintf("%s cannot unpack it: it %s", program, end));
+}
+
+/*
+ * Have a program write what a file holds into the temporary file of the place.
+ */
+static WalOpened
+unpack(WalPlace *place, WalFile *file, const char *program)
+{
+	ProcessSpec spec = {0};
+	ProcessResult result;
+	char	   *path;
+	struct stat st;
+	int			fd;
+
+	if (place->temporary < 0)
+		place->temporary = OpenTemporaryFile(false);
+	path = psprintf("%s/%s", DataDir, FilePathName(place->temporary));
+	spec.program = "/bin/sh";
+	spec.arguments = list_make3("-c", UNPACK, "sh");
+	spec.arguments = lappend(spec.arguments, psprintf("%d", wal_segment_size / 512 + 1));
+	spec.arguments = lappend(spec.arguments, unconstify(char *, program));
+	spec.arguments = lappend(spec.arguments, file->path);
+	spec.arguments = lappend(spec.arguments, path);
+	spec.output_limit = spec.error_limit = MAX_ERROR;
+	process_run(&spec, &result);
+	if (result.exit_code != 0)
+		return not_unpacked(file, program, &result);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0)
+	{
+		int			saved = errno;
+
+		if (fd >= 0)
+			(void) close(fd);
+		return opened(file, WAL_NOT_READ, psprintf("what was unpacked cannot be read: %s", strerror(saved)));
+	}
+	if (st.st_size != wal_segment_size)
+	{
+		(void) close(fd);
+		return opened(file, WAL_BROKEN, psprintf("it holds %lld bytes, and not %d", (long long) st.st_size, wal_segment_size));
+	}
+	return read_from(file, fd, UNPACK_NONE);
+}
+
+/*
+ * What is wrong with an open file by its size, and as a packed one; NULL: nothing.
+ * It is in compression what it was packed with.
+ */
+static char *
+check_whole(WalFile *file, int fd, const struct stat *st, WalPacking *compression)
+{
+	unsigned char head[WAL_HEAD];
+	ssize_t		length = pread(fd, head, sizeof(head), 0);
+	uint64		size = st->st_size;
+	UnpackFormat format;
+	bool		whole;
+
+	if (length < 0)
+		return psprintf("it cannot be read: %s", strerror(errno));
+	if (wal_is_encrypted(head, length))
+		return NULL;
+	*compression = wal_compressed_by(head, length);
+	whole = *compression == WAL_PLAIN ? size >= wal_segment_size : wal_ends(fd, head, length, size, wal_segment_size);
+	file->arriving = !whole && st->st_mtime > time(NULL) - ARRIVES_WITHIN;
+	if (*compression == WAL_PLAIN && size != wal_segment_size)
+		return psprintf("it has " UINT64_FORMAT " bytes, and not %d", size, wal_segment_size);
+	if (!whole)
+		return "it is cut off";
+	format = wal_unpack_format(*compression);
+	if (format != UNPACK_NONE && unpack_lacks(format) == NULL && !wal_holds(fd, format, wal_segment_size))
+		return "it cannot be unpacked to a whole WAL file";
+	return NULL;
+}
+
+static bool
+is_encrypted(int fd)
+{
+	unsigned char head[8];
+	ssize_t		length = pread(fd, head, sizeof(head), 0);
+
+	return length > 0 && wal_is_encrypted(head, length);
+}
+
+/*
+ * A file of a folder that is open and there.
+ */
+static WalOpened
+begin_file(WalPlace *place, WalFile *file, int fd, const struct stat *st)
+{
+	WalPacking	compression = WAL_PLAIN;
+	char	   *problem = check_whole(file, fd, st, &compression);
+	bool		encrypted = is_encrypted(fd);
+	UnpackFormat format = wal_unpack_format(compression);
+
+	if (problem == NULL && !encrypted && (format != UNPACK_NONE ? unpack_lacks(format) == NULL : compression == WAL_PLAIN))
+		return read_from(file, fd, format);
+	(void) close(fd);
+	if (problem != NULL)
+		return opened(file, WAL_BROKEN, problem);
+	if (encrypted)
+		return opened(file, WAL_NOT_READ, "it is encrypted");
+	return unpack(place, file, programs[compression]);
+}
+
+/*
+ * Look for a file in one folder, with any of the endings.
+ */
+static WalOpened
+open_in(WalPlace *place, WalFile *file, int folder, const char *above, const char *name)
+{
+	for (int i = 0; i < lengthof(endings); i++)
+	{
+		char	   *path = psprintf("%s%s", name, endings[i]);
+		struct stat st;
+		int			fd = openat(folder, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+		if (fd < 0 && (errno == ENOENT || errno == ELOOP))
+			continue;
+		file->path = psprintf("%s/%s", above, path);
+		if (fd < 0)
+			return opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
+		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+			return begin_file(place, file, fd, &st);
+		(void) close(fd);
+	}
+	return WAL_NOT_THERE;
+}
+
+/*
+ * Look for it in the folder itself, and in the one that is named by its first 16
+ * digits.
+ */
+static WalOpened
+open_in_folder(WalPlace *place, WalFile *file, const char *name)
+{
+	char	   *part = pnstrdup(name, 16);
+	WalOpened	result = open_in(place, file, place->folder, place->path, name);
+	int			fd;
+
+	if (result != WAL_NOT_THERE)
+		return result;
+	fd = openat(place->folder, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES)
+	{
+		file->path = psprintf("%s/%s/%s", place->path, part, name);
+		return opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
+	}
+	if (fd < 0)
+		return WAL_NOT_THERE;
+	PG_TRY();
+	{
+		result = open_in(place, file, fd, psprintf("%s/%s", place->path, part), name);
+	}
+	PG_FINALLY();
+	{
+		(void) close(fd);
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * Go through an archive from the header at next on, up to limit; it is left
+ * where the contents of the file begin.
+ */
+static WalOpened
+find_in_tar(WalPlace *place, WalFile *file, const char *name, uint64 limit)
+{
+	TarMember	member;
+
+	while (place->next < limit && verify_stream_go(&place->tar, place->next) &&
+		   tar_next(&place->tar, &member) == TAR_MEMBER)
+	{
+		file->begin = place->tar.at;
+		place->next = file->begin + member.size + TAR_PADDING(member.size);
+		if (!TAR_IS_FILE(&member) || strncmp(member.name, place->prefix, strlen(place->prefix)) != 0 ||
+			strcmp(member.name + strlen(place->prefix), name) != 0)
+			continue;
+		if (member.size != wal_segment_size)
+			return opened(file, WAL_BROKEN, psprintf("it has " UINT64_FORMAT " bytes, and not %d", member.size, wal_segment_size));
+		file->stream = &place->tar;
+		return WAL_OPENED;
+	}
+	return WAL_NOT_THERE;
+}
+
+static WalOpened
+open_in_tar(WalPlace *place, WalFile *file, const char *name)
+{
+	uint64		began = place->next;
+	WalOpened	result;
+
+	file->path = psprintf("%s, %s%s", place->path, place->prefix, name);
+	/* they are in the order in which they are read, nearly always */
+	result = find_in_tar(place, file, name, PG_UINT64_MAX);
+	if (result == WAL_NOT_THERE && began > 0)
+	{
+		place->next = 0;
+		result = find_in_tar(place, file, name, began);
+	}
+	if (result == WAL_NOT_THERE)
+		place->next = 0;
+	return result;
+}
+
+/*
+ * Open a WAL file.  What hinders it is in the problem of the file.
+ */
+WalOpened
+wal_place_open(WalPlace *place, WalFile *file, TimeLineID timeline, XLogSegNo segno)
+{
+	char	   *name = wal_segment_name(timeline, segno, wal_segment_size);
+
+	memset(file, 0, sizeof(WalFile));
+	return place->tar.reader != NULL ? open_in_tar(place, file, name) : open_in_folder(place, file, name);
+}
+
+/*
+ * Read a page of an open file; NULL, or what is wrong.
+ */
+char	   *
+wal_file_page(WalFile *file, uint32 at, char *page)
+{
+	VerifyStream *stream = file->stream;
+	bool		there = verify_stream_go(stream, file->begin + at);
+	size_t		used = 0;
+
+	while (there && used < XLOG_BLCKSZ)
+	{
+		size_t		got;
+		const char *data = verify_stream_some(stream, XLOG_BLCKSZ - used, &got);
+
+		if (data == NULL)
+			break;
+		memcpy(page + used, data, got);
+		used += got;
+	}
+	if (used == XLOG_BLCKSZ)
+		return NULL;
+	if (stream->problem == NULL)
+		return psprintf("it ends after %u bytes", (uint32) (at + used));
+	return psprintf("it cannot be read: %s", stream->problem);
+}

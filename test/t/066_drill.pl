@@ -196,7 +196,7 @@ SKIP:
 	like(step_message('restore'), qr/^pg_combinebackup made it of 7 backups \(3 of them unpacked before\)/, 'incremental: of seven backups, some in archives');
 	is(sql(q{select (s.facts ->> 'wanted_bytes')::bigint >= 1.1 * ((select max(b.size_bytes) from maintsched.backups b where b.label in ('full', 'six'))
 		+ (select sum(b.size_bytes) from maintsched.backups b where b.label in ('three', 'four', 'six')))
-		from maintsched.drill_steps s where s.drill_id = (select max(drill_id) from maintsched.drill) and s.step = 'space'}), 't', 'incremental: there is to be room for what is unpacked, too');
+		from maintsched.drill_step s where s.drill_id = (select max(drill_id) from maintsched.drill) and s.step = 'space'}), 't', 'incremental: there is to be room for what is unpacked, too');
 	my $three = slurp_file("$folder->{location}/three/base.tar.lz4");
 	truncate("$folder->{location}/three/base.tar.lz4", length($three) / 2) or die;
 	($said, $steps) = drill(q{'folder', 'five'});

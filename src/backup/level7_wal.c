@@ -72,35 +72,19 @@ new_place(void)
 }
 
 /*
- * An archive of the backup with the WAL; NULL: none has it.
+ * Where the backup has WAL of its own; NULL: nowhere.  A base.tar that is compressed
+ * has to be uncompressed for it, so only where it is known to have some.
  */
 static WalPlace *
-packed_place(const Level7 *l, const char *directory, const char *stem, const char *prefix)
-{
-	static const char *const endings[] = {"", ".gz", ".lz4", ".zst"};
-
-	for (int i = 0; i < lengthof(endings); i++)
-	{
-		WalPlace   *place = new_place();
-
-		if (wal_place_tar(place, &l->roots, psprintf("%s/%s.tar%s", directory, stem, endings[i]), prefix))
-			return place;
-	}
-	return NULL;
-}
-
-/*
- * Where the backup has WAL of its own; NULL: nowhere.
- */
-static WalPlace *
-own_place(const Level7 *l, const char *directory)
+own_place(const Level7 *l, const char *directory, const VerifySummary *summary)
 {
 	WalPlace   *place = new_place();
 
-	if (wal_place_folder(place, &l->roots, psprintf("%s/pg_wal", directory)))
+	if (wal_place_folder(place, &l->roots, psprintf("%s/pg_wal", directory)) ||
+		wal_place_tar(place, &l->roots, directory, "pg_wal", "") ||
+		(summary != NULL && summary->wal_in_base && wal_place_tar(place, &l->roots, directory, "base", "pg_wal/")))
 		return place;
-	place = packed_place(l, directory, "pg_wal", "");
-	return place != NULL ? place : packed_place(l, directory, "base", "pg_wal/");
+	return NULL;
 }
 
 /*
@@ -155,7 +139,7 @@ read_places(Level7 *l, WalReading *reading, WalPlace *own, WalPlace *archive, co
 	uint64		files;
 	uint64		records;
 
-	if (own != NULL && own->torn)
+	if (own != NULL && wal_place_is_torn(own))
 		level7_fail(l, "%s cannot be unpacked to its end", own->path);
 	reading->places = list_make1(own != NULL ? own : archive);
 	if (own != NULL && archive != NULL)
@@ -230,7 +214,7 @@ level7_wal(Level7 *l, const char *directory, const VerifySummary *summary)
 		level7_unchecked(l, "the WAL that the backup needs is not read: " WAL_OTHER_VERSION);
 		return;
 	}
-	own = own_place(l, directory);
+	own = own_place(l, directory, summary);
 	archive = archive_place(l, &unseen);
 	if (own != NULL || archive != NULL)
 		read_and_close(l, &reading, own, archive, unseen);

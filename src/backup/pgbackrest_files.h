@@ -15,14 +15,15 @@
 
 #include "backup/level7.h"
 #include "backup/pgbackrest.h"
+#include "core/unpack.h"
 
 /* a WAL file of the archive, whose name has the checksum of its contents */
 typedef struct RepoWal
 {
 	char	   *path;			/* below the repository */
 	uint8		sum[REPO_SUM];
-	bool		compressed;		/* by gzip */
-	bool		readable;		/* not compressed otherwise */
+	UnpackFormat format;
+	bool		readable;		/* it can be unpacked here */
 } RepoWal;
 
 /* a repository of which files are read */

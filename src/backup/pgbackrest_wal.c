@@ -8,8 +8,8 @@
  *		archive/STANZA/15-1/0000000100000000/000000010000000000000003-SHA1.gz
  *
  * so that it can be compared without asking anybody, where it is not compressed,
- * or by gzip.  What is compressed otherwise, and what is encrypted, which its first
- * bytes say, is left to the tool.  A backup needs those from its begin to its end;
+ * or by gzip, lz4 or zstd.  What is compressed otherwise, and what is encrypted,
+ * which its first bytes say, is left to the tool.  A backup needs those from its begin to its end;
  * whether there are all is the matter of level 6.
  *
  * Runs in the backend that verifies, with a RepoReader that is open.
@@ -21,9 +21,6 @@
 #include "postgres.h"
 
 #include <unistd.h>
-#include <zlib.h>
-
-#include "miscadmin.h"
 
 #include "backup/pgbackrest_files.h"
 
@@ -56,8 +53,8 @@ parse_name(const char *name, RepoWal *wal)
 			return false;
 		wal->sum[i] = byte;
 	}
-	wal->compressed = strcmp(rest, ".gz") == 0;
-	wal->readable = *rest == '\0' || wal->compressed;
+	wal->format = unpack_format_of(rest);
+	wal->readable = *rest == '\0' || (wal->format != UNPACK_NONE && unpack_lacks(wal->format) == NULL);
 	return *rest == '\0' || *rest == '.';
 }
 
@@ -120,36 +117,29 @@ add_to_sum(RepoReader *reader, const void *data, size_t length)
  * Uncompress a block, and sum it up; false: it is not well formed.
  */
 static bool
-inflate_block(RepoReader *reader, z_stream *gzip, size_t length, bool *ended)
+unpack_block(RepoReader *reader, Unpack *unpack, size_t length)
 {
 	static char out[65536];
+	const char *in = reader->buffer;
+	size_t		room;
 
-	gzip->next_in = (Bytef *) reader->buffer;
-	gzip->avail_in = length;
-	while (gzip->avail_in > 0 && !*ended)
+	do
 	{
-		int			result;
-
-		gzip->next_out = (Bytef *) out;
-		gzip->avail_out = sizeof(out);
-		result = inflate(gzip, Z_NO_FLUSH);
-		if (result != Z_OK && result != Z_STREAM_END)
+		room = sizeof(out);
+		if (!unpack_some(unpack, &in, &length, out, &room))
 			return false;
-		add_to_sum(reader, out, sizeof(out) - gzip->avail_out);
-		*ended = result == Z_STREAM_END;
-	}
-	/* nothing may follow */
-	return gzip->avail_in == 0;
+		add_to_sum(reader, out, room);
+	} while (room > 0 || length > 0);
+	return true;
 }
 
 /*
  * Read it: whether it is well formed.  reader->encrypted: it is not for us.
  */
 static bool
-sum_wal(RepoReader *reader, const RepoWal *wal, z_stream *gzip)
+sum_wal(RepoReader *reader, Unpack *unpack)
 {
 	bool		first = true;
-	bool		ended = false;
 
 	for (;;)
 	{
@@ -160,16 +150,16 @@ sum_wal(RepoReader *reader, const RepoWal *wal, z_stream *gzip)
 		if (got < 0)
 			return false;
 		if (got == 0)
-			return !wal->compressed || ended;
+			return unpack == NULL || unpack_may_end(unpack);
 		if (first && got >= strlen(SALTED) && memcmp(reader->buffer, SALTED, strlen(SALTED)) == 0)
 		{
 			reader->encrypted = true;
 			return true;
 		}
 		first = false;
-		if (!wal->compressed)
+		if (unpack == NULL)
 			add_to_sum(reader, reader->buffer, got);
-		else if (!inflate_block(reader, gzip, got, &ended))
+		else if (!unpack_block(reader, unpack, got))
 			return false;
 		repo_pace(reader, got);
 	}
@@ -181,9 +171,9 @@ sum_wal(RepoReader *reader, const RepoWal *wal, z_stream *gzip)
 bool
 repo_wal_verify(RepoReader *reader, const RepoWal *wal)
 {
-	z_stream	gzip;
+	Unpack	   *unpack = NULL;
 	uint8		sum[REPO_SUM];
-	volatile bool good = false;
+	bool		good;
 
 	reader->fd = repo_open(reader, wal->path);
 	if (reader->fd < 0)
@@ -192,18 +182,13 @@ repo_wal_verify(RepoReader *reader, const RepoWal *wal)
 		return true;
 	}
 	reader->encrypted = false;
-	memset(&gzip, 0, sizeof(gzip));
-	if (inflateInit2(&gzip, 15 + 16) != Z_OK || pg_cryptohash_init(reader->sha) < 0)
+	if (wal->format != UNPACK_NONE)
+		unpack = unpack_begin(wal->format);
+	if (pg_cryptohash_init(reader->sha) < 0)
 		elog(ERROR, "could not begin to read \"%s\"", wal->path);
-	PG_TRY();
-	{
-		good = sum_wal(reader, wal, &gzip);
-	}
-	PG_FINALLY();
-	{
-		(void) inflateEnd(&gzip);
-	}
-	PG_END_TRY();
+	good = sum_wal(reader, unpack);
+	if (unpack != NULL)
+		unpack_end(unpack);
 	(void) close(reader->fd);
 	reader->fd = -1;
 	if (reader->encrypted)

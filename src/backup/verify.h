@@ -128,6 +128,7 @@ typedef struct VerifySummary
 	uint64		bytes;			/* of all files */
 	StringInfoData ranges;		/* of WAL, as elements of a JSON array */
 	List	   *wal;			/* the same: ManifestRange *, the oldest first */
+	bool		wal_in_base;	/* base.tar has it, which was read */
 	uint32		timeline;		/* at the end of the backup */
 	uint32		first_timeline; /* at its begin */
 	uint64		start;

@@ -170,15 +170,13 @@ verify_stream_skip(VerifyStream *stream, uint64 length)
 }
 
 /*
- * Begin with a file that the reader has opened.  What its compression needs is
- * there.
+ * Begin with a file that the reader has opened.  What its format needs is there.
  */
 void
-verify_stream_begin(VerifyStream *stream, const char *name)
+verify_stream_begin(VerifyStream *stream, const char *name, UnpackFormat format)
 {
-	UnpackFormat format = unpack_format_of(name);
-
 	stream->name = name;
+	stream->format = format;
 	stream->problem = NULL;
 	stream->fetched = 0;
 	stream->waiting = 0;
@@ -205,27 +203,58 @@ at_any_pace(void *arg, size_t bytes)
 }
 
 /*
- * Open a file below a root, with a reader of its own; false and errno.  name: how
- * it is called, which links may lead to.  The rest of the stream is zero, but for
- * a limit.
+ * Begin with an open file, which is closed with the stream, and a reader of its own.
+ * The rest of the stream is zero, but for limit and block.
+ */
+void
+verify_stream_take(VerifyStream *stream, int fd, const char *name, UnpackFormat format)
+{
+	stream->reader = palloc(sizeof(VerifyReader));
+	verify_reader_init(stream->reader, NULL);
+	stream->reader->pace = at_any_pace;
+	stream->reader->fd = fd;
+	verify_stream_begin(stream, name, format);
+}
+
+/*
+ * Open a file below a root; false and errno.  name: how it is called, which links
+ * may lead to.
  */
 bool
 verify_stream_open(VerifyStream *stream, const VerifyRoots *roots, int root, const char *below, const char *name)
 {
-	if (unpack_lacks(unpack_format_of(name)) != NULL)
+	UnpackFormat format = unpack_format_of(name);
+	VerifyOpener opener;
+	int			fd;
+
+	if (unpack_lacks(format) != NULL)
 	{
 		errno = ENOTSUP;
 		return false;
 	}
-	stream->reader = palloc(sizeof(VerifyReader));
-	verify_reader_init(stream->reader, roots);
-	stream->reader->pace = at_any_pace;
-	stream->reader->fd = verify_open_file(&stream->reader->opener, roots, root, below);
-	verify_opener_close(&stream->reader->opener);
-	if (stream->reader->fd < 0)
+	verify_opener_init(&opener);
+	fd = verify_open_file(&opener, roots, root, below);
+	verify_opener_close(&opener);
+	if (fd < 0)
 		return false;
-	verify_stream_begin(stream, name);
+	verify_stream_take(stream, fd, name, format);
 	return true;
+}
+
+/*
+ * Go to a place, further on or before; false: it cannot be had.
+ */
+bool
+verify_stream_go(VerifyStream *stream, uint64 place)
+{
+	if (stream->at > place || stream->problem != NULL)
+	{
+		if (lseek(stream->reader->fd, 0, SEEK_SET) < 0)
+			return verify_stream_broken(stream, strerror(errno));
+		verify_stream_end(stream);
+		verify_stream_begin(stream, stream->name, stream->format);
+	}
+	return verify_stream_skip(stream, place - stream->at);
 }
 
 /*

@@ -103,7 +103,11 @@ entry_of(Tar *tar, const TarMember *member)
 		snprintf(path, sizeof(path), "./%s", member->name);
 	canonicalize_path(path);
 	if (verify_ignored(tar->place, path))
+	{
+		if (strncmp(path, "pg_wal/", 7) == 0)
+			tar->summary->wal_in_base = true;
 		return NULL;
+	}
 	entry = verify_store_find(tar->store, path, strlen(path));
 	if (entry == NULL)
 	{
@@ -194,7 +198,8 @@ static void
 open_archive(Tar *tar, const char *name)
 {
 	VerifyReader *reader = tar->stream.reader;
-	const char *lacking = unpack_lacks(unpack_format_of(name));
+	UnpackFormat format = unpack_format_of(name);
+	const char *lacking = unpack_lacks(format);
 	char		below[MANIFEST_MAX_PATH + 1];
 	int			root;
 	struct stat st;
@@ -228,7 +233,7 @@ open_archive(Tar *tar, const char *name)
 		return;
 	}
 	tar->tablespace = strncmp(name, "base", 4) == 0 ? InvalidOid : (Oid) strtoul(name, NULL, 10);
-	verify_stream_begin(&tar->stream, name);
+	verify_stream_begin(&tar->stream, name, format);
 	read_archive(tar);
 	verify_stream_end(&tar->stream);
 	(void) close(reader->fd);

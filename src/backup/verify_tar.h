@@ -21,6 +21,7 @@ typedef struct VerifyStream
 	VerifyReader *reader;		/* its file, and its buffer */
 	VerifyReport *report;		/* NULL: who reads it looks at problem */
 	const char *name;
+	UnpackFormat format;
 	const char *problem;		/* it cannot be read any further; NULL: it can */
 	uint64		limit;			/* so many bytes of the file are read; 0: all */
 	uint64		fetched;		/* so many were */
@@ -34,12 +35,14 @@ typedef struct VerifyStream
 	uint64		at;				/* bytes before that */
 } VerifyStream;
 
-extern void verify_stream_begin(VerifyStream *stream, const char *name);
+extern void verify_stream_begin(VerifyStream *stream, const char *name, UnpackFormat format);
 extern void verify_stream_end(VerifyStream *stream);
+extern void verify_stream_take(VerifyStream *stream, int fd, const char *name, UnpackFormat format);
 extern bool verify_stream_open(VerifyStream *stream, const VerifyRoots *roots, int root, const char *below,
 							   const char *name);
 extern void verify_stream_close(VerifyStream *stream);
 extern const char *verify_stream_some(VerifyStream *stream, size_t length, size_t *got);
+extern bool verify_stream_go(VerifyStream *stream, uint64 place);
 extern bool verify_stream_skip(VerifyStream *stream, uint64 length);
 extern bool verify_stream_broken(VerifyStream *stream, const char *what);
 

@@ -13,6 +13,8 @@
 #include "pgtime.h"
 #include "nodes/pg_list.h"
 
+#include "core/unpack.h"
+
 /* ---- wal_name.c: what the name of a file says ---- */
 
 typedef enum WalKind
@@ -117,13 +119,17 @@ extern void wal_read_folder(WalList *list, const char *folder, List *roots);
 extern WalState wal_check_head(WalList *list, const WalEntry *entry, WalPacking named,
 							   const unsigned char *head, size_t length, uint64 *found);
 extern WalPacking wal_compressed_by(const unsigned char *head, size_t length);
+extern UnpackFormat wal_unpack_format(WalPacking packing);
 extern bool wal_is_encrypted(const unsigned char *head, size_t length);
 extern bool wal_is_compressed(const unsigned char *head, size_t length);
 
 /* ---- wal_end.c: how a compressed one ends ---- */
 
+/* of a file that is unpacked: any */
+#define WAL_ANY_SIZE PG_UINT64_MAX
+
+extern bool wal_holds(int fd, UnpackFormat format, uint64 size);
 extern bool wal_ends(int fd, const unsigned char *head, size_t length, uint64 size, uint32 segment_size);
-extern bool wal_gzip_holds(int fd, uint64 size);
 
 /* ---- wal_stanza.c: as pgBackRest lists them ---- */
 

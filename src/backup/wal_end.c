@@ -8,9 +8,11 @@
  * whether it ends as its format does: gzip with the size of what it packed,
  * bzip2 and xz with their marks, lz4 and zstd where their blocks lead to, of
  * each of which the few bytes of its length are read.  Encrypted ones consist of
- * blocks of 16 bytes.  What lies in between is not looked at.
+ * blocks of 16 bytes.  What lies in between is not looked at, but by wal_holds(),
+ * which unpacks it.
  *
- * No catalogs, no locks, no errors.  Reads the file that the caller has open.
+ * No catalogs, no locks; it can be cancelled while it unpacks.  Reads the file that
+ * the caller has open.
  *
  * Copyright (c) 2026, maintsched developers
  *
@@ -19,7 +21,8 @@
 #include "postgres.h"
 
 #include <unistd.h>
-#include <zlib.h>
+
+#include "miscadmin.h"
 
 #include "backup/wal.h"
 
@@ -27,8 +30,6 @@
 #define MAX_BLOCKS (64 * 1024)
 
 #define UNPACK_BYTES (64 * 1024)
-
-#define ANY_SIZE PG_UINT64_MAX
 
 static bool
 read_at(int fd, void *buffer, size_t length, uint64 at)
@@ -47,68 +48,53 @@ little_endian(const unsigned char *bytes, int length)
 }
 
 /*
- * Unpack to the end.  zlib's gzread() is not asked: whether it sees that the last
- * bytes are missing depends on its version.
+ * Unpack to the end; false: it does not come to what is wanted.
  */
 static bool
-gzip_unpacks(int fd, z_stream *gzip, unsigned char *in, unsigned char *out, uint64 wanted)
+unpacks(int fd, Unpack *unpack, char *in, char *out, uint64 wanted)
 {
 	uint64		unpacked = 0;
 	uint64		at = 0;
-	bool		ended = false;
+	const char *next = in;
+	size_t		waiting = 0;
 
 	for (;;)
 	{
-		int			result;
+		size_t		room = UNPACK_BYTES;
 
-		if (gzip->avail_in == 0)
-		{
-			ssize_t		got = pread(fd, in, UNPACK_BYTES, at);
-
-			if (got <= 0)
-				return got == 0 && ended && (wanted == ANY_SIZE || unpacked == wanted);
-			at += got;
-			gzip->next_in = in;
-			gzip->avail_in = got;
-		}
-		/* several members after each other are one file, too */
-		if (ended && inflateReset(gzip) != Z_OK)
+		CHECK_FOR_INTERRUPTS();
+		if (!unpack_some(unpack, &next, &waiting, out, &room))
 			return false;
-		gzip->next_out = out;
-		gzip->avail_out = UNPACK_BYTES;
-		result = inflate(gzip, Z_NO_FLUSH);
-		if (result != Z_OK && result != Z_STREAM_END)
-			return false;
-		ended = result == Z_STREAM_END;
-		unpacked += UNPACK_BYTES - gzip->avail_out;
+		unpacked += room;
 		if (unpacked > wanted)
 			return false;
+		if (room == 0 && waiting == 0)
+		{
+			ssize_t		got = pread(fd, in, UNPACK_BYTES, (off_t) at);
+
+			if (got <= 0)
+				return got == 0 && unpack_may_end(unpack) && (wanted == WAL_ANY_SIZE || unpacked == wanted);
+			at += got;
+			next = in;
+			waiting = got;
+		}
 	}
 }
 
-static bool
-gzip_is_whole(int fd, uint64 wanted)
-{
-	z_stream	gzip = {0};
-	unsigned char *in;
-	bool		whole;
-
-	if (inflateInit2(&gzip, 16 + MAX_WBITS) != Z_OK)
-		return false;
-	in = palloc(2 * UNPACK_BYTES);
-	whole = gzip_unpacks(fd, &gzip, in, in + UNPACK_BYTES, wanted);
-	(void) inflateEnd(&gzip);
-	pfree(in);
-	return whole;
-}
-
 /*
- * Whether what gzip packed is so many bytes, to its end and by its checksum.
+ * Whether what is packed is so many bytes, to its end and by its checksums.  What
+ * its format needs is there.
  */
 bool
-wal_gzip_holds(int fd, uint64 size)
+wal_holds(int fd, UnpackFormat format, uint64 size)
 {
-	return gzip_is_whole(fd, size);
+	Unpack	   *unpack = unpack_begin(format);
+	char	   *in = palloc(2 * UNPACK_BYTES);
+	bool		holds = unpacks(fd, unpack, in, in + UNPACK_BYTES, size);
+
+	unpack_end(unpack);
+	pfree(in);
+	return holds;
 }
 
 /*
@@ -121,7 +107,7 @@ gzip_ends(int fd, uint64 size, uint32 segment_size)
 
 	if (size < 18 || !read_at(fd, end, sizeof(end), size - sizeof(end)))
 		return false;
-	return little_endian(end, 4) == segment_size || gzip_is_whole(fd, segment_size);
+	return little_endian(end, 4) == segment_size || wal_holds(fd, UNPACK_GZIP, segment_size);
 }
 
 /*

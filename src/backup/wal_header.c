@@ -56,6 +56,28 @@ wal_is_encrypted(const unsigned char *head, size_t length)
 	return length >= strlen(SALTED) && memcmp(head, SALTED, strlen(SALTED)) == 0;
 }
 
+/*
+ * How it can be unpacked here; UNPACK_NONE: as it is, or by a program.
+ */
+UnpackFormat
+wal_unpack_format(WalPacking packing)
+{
+	switch (packing)
+	{
+		case WAL_GZIP:
+			return UNPACK_GZIP;
+		case WAL_LZ4:
+			return UNPACK_LZ4;
+		case WAL_ZSTD:
+			return UNPACK_ZSTD;
+		case WAL_PLAIN:
+		case WAL_BZIP2:
+		case WAL_XZ:
+			break;
+	}
+	return UNPACK_NONE;
+}
+
 bool
 wal_is_compressed(const unsigned char *head, size_t length)
 {

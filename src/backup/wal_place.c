@@ -6,12 +6,12 @@
  * A place is a folder, as wal_folder.c knows them, or an archive in tar format,
  * as in wal_tar.c.  What is in it is found as the restore_command of a drill
  * finds it (drill_fetch.c), so that the file that is read is the one that a
- * recovery would get.  Archives are wal_place_tar.c's.
+ * recovery would get.
  *
- * zlib reads what is not compressed as it is.  For all else that recovery could
- * unpack there is a program, which writes into a temporary file of the server, of
- * the size of one WAL file at the most.  What is in an archive is written there,
- * too, since a reader of records goes back within a file.
+ * What gzip, lz4 and zstd have compressed is read as a stream (unpack.c), after
+ * it was looked whether it comes to a whole WAL file.  For all else that recovery
+ * could unpack, and where a library is missing, there is a program, which writes
+ * into a temporary file of the server, of the size of one WAL file at the most.
  *
  * Runs in any backend, as the server's user, below the roots that the caller
  * names.  No locks.  Whoever opens a place closes it, by an error, too.
@@ -31,20 +31,19 @@
 #include "access/xlog_internal.h"
 #include "miscadmin.h"
 
+#include "backup/folder.h"
 #include "backup/wal_read.h"
 #include "core/process.h"
 
 /* how long a file may take to arrive: as the ladder takes it */
 #define ARRIVES_WITHIN	300
 
-#define GZIP_BUFFER (256 * 1024)
-
 /* bytes of the error of a program */
 #define MAX_ERROR 8192
 
 static const char *const endings[] = {"", ".gz", ".zst", ".lz4", ".bz2", ".xz"};
 
-/* which program unpacks what; none: zlib reads it */
+/* which program unpacks what we cannot; none: we always can */
 static const char *const programs[] = {
 	[WAL_PLAIN] = NULL,[WAL_GZIP] = NULL,[WAL_LZ4] = "lz4",[WAL_ZSTD] = "zstd",[WAL_BZIP2] = "bzip2",[WAL_XZ] = "xz"
 };
@@ -93,88 +92,86 @@ wal_place_folder(WalPlace *place, const VerifyRoots *roots, const char *path)
 	return place->folder >= 0;
 }
 
+/*
+ * Open the archive in tar format of a backup that is called stem, with the folder
+ * in it as prefix; false and errno.
+ */
+bool
+wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char *directory, const char *stem, const char *prefix)
+{
+	char		below[MANIFEST_MAX_PATH + 1];
+	int			root;
+	struct stat st;
+	List	   *items = NIL;
+	ListCell   *cell;
+
+	if (!verify_is_below(roots, directory) || verify_resolve(roots, directory, &root, below, &st) != VERIFY_FOUND ||
+		!folder_list(roots, root, below, &items))
+		return false;
+	foreach(cell, items)
+	{
+		char	   *name = ((FolderItem *) lfirst(cell))->name;
+		char	   *path = psprintf("%s/%s", directory, name);
+
+		if (tar_suffix(name, stem) == NULL || verify_resolve(roots, path, &root, below, &st) != VERIFY_FOUND ||
+			!verify_stream_open(&place->tar, roots, root, below, name))
+			continue;
+		place->path = path;
+		place->prefix = prefix;
+		return true;
+	}
+	errno = ENOENT;
+	return false;
+}
+
 void
 wal_place_close(WalPlace *place)
 {
 	if (place->folder >= 0)
 		(void) close(place->folder);
-	wal_place_tar_close(place);
+	verify_stream_close(&place->tar);
 	if (place->temporary >= 0)
 		FileClose(place->temporary);
 	place->folder = -1;
 	place->temporary = -1;
 }
 
+/*
+ * Is the place an archive that cannot be unpacked to its end?
+ */
+bool
+wal_place_is_torn(WalPlace *place)
+{
+	VerifyStream *tar = &place->tar;
+
+	return tar->reader != NULL && tar->format != UNPACK_NONE && !wal_holds(tar->reader->fd, tar->format, WAL_ANY_SIZE);
+}
+
 void
 wal_file_close(WalFile *file)
 {
-	if (file->file != NULL)
-		(void) gzclose_r(file->file);
-	file->file = NULL;
+	if (file->stream == &file->own)
+		verify_stream_close(file->stream);
+	file->stream = NULL;
 }
 
-/*
- * What became of opening a file, with the problem in words.
- */
-WalOpened
-wal_file_opened(WalFile *file, WalOpened result, char *problem)
+static WalOpened
+opened(WalFile *file, WalOpened result, char *problem)
 {
 	file->problem = problem;
 	return result;
 }
 
 /*
- * Give an open file to zlib, from here on.
+ * Read an open file, from here on.
  */
 static WalOpened
-read_from(WalFile *file, int fd)
+read_from(WalFile *file, int fd, UnpackFormat format)
 {
-	file->file = gzdopen(fd, "rb");
-	if (file->file == NULL)
-	{
-		(void) close(fd);
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-	}
-	(void) gzbuffer(file->file, GZIP_BUFFER);
+	verify_stream_take(&file->own, fd, file->path, format);
+	file->stream = &file->own;
+	file->begin = 0;
 	return WAL_OPENED;
-}
-
-/*
- * The temporary file of a place.
- */
-char *
-wal_place_temporary(WalPlace *place)
-{
-	if (place->temporary < 0)
-		place->temporary = OpenTemporaryFile(false);
-	return psprintf("%s/%s", DataDir, FilePathName(place->temporary));
-}
-
-/*
- * Read what is in the temporary file.
- */
-WalOpened
-wal_file_temporary(WalFile *file, const char *path)
-{
-	struct stat st;
-	int			fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-	{
-		int			saved = errno;
-
-		if (fd >= 0)
-			(void) close(fd);
-		return wal_file_opened(file, WAL_NOT_READ, psprintf("what was unpacked cannot be read: %s", strerror(saved)));
-	}
-	if (st.st_size != wal_segment_size)
-	{
-		(void) close(fd);
-		return wal_file_opened(file, WAL_BROKEN, psprintf("it holds %lld bytes, and not %d", (long long) st.st_size, wal_segment_size));
-	}
-	return read_from(file, fd);
 }
 
 /*
@@ -186,13 +183,13 @@ not_unpacked(WalFile *file, const char *program, const ProcessResult *result)
 	char	   *end = process_end_text(result);
 
 	if (result->exit_code == NO_PROGRAM)
-		return wal_file_opened(file, WAL_NOT_READ, psprintf("it is compressed with %s, which is not on this machine", program));
+		return opened(file, WAL_NOT_READ, psprintf("it is compressed with %s, which is not on this machine", program));
 	/* that says nothing about the file */
 	if (strstr(result->error.data, strerror(ENOSPC)) != NULL)
-		return wal_file_opened(file, WAL_NOT_READ, psprintf("there is no room to unpack it: %s", strerror(ENOSPC)));
+		return opened(file, WAL_NOT_READ, psprintf("there is no room to unpack it: %s", strerror(ENOSPC)));
 	if (result->signal == SIGXFSZ)
-		return wal_file_opened(file, WAL_BROKEN, psprintf("what %s unpacks is more than a whole WAL file", program));
-	return wal_file_opened(file, WAL_BROKEN, psprintf("%s cannot unpack it: it %s", program, end));
+		return opened(file, WAL_BROKEN, psprintf("what %s unpacks is more than a whole WAL file", program));
+	return opened(file, WAL_BROKEN, psprintf("%s cannot unpack it: it %s", program, end));
 }
 
 /*
@@ -203,8 +200,13 @@ unpack(WalPlace *place, WalFile *file, const char *program)
 {
 	ProcessSpec spec = {0};
 	ProcessResult result;
-	char	   *path = wal_place_temporary(place);
+	char	   *path;
+	struct stat st;
+	int			fd;
 
+	if (place->temporary < 0)
+		place->temporary = OpenTemporaryFile(false);
+	path = psprintf("%s/%s", DataDir, FilePathName(place->temporary));
 	spec.program = "/bin/sh";
 	spec.arguments = list_make3("-c", UNPACK, "sh");
 	spec.arguments = lappend(spec.arguments, psprintf("%d", wal_segment_size / 512 + 1));
@@ -215,7 +217,21 @@ unpack(WalPlace *place, WalFile *file, const char *program)
 	process_run(&spec, &result);
 	if (result.exit_code != 0)
 		return not_unpacked(file, program, &result);
-	return wal_file_temporary(file, path);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0)
+	{
+		int			saved = errno;
+
+		if (fd >= 0)
+			(void) close(fd);
+		return opened(file, WAL_NOT_READ, psprintf("what was unpacked cannot be read: %s", strerror(saved)));
+	}
+	if (st.st_size != wal_segment_size)
+	{
+		(void) close(fd);
+		return opened(file, WAL_BROKEN, psprintf("it holds %lld bytes, and not %d", (long long) st.st_size, wal_segment_size));
+	}
+	return read_from(file, fd, UNPACK_NONE);
 }
 
 /*
@@ -228,6 +244,7 @@ check_whole(WalFile *file, int fd, const struct stat *st, WalPacking *compressio
 	unsigned char head[WAL_HEAD];
 	ssize_t		length = pread(fd, head, sizeof(head), 0);
 	uint64		size = st->st_size;
+	UnpackFormat format;
 	bool		whole;
 
 	if (length < 0)
@@ -241,7 +258,8 @@ check_whole(WalFile *file, int fd, const struct stat *st, WalPacking *compressio
 		return psprintf("it has " UINT64_FORMAT " bytes, and not %d", size, wal_segment_size);
 	if (!whole)
 		return "it is cut off";
-	if (*compression == WAL_GZIP && !wal_gzip_holds(fd, wal_segment_size))
+	format = wal_unpack_format(*compression);
+	if (format != UNPACK_NONE && unpack_lacks(format) == NULL && !wal_holds(fd, format, wal_segment_size))
 		return "it cannot be unpacked to a whole WAL file";
 	return NULL;
 }
@@ -264,14 +282,15 @@ begin_file(WalPlace *place, WalFile *file, int fd, const struct stat *st)
 	WalPacking	compression = WAL_PLAIN;
 	char	   *problem = check_whole(file, fd, st, &compression);
 	bool		encrypted = is_encrypted(fd);
+	UnpackFormat format = wal_unpack_format(compression);
 
-	if (problem == NULL && !encrypted && programs[compression] == NULL)
-		return read_from(file, fd);
+	if (problem == NULL && !encrypted && (format != UNPACK_NONE ? unpack_lacks(format) == NULL : compression == WAL_PLAIN))
+		return read_from(file, fd, format);
 	(void) close(fd);
 	if (problem != NULL)
-		return wal_file_opened(file, WAL_BROKEN, problem);
+		return opened(file, WAL_BROKEN, problem);
 	if (encrypted)
-		return wal_file_opened(file, WAL_NOT_READ, "it is encrypted");
+		return opened(file, WAL_NOT_READ, "it is encrypted");
 	return unpack(place, file, programs[compression]);
 }
 
@@ -291,7 +310,7 @@ open_in(WalPlace *place, WalFile *file, int folder, const char *above, const cha
 			continue;
 		file->path = psprintf("%s/%s", above, path);
 		if (fd < 0)
-			return wal_file_opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
+			return opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
 		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 			return begin_file(place, file, fd, &st);
 		(void) close(fd);
@@ -316,7 +335,7 @@ open_in_folder(WalPlace *place, WalFile *file, const char *name)
 	if (fd < 0 && errno == EACCES)
 	{
 		file->path = psprintf("%s/%s/%s", place->path, part, name);
-		return wal_file_opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
+		return opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
 	}
 	if (fd < 0)
 		return WAL_NOT_THERE;
@@ -333,6 +352,50 @@ open_in_folder(WalPlace *place, WalFile *file, const char *name)
 }
 
 /*
+ * Go through an archive from the header at next on, up to limit; it is left
+ * where the contents of the file begin.
+ */
+static WalOpened
+find_in_tar(WalPlace *place, WalFile *file, const char *name, uint64 limit)
+{
+	TarMember	member;
+
+	while (place->next < limit && verify_stream_go(&place->tar, place->next) &&
+		   tar_next(&place->tar, &member) == TAR_MEMBER)
+	{
+		file->begin = place->tar.at;
+		place->next = file->begin + member.size + TAR_PADDING(member.size);
+		if (!TAR_IS_FILE(&member) || strncmp(member.name, place->prefix, strlen(place->prefix)) != 0 ||
+			strcmp(member.name + strlen(place->prefix), name) != 0)
+			continue;
+		if (member.size != wal_segment_size)
+			return opened(file, WAL_BROKEN, psprintf("it has " UINT64_FORMAT " bytes, and not %d", member.size, wal_segment_size));
+		file->stream = &place->tar;
+		return WAL_OPENED;
+	}
+	return WAL_NOT_THERE;
+}
+
+static WalOpened
+open_in_tar(WalPlace *place, WalFile *file, const char *name)
+{
+	uint64		began = place->next;
+	WalOpened	result;
+
+	file->path = psprintf("%s, %s%s", place->path, place->prefix, name);
+	/* they are in the order in which they are read, nearly always */
+	result = find_in_tar(place, file, name, PG_UINT64_MAX);
+	if (result == WAL_NOT_THERE && began > 0)
+	{
+		place->next = 0;
+		result = find_in_tar(place, file, name, began);
+	}
+	if (result == WAL_NOT_THERE)
+		place->next = 0;
+	return result;
+}
+
+/*
  * Open a WAL file.  What hinders it is in the problem of the file.
  */
 WalOpened
@@ -341,7 +404,7 @@ wal_place_open(WalPlace *place, WalFile *file, TimeLineID timeline, XLogSegNo se
 	char	   *name = wal_segment_name(timeline, segno, wal_segment_size);
 
 	memset(file, 0, sizeof(WalFile));
-	return place->folder < 0 ? wal_place_tar_find(place, file, name) : open_in_folder(place, file, name);
+	return place->tar.reader != NULL ? open_in_tar(place, file, name) : open_in_folder(place, file, name);
 }
 
 /*
@@ -350,19 +413,23 @@ wal_place_open(WalPlace *place, WalFile *file, TimeLineID timeline, XLogSegNo se
 char	   *
 wal_file_page(WalFile *file, uint32 at, char *page)
 {
-	z_off_t		place = (z_off_t) at;
-	int			length;
-	int			code;
-	const char *words;
+	VerifyStream *stream = file->stream;
+	bool		there = verify_stream_go(stream, file->begin + at);
+	size_t		used = 0;
 
-	if (gztell(file->file) != place && gzseek(file->file, place, SEEK_SET) < 0)
-		length = -1;
-	else
-		length = gzread(file->file, page, XLOG_BLCKSZ);
-	if (length == XLOG_BLCKSZ)
+	while (there && used < XLOG_BLCKSZ)
+	{
+		size_t		got;
+		const char *data = verify_stream_some(stream, XLOG_BLCKSZ - used, &got);
+
+		if (data == NULL)
+			break;
+		memcpy(page + used, data, got);
+		used += got;
+	}
+	if (used == XLOG_BLCKSZ)
 		return NULL;
-	words = gzerror(file->file, &code);
-	if (code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR)
-		return psprintf("it ends after %u bytes", at + Max(length, 0));
-	return psprintf("it cannot be read: %s", code == Z_ERRNO ? strerror(errno) : words);
+	if (stream->problem == NULL)
+		return psprintf("it ends after %u bytes", (uint32) (at + used));
+	return psprintf("it cannot be read: %s", stream->problem);
 }

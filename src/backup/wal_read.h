@@ -10,8 +10,6 @@
 #ifndef MAINTSCHED_WAL_READ_H
 #define MAINTSCHED_WAL_READ_H
 
-#include <zlib.h>
-
 #include "access/xlogdefs.h"
 #include "storage/fd.h"
 
@@ -24,15 +22,9 @@ typedef struct WalPlace
 {
 	const char *path;			/* of the folder, or of the archive */
 	int			folder;			/* open; -1: it is an archive */
-	const VerifyRoots *roots;	/* below which the archive is */
-	int			root;
-	const char *below;
-	const char *prefix;			/* of the names in it */
-	List	   *names;			/* char *, of its WAL files */
-	VerifyStream stream;		/* as far as it was read */
-	bool		open;
-	MemoryContext context;		/* of the stream */
-	bool		torn;			/* the archive cannot be unpacked to its end */
+	VerifyStream tar;			/* its reader is NULL: it is a folder */
+	const char *prefix;			/* of the names in the archive */
+	uint64		next;			/* where a header in it is */
 	File		temporary;		/* what a program unpacked; -1: none yet */
 	bool		used;			/* a file of it was read */
 } WalPlace;
@@ -48,7 +40,9 @@ typedef enum WalOpened
 /* one that is read */
 typedef struct WalFile
 {
-	gzFile		file;			/* NULL: none */
+	VerifyStream *stream;		/* of its own, or the archive's; NULL: none */
+	VerifyStream own;
+	uint64		begin;			/* where it begins in the stream */
 	char	   *path;			/* for problems */
 	char	   *problem;
 	bool		arriving;		/* it is too short, and new */
@@ -56,19 +50,12 @@ typedef struct WalFile
 
 extern void wal_place_init(WalPlace *place);
 extern bool wal_place_folder(WalPlace *place, const VerifyRoots *roots, const char *path);
+extern bool wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char *directory, const char *stem, const char *prefix);
+extern bool wal_place_is_torn(WalPlace *place);
 extern void wal_place_close(WalPlace *place);
 extern WalOpened wal_place_open(WalPlace *place, WalFile *file, TimeLineID timeline, XLogSegNo segno);
-extern WalOpened wal_file_opened(WalFile *file, WalOpened result, char *problem);
-extern char *wal_place_temporary(WalPlace *place);
-extern WalOpened wal_file_temporary(WalFile *file, const char *path);
 extern void wal_file_close(WalFile *file);
 extern char *wal_file_page(WalFile *file, uint32 at, char *page);
-
-/* ---- wal_place_tar.c: archives ---- */
-
-extern bool wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char *path, const char *prefix);
-extern WalOpened wal_place_tar_find(WalPlace *place, WalFile *file, const char *name);
-extern void wal_place_tar_close(WalPlace *place);
 
 /* ---- wal_records.c: the records in them ---- */
 

@@ -150,7 +150,7 @@ read_page(XLogReaderState *state, XLogRecPtr page, int needed, XLogRecPtr record
 
 	CHECK_FOR_INTERRUPTS();
 	XLByteToSeg(page, segno, wal_segment_size);
-	if ((cursor->file.file == NULL || cursor->segno != segno) && !open_file(cursor, segno))
+	if ((cursor->file.stream == NULL || cursor->segno != segno) && !open_file(cursor, segno))
 		return -1;
 	problem = wal_file_page(&cursor->file, XLogSegmentOffset(page, wal_segment_size), buffer);
 	if (problem != NULL)

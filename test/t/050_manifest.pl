@@ -483,6 +483,16 @@ foreach my $format (qw(gz lz4 zst))
 unlink(glob("$copy/base.tar*"));
 write_file("$copy/base.tar.zst", "\x28\xb5\x2f\xfd\x00\xa8" . "\1\0\0");
 like((we_say($copy))[1], qr/^unreadable base.tar.zst: it is not what was compressed \(.*memory.*\)/, 'zstd, a window of 2 GB is not made room for');
+# 120 GB of zeros in 4 MB: in blocks of one byte many times
+{
+	my $block = substr(pack('V', 131072 << 3 | 1 << 1), 0, 3) . "\0";
+	my $zeros = "\x28\xb5\x2f\xfd\x00\x58" . $block x 999_999 . "\x01\0\0";
+	unlink("$copy/base.tar.zst");
+	write_file("$copy/base.tar.zst", packed('zst', slurp_file("$backups/tar/base.tar")) . $zeros);
+	my ($out, $err) = ('', '');
+	$node->psql('postgres', "set statement_timeout = '1s'; select ok from maintsched.verify_backup('$copy', '{$backups}')", stdout => \$out, stderr => \$err);
+	like($err, qr/canceling statement due to statement timeout/, 'zstd, 120 GB of zeros can be cancelled');
+}
 remove_tree("$backups/tar");
 
 # As pg_basebackup packs it.
@@ -494,6 +504,10 @@ foreach my $format ([ 'gz', 'client-gzip', 'SHA224' ], [ 'lz4', 'client-lz4', 'C
 	tar_backup($name, "--compress=$how", "--manifest-checksums=$sums", @options);
 	copy_backup($name);
 	tar_says($name, 1);
+	my ($out, $err) = ('', '');
+	$node->psql('postgres', "set maintsched.verify_rate = '64kB'; set statement_timeout = '300ms'; select ok from maintsched.verify_backup('$copy', '{$backups}')",
+		stdout => \$out, stderr => \$err);
+	like($err, qr/canceling statement due to statement timeout/, "$name, at 64 kB a second: cancelled");
 	my $base = "base.tar.$suffix";
 	my $size = -s "$copy/$base";
 	foreach my $part (0.001, 0.3, 0.5, 0.7)

@@ -240,6 +240,20 @@ while_changed($later, sub { flip($_[0], (-s $_[0]) - 8) }, sub {
 	like(level7($main, $main->{full}), qr/^fail\npgBackRest says: invalid (?:checksum|result) '\S+', so a recovery ends there\z/, 'WAL after it has another byte: fail') });
 is(level7($main, $_), 'pass', "put back, $_ passes") foreach $main->{full}, $main->{incr};
 
+foreach my $format (qw(lz4 zst))
+{
+	my $stanza = make_stanza($node, name => $format, compress => $format);
+	my $label = stanza_backup($stanza, 'full');
+	add_repository($node, $stanza);
+	is(level7($stanza, $label), 'pass', "pgBackRest, WAL in $format: pass");
+	cmp_ok(fact($stanza, $label, 'wal_files_read'), '>=', 1, "pgBackRest, WAL in $format: it is read here, too");
+	my ($needed) = sql("select start_wal from maintsched.current_backups('$format') where label = '$label'");
+	my ($packed) = glob("$stanza->{wals}/*/*/$needed-*.$format");
+	while_changed($packed, \&cut, sub {
+		like(level7($stanza, $label), qr/^fail\n.*$needed-\S+ has another checksum than in its name, and the backup needs it/, "pgBackRest, WAL in $format is cut: fail") });
+	is(level7($stanza, $label), 'pass', "pgBackRest, WAL in $format, put back: pass");
+}
+
 # compressed in each way, bundled, encrypted
 my $secret = stanza('secret', cipher => 1);
 foreach my $case (

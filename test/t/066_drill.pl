@@ -185,7 +185,8 @@ SKIP:
 		$rows += 1000;
 		$prior = base_backup($folder, $label, options => [ "--incremental=$prior/backup_manifest" ], @how);
 		$print{$label} = fingerprint($prior);
-		sql(qq{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'history', 'select count(*) as n, max(id) as last from public.history', database => 'shop', expected => '[{"n": $rows, "last": } . (5000 + $rows) . qq{}]')});
+		my $expected = sprintf '[{"n": %d, "last": %d}]', $rows, 5000 + $rows;
+		sql(qq{select maintsched.read_repository('folder'); select maintsched.add_sample_query('folder', 'history', 'select count(*) as n, max(id) as last from public.history', database => 'shop', expected => '$expected')});
 		($said, $steps) = drill(q{'folder'}, quote($label));
 		like($said, qr/^NOTICE: .*backup "$label" was restored, and is proven up to level 12$/, "incremental, @how: it passes");
 		is($steps, sprintf($all_pass, 'not_applicable', 'pass'), "incremental, @how: its steps");
@@ -195,7 +196,7 @@ SKIP:
 	like(step_message('restore'), qr/^pg_combinebackup made it of 7 backups \(3 of them unpacked before\)/, 'incremental: of seven backups, some in archives');
 	is(sql(q{select (s.facts ->> 'wanted_bytes')::bigint >= 1.1 * ((select max(b.size_bytes) from maintsched.backups b where b.label in ('full', 'six'))
 		+ (select sum(b.size_bytes) from maintsched.backups b where b.label in ('three', 'four', 'six')))
-		from maintsched.drill_steps s where s.drill_id = (select max(drill_id) from maintsched.drill) and s.step = 'space'}), 't', 'incremental: there is to be room for what is unpacked, too');
+		from maintsched.drill_step s where s.drill_id = (select max(drill_id) from maintsched.drill) and s.step = 'space'}), 't', 'incremental: there is to be room for what is unpacked, too');
 	my $three = slurp_file("$folder->{location}/three/base.tar.lz4");
 	truncate("$folder->{location}/three/base.tar.lz4", length($three) / 2) or die;
 	($said, $steps) = drill(q{'folder', 'five'});

@@ -173,6 +173,30 @@ foreach my $case ([ 'tar', 'pg_wal.tar', '' ], [ 'fetch', 'base.tar', 'pg_wal/' 
 	is(level7($folder, 'gz'), 'pass', 'pg_wal.tar.gz, put back: pass');
 }
 
+# packed in each way; in base.tar only where there is WAL in it
+foreach my $case ([ 'tar', 'pg_wal.tar', '' ], [ 'fetch', 'base.tar', 'pg_wal/' ])
+{
+	my ($label, $tar, $prefix) = @$case;
+	my ($file, $at) = @{ $places{$label}[1] };
+	my $path = "$folder->{location}/$label/$tar";
+	my $whole = slurp_file($path);
+	my $place = in_tar($path, $prefix . $file, $at);
+	my $undo = moved($path);
+	foreach my $ending (qw(gz lz4 zst))
+	{
+		write_file("$path.$ending", packed($ending, $whole));
+		is(level7($folder, $label), 'pass', "$tar.$ending: pass");
+		cmp_ok(fact($label, 'wal_files_read'), '>=', 6, "$tar.$ending: of each place all files are read");
+		write_file("$path.$ending", packed($ending, flip($whole, $place)));
+		like(level7($folder, $label), qr/^fail: WAL file \Q$path.$ending, $prefix$file\E is damaged, and the backup needs it: /, "a byte in WAL of $tar.$ending: fail, in words");
+		write_file("$path.$ending", substr packed($ending, $whole), 0, -1);
+		like(level7($folder, $label), qr/^fail: .*\Q$tar.$ending\E(?: cannot be unpacked to its end|: it is cut off)/, "$tar.$ending, cut off: fail");
+		unlink "$path.$ending";
+	}
+	$undo->();
+	is(level7($folder, $label), 'pass', "$tar, put back: pass");
+}
+
 # --- an archive that is compressed, in one folder or in several ---
 
 my ($file, $at) = @{ $places{none}[1] };
@@ -209,7 +233,7 @@ foreach my $ending (sort keys %programs)
 	$put->(substr($whole, 0, $segment_size / 2), "$archive/$file.$ending");
 	like(level7($folder, 'none'), qr/^fail: WAL file \Q$archive\/$file.$ending\E is damaged, and the backup needs it: /, "$ending, half of it: fail");
 	$put->($whole x 3, "$archive/$file.$ending");
-	like(level7($folder, 'none'), qr/^fail: WAL file \Q$archive\/$file.$ending\E is damaged, and the backup needs it: (?:what $program unpacks is more than a whole WAL file|it is cut off)\z/,
+	like(level7($folder, 'none'), qr/^fail: WAL file \Q$archive\/$file.$ending\E is damaged, and the backup needs it: (?:what $program unpacks is more than a whole WAL file|it is cut off|it cannot be unpacked to a whole WAL file)\z/,
 		"$ending, three of it: fail");
 	$put->($whole, "$archive/$file.$ending");
 	while_harmed(changed("$archive/$file.$ending", sub { flip($_[0], length($_[0]) / 2) }), sub {

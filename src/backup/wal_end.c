@@ -21,6 +21,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "miscadmin.h"
+
 #include "backup/wal.h"
 
 /* blocks are of 64 kB or more, but for those that were flushed: enough for 1 GB */
@@ -61,6 +63,9 @@ gzip_unpacks(int fd, z_stream *gzip, unsigned char *in, unsigned char *out, uint
 	{
 		int			result;
 
+		/* whoever asked ends then, before this answer counts */
+		if (QueryCancelPending || ProcDiePending)
+			return false;
 		if (gzip->avail_in == 0)
 		{
 			ssize_t		got = pread(fd, in, UNPACK_BYTES, at);

@@ -33,6 +33,7 @@ declare
 	catalog jsonb := jsonb_build_array(list);
 	folders jsonb;
 	directories jsonb;
+	base text;
 	backup record;
 begin
 	-- it lists none of a folder that it cannot read, either
@@ -56,6 +57,16 @@ begin
 		-- its folders are not known then; the backups are
 		null;
 	end;
+	-- of the folder of the backups themselves its check says nothing
+	base := folders ->> 'basebackups_directory';
+	if list -> server = '[]' and maintsched.backup_names(base) is null
+		and substring(base from '([^/]+)/*$') = any (maintsched.backup_names(regexp_replace(base, '/[^/]+/*$', '')))
+	then
+		raise exception using
+			errcode = 'external_routine_exception',
+			message = format('Barman lists no backup of server "%s", and their folder cannot be read', server),
+			detail = format('Folder "%s" is there, and nobody can see what is in it.', base);
+	end if;
 	if folders is not null then
 		catalog := catalog || jsonb_build_object(server, jsonb_strip_nulls(folders));
 	end if;

@@ -217,11 +217,10 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-	select format('%s, %s and %s not taken in by "barman cron"',
-			case when sum(l.files) = 1 then 'WAL ' || min(l.first collate "C")
-				else format('WAL %s to %s (%s files)', min(l.first collate "C"), max(l.last collate "C"), sum(l.files)) end,
-			case when sum(l.files) = 1 then 'was streamed' else 'were streamed' end,
-			case when sum(l.files) = 1 then 'is' else 'are' end), max(l.modified)
+	select case when sum(l.files) = 1
+			then format('WAL %s was streamed, and is not taken in by "barman cron"', min(l.first collate "C"))
+			else format('WAL %s to %s (%s files) were streamed, and are not taken in by "barman cron"',
+				min(l.first collate "C"), max(l.last collate "C"), sum(l.files)) end, max(l.modified)
 		into words, came_at
 	from maintsched.list_wal(x.facts ->> 'streaming_path', maintsched.backup_roots(), (s -> 'segment_size')::bigint) l
 	where l.item = 'range' and l.last > coalesce(archived, '')

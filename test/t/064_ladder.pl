@@ -101,7 +101,7 @@ foreach my $case (
 	# aside, where no backup is looked for
 	my $aside = root($node) . '/aside';
 	move($path, $aside) or die "$path: $!";
-	is(place_now($repository, $label), 'fail: ' . sprintf($words =~ s/%(?!s)/%%/gr, $path), "$path is gone: in words");
+	is(place_now($repository, $label), 'fail: ' . $words =~ s/%s/$path/r, "$path is gone: in words");
 	move($aside, $path) or die $!;
 }
 # all of it, as when a volume is not mounted: that is no more known than before

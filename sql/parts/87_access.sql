@@ -72,7 +72,7 @@ as $$
 			'backup_levels', 'backup_standing', 'backup_health', 'backend_alive',
 			'plan_archive', 'plan_archive_table', 'archive_relations', 'archive_limit', 'archive_time', 'archive_survey', 'archive_has_old', 'archive_folder', 'is_old_partition',
 			'threshold', 'threshold_names', 'bloat_estimate', 'bloat_by_row', 'bloat_sample', 'bloat_best', 'bloat_detail', 'bloat_method',
-			'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_relations', 'may_measure', 'plan_bloat',
+			'relation_kind', 'bloat_size_text', 'bloat_wanted', 'bloat_relations', 'may_measure', 'bloat_findings', 'plan_bloat',
 			'part_of', 'corrupt_relations',
 			'plan_reindex', 'reindex_scope', 'check_reindex_scope', 'judge_indexes', 'index_bloat', 'index_matches',
 			'relation_bytes', 'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'volume', 'space_problem',

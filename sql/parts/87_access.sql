@@ -91,7 +91,7 @@ as $$
 			'archive_batch', 'drop_archived_partition', 'restore_archive', 'verify_archive', 'remove_archive', 'remove_archive_file', 'archive_leftovers', 'archive_files',
 			'measure_health',
 			'measure_bloat',
-			'lock_obstacle', 'rebuild_obstacle', 'await_table', 'rebuild_needed', 'drop_needed', 'drop_verdict', 'rebuild_verdict',
+			'lock_obstacle', 'rebuild_obstacle', 'waited_in_vain', 'await_table', 'rebuild_needed', 'drop_needed', 'drop_verdict', 'rebuild_verdict',
 			'run_routine', 'queue_routine', 'put_task', 'import_document', 'install_document', 'note_caller', 'note_caller_of_row', 'run_task', 'cancel_run', 'add_routine', 'drop_routine',
 			'add_repository', 'add_repository_as', 'change_repository', 'change_repository_as', 'remove_repository', 'remove_repository_as',
 			'read_repository', 'read_repository_as', 'import_backup_catalog', 'import_catalog_as', 'verify_repository',

@@ -84,6 +84,10 @@ exception
 		return query select null::double precision, null::bigint, null::double precision, null::double precision, 'locked by another session';
 	when undefined_object or undefined_table then
 		return;
+	-- one that is lost does not keep the others from being rebuilt
+	when undefined_file or io_error or data_corrupted or index_corrupted or internal_error or insufficient_privilege then
+		raise warning 'index % cannot be read: %', index::regclass, sqlerrm;
+		return query select null::double precision, null::bigint, null::double precision, null::double precision, 'it cannot be read';
 end
 $$;
 
@@ -301,7 +305,7 @@ begin
 			else b.detail end
 	from sized j
 	-- none can waste more than it is
-	left join lateral maintsched.index_bloat(j.index, sample_pages, j.valid and j.allowed and j.bytes >= j.min_wasted) b on true
+	left join lateral maintsched.index_bloat(j.index, sample_pages, j.valid and j.allowed and j.bytes >= greatest(j.min_wasted, 1)) b on true
 	cross join lateral (select coalesce(b.bloat_ratio >= j.min_bloat and b.bloat_bytes >= j.min_wasted, false) as wanted) x
 	left join corrupt f on f.target = j.target
 		and f.found_at > all (select l.rebuilt_at from maintsched.last_rebuilds(j.target) l);

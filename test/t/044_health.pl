@@ -618,6 +618,13 @@ wait_for($node, 'well', q{select status from maintsched.task_status where task =
 like(sql(q{select a.after ->> 'OK' from maintsched.run_actions a join maintsched.run_history r using (run_id)
 	where r.task = 'database-connectivity-tests'}, 'well'), qr/"connections"/, 'with what it found');
 
+set('maintsched.max_workers = 0');
+is(sql(q{select status || ': ' || detail from maintsched.health where item = 'launcher'}, 'well'),
+	'WARN: maintsched.max_workers is 0: nothing starts by itself, and runs stay queued', 'a launcher that may start nothing');
+sql(sql(q{select hint from maintsched.health where item = 'launcher'}, 'well') =~ s/;.*//r);
+reload();
+is(sql(q{select status from maintsched.health where item = 'launcher'}, 'well'), 'OK', 'mended by its hint');
+
 sql(q{create sequence nearly as smallint; select setval('nearly', 32766)}, 'ill');
 install('ill', 'smartmed');
 install('ill', 'astral-core');

@@ -130,6 +130,18 @@ $$;
 comment on function maintsched.reading_problem(text) is
 'Internal: Why it is not known what a repository holds: it was never read, could not be, or not within read_within; NULL: it is known.';
 
+create function maintsched.unread_problem(x maintsched.backup_reading, b maintsched.backup_record) returns text
+language sql stable
+return (
+	select format('repository %s of the stanza, in which backup %s was, could not be read at %s: %s', e.value ->> 'key', b.label,
+		maintsched.utc_text(x.clock_at), coalesce(split_part(e.value ->> 'message', ' HINT: ', 1), 'it is not known why'))
+	from jsonb_array_elements(case jsonb_typeof(x.facts -> 'repositories') when 'array' then x.facts -> 'repositories' else '[]' end) e
+	where e.value ->> 'key' = b.details ->> 'repository' and (e.value -> 'code')::integer not in (0, 2, 5)
+	limit 1);
+
+comment on function maintsched.unread_problem(maintsched.backup_reading, maintsched.backup_record) is
+'Internal: Why it is not known whether a backup is still there though its repository was read: pgBackRest has several in one, and that of the backup could not be; NULL: it is known.';
+
 create function maintsched.backup_defects(repository text)
 returns table (label text, problem text, pending boolean)
 language sql stable
@@ -298,9 +310,10 @@ as $$
 	select (g.b).label, j.level, j.result, j.problems, j.facts
 	from ground g
 	cross join reading a
+	cross join lateral (select maintsched.unread_problem(a.x, g.b) as problem) u
 	cross join lateral (
-		select 0::smallint as level, case when a.problem is null then 'pass' else 'not_checked' end as result,
-			array_remove(array[a.problem], null) as problems,
+		select 0::smallint as level, case when a.problem is null and u.problem is null then 'pass' else 'not_checked' end as result,
+			array_remove(array[a.problem, case when a.problem is null then u.problem end], null) as problems,
 			jsonb_build_object('read_at', (a.x).clock_at, 'source', (a.x).source) as facts
 		union all
 		select 1::smallint, c.* from maintsched.judge_completed(g.b, g.defects, g.pending) c

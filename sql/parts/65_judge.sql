@@ -157,6 +157,36 @@ $$;
 comment on function maintsched.judged_questions(bigint, text, jsonb) is
 'Internal: Each question of a step of a drill, and what is wrong with its answer.';
 
+create function maintsched.missed_tables(repository text, e maintsched.expectation) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	with named as materialized (
+		select x.* from maintsched.expected_table x
+		where x.repository = missed_tables.repository and x.database = current_database()
+		and exists (select from jsonb_array_elements(e.items) i where i.value ->> 'database' = x.database)
+	)
+	select array_remove(array[
+		-- they were read then, and nothing else
+		case when exists (select from named) then e.message end,
+		(
+			select 'named since: ' || maintsched.list_text(array_agg(s.name order by s.name collate "C"), 5)
+			from (
+				select format('%I.%I', n.schema_name, n.table_name) as name
+				from named n
+				-- partitions are read by themselves
+				join pg_class c on c.relname = n.table_name and c.relkind in ('r', 'm')
+				join pg_namespace p on p.oid = c.relnamespace and p.nspname = n.schema_name
+				where not exists (
+					select from jsonb_array_elements(e.items) i
+					where i.value ->> 'database' = n.database and i.value ->> 'schema' = n.schema_name and i.value ->> 'table' = n.table_name)) s
+			where strpos(coalesce(e.message, ''), s.name || ' (') = 0
+			having count(*) > 0)], null)
+$$;
+
+comment on function maintsched.missed_tables(text, maintsched.expectation) is
+'Internal: Which of the tables that add_expected_table() named are not among what was captured, and why, in words.';
+
 create function maintsched.judge_answers(
 	drill_id bigint, step text, answers jsonb,
 	out result text, out message text, out facts jsonb)
@@ -169,6 +199,7 @@ declare
 	e maintsched.expectation;
 	n record;
 	changed text[];
+	missed text[] := '{}';
 	others integer;
 begin
 	perform maintsched.check_word('step', step, array['expectations', 'queries']);
@@ -197,6 +228,9 @@ begin
 		from maintsched.expected_items(d.drill_id) i
 		where i.changed and step = 'expectations' order by i.seq);
 	select x.* into e from maintsched.expectation x where x.expectation_id = d.expectation_id;
+	if step = 'expectations' and d.target = 'restore point' then
+		missed := maintsched.missed_tables(d.repository, e);
+	end if;
 
 	facts := jsonb_build_object('asked', n.asked, 'answered', n.answered, 'seconds', n.seconds,
 		'problems', to_jsonb(n.problems[1:1000]), 'problem_count', cardinality(n.problems));
@@ -205,7 +239,7 @@ begin
 			'restore_point', e.restore_point, 'changed', to_jsonb(changed[1:1000])) end;
 	result := case
 		when cardinality(n.problems) > 0 then 'fail'
-		when n.answered < n.asked then 'not_checked'
+		when n.answered < n.asked or cardinality(missed) > 0 then 'not_checked'
 		when n.asked > 0 then 'pass'
 		when step = 'queries' then 'not_applicable'
 		when d.expectation_id is null and d.target = 'latest' then 'not_checked'
@@ -215,6 +249,7 @@ begin
 			|| case when cardinality(n.problems) > 10 then format('; %s more', maintsched.exact_text(cardinality(n.problems) - 10)) else '' end
 		when n.answered < n.asked then format('%s of %s questions have no answer, or none in time or of a length that can be read: %s',
 			maintsched.exact_text(n.asked - n.answered), maintsched.exact_text(n.asked), maintsched.list_text(n.unanswered, 5))
+		when cardinality(missed) > 0 then format('%s, but not what matters: %s', maintsched.expectation_text(d.drill_id), array_to_string(missed, '; '))
 		when step = 'queries' and n.asked > 0 then format('%s sample %s as expected', maintsched.exact_text(n.asked),
 			case n.asked when 1 then 'query' else 'queries' end)
 		when step = 'queries' then 'the repository has no sample queries: add_sample_query()'
@@ -228,6 +263,9 @@ begin
 		when d.target = 'consistent' and d.expectation_id is null then 'there is no archive to recover to a restore point, and nothing was captured after the backup'
 		when d.target = 'consistent' and cardinality(changed) = 0 then 'there is no archive to recover to a restore point, and nothing was captured before the backup'
 		else 'there is no archive to recover to a restore point, and nothing that was captured stayed the same during the backup' end;
+	if step = 'expectations' and cardinality(missed) = 0 and n.asked > 0 and e.message is not null then
+		message := message || '; ' || left(e.message, 500);
+	end if;
 	if cardinality(changed) > 0 and n.asked > 0 then
 		message := message || format('; not compared, for it changed during the backup: %s', maintsched.list_text(changed, 5));
 	end if;

@@ -325,6 +325,9 @@ my $planned = $node->background_psql('postgres');
 like($planned->query_safe(q{select reason from maintsched.plan_vacuum('{"include": ["shop.locked"]}')}),
 	qr/whether VACUUM can help is not known: it is locked, or no heap/, 'the plan waits for nobody');
 $planned->quit;
+$run = run_of_routine('vacuum', '{"include": ["shop.locked"], "lock_timeout": "100 ms"}');
+is(actions($run), "partial\nshop.locked skipped lock_timeout 55P03", 'locked against readers: left over');
+like(said($run, 'shop.locked'), qr/\nlock_not_available; process $locker has locked the table \(AccessExclusiveLock\)\z/, 'and by whom');
 $old->query_safe('rollback');
 
 # --- gone, or done by others, between plan and action ---

@@ -328,7 +328,8 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
 	select jsonb_strip_nulls(jsonb_build_object(
-		'size_bytes', pg_table_size(c.oid), 'relpages', c.relpages, 'relallvisible', c.relallvisible, 'reltuples', c.reltuples,
+		-- (pg_table_size() would wait for who has it locked)
+		'size_bytes', case when maintsched.relation_bytes(c.oid) is not null then pg_table_size(c.oid) end, 'relpages', c.relpages, 'relallvisible', c.relallvisible, 'reltuples', c.reltuples,
 		'n_dead_tup', pg_stat_get_dead_tuples(c.oid), 'n_ins_since_vacuum', pg_stat_get_ins_since_vacuum(c.oid),
 		'relfrozenxid_age', age(c.relfrozenxid), 'relminmxid_age', mxid_age(c.relminmxid),
 		'vacuum_count', pg_stat_get_vacuum_count(c.oid), 'last_vacuum', pg_stat_get_last_vacuum_time(c.oid),

@@ -770,6 +770,14 @@ is(run_of_archive(q{{"tables": [{"table": "audit.referred", "column": "at"}], "b
 	'a lock that is not to be had is waited for once');
 sql(q{select pg_terminate_backend(pid) from pg_stat_activity where query like '%lock table audit.referred%' and pid <> pg_backend_pid()});
 finish($holder);
+# nor is one that cannot be read in the way of the other tables
+$holder = background(q{begin; lock table audit.referred; select pg_sleep(601)});
+wait_for($node, 'postgres', q{select exists (select from pg_locks where relation = 'audit.referred'::regclass and mode = 'AccessExclusiveLock' and granted)}) or die;
+is(run_of_archive(q{{"tables": [{"table": "audit.referred", "column": "at"}, {"table": "public.heir", "column": "at"}]}}) =~ s/lock_not_available.*/lock_not_available/r,
+	"partial\naudit.referred skipped lock_timeout lock_not_available\npublic.heir skipped not_needed", 'a table that somebody has locked is left over');
+is(sql(q{select max(reason) from maintsched.run_actions where target = 'audit.referred'}), 'its old rows cannot be counted now: somebody has locked it', 'and the plan says so');
+sql(q{select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(601)%' and pid <> pg_backend_pid()});
+finish($holder);
 
 # a partition of a name of any letters comes back through what it was a part of
 sql(q{

@@ -15,9 +15,7 @@
 -- are both found, until half is what most of the seven have.
 --
 
-create function maintsched.like_backups(b maintsched.backup_record)
-returns table (ordinal integer, label text, finished_at timestamptz, size_bytes bigint, stored_bytes bigint, delta_bytes bigint,
-	start_lsn pg_lsn, end_lsn pg_lsn, started_at timestamptz)
+create function maintsched.like_backups(b maintsched.backup_record) returns setof maintsched.backup_record
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -35,8 +33,7 @@ begin
 		and r.clock_at <= at and (also_simulated or not r.simulated)
 		order by r.label, r.start_lsn, r.record_id desc
 	)
-	select (row_number() over (order by s.finished_at, s.start_lsn nulls first, s.record_id))::integer,
-		s.label, s.finished_at, s.size_bytes, s.stored_bytes, s.delta_bytes, s.start_lsn, s.end_lsn, s.started_at
+	select s.*
 	from seen s
 	where s.type is not distinct from b.type
 	and substring(s.pg_version from '^[0-9]+') is not distinct from substring(b.pg_version from '^[0-9]+')
@@ -45,7 +42,7 @@ begin
 	-- one of which it was learned later where it began is no other
 	and (s.start_lsn is not null or s.label = b.label and b.start_lsn is null
 		or not exists (select from seen o where o.label = s.label and o.start_lsn is not null))
-	order by 1 desc
+	order by s.finished_at desc, s.start_lsn desc nulls last, s.record_id desc
 	limit 60;
 end
 $$;
@@ -89,6 +86,7 @@ as $$
 declare
 	segment constant numeric := (select s.setting::numeric * (case s.unit when '8kB' then 8192 else 1 end)
 		from pg_settings s where s.name = 'wal_segment_size');
+	likes maintsched.backup_record[];
 	other record;
 	twin record;
 	verdict record;
@@ -109,10 +107,12 @@ begin
 	elsif b.size_bytes = 0 then
 		problems := array[format('backup %s is empty', b.label)];
 	end if;
+	likes := array(select l from maintsched.like_backups(b) l);
 	for other in
-		select l.* from maintsched.like_backups(b) l
+		select l.label, l.start_lsn, l.size_bytes
+		from unnest(likes) with ordinality l
 		where l.size_bytes is not null
-		order by l.ordinal
+		order by l.ordinality desc
 	loop
 		select s.* into verdict
 		from maintsched.size_is_like(other.size_bytes, earlier[greatest(cardinality(earlier) - 6, 1):], trusted, r.size_tolerance, r.size_floor) s;
@@ -137,8 +137,8 @@ begin
 				else round(100 * b.size_bytes / nullif(verdict.median, 0)) || ' % of'
 			end, maintsched.bloat_size_text(round(verdict.median)), kind, verdict.compared);
 	end if;
-	select t.*, s.same_start into twin
-	from maintsched.like_backups(b) t
+	select t.label, t.start_lsn, s.same_start into twin
+	from unnest(likes) with ordinality t
 	-- no two backups of a primary begin at the same position; those of a standby do, where
 	-- its primary made no checkpoint between them
 	cross join lateral (select t.start_lsn = b.start_lsn and coalesce(t.started_at = b.started_at, true) as same_start) s
@@ -151,7 +151,7 @@ begin
 				-- files that are switched early say little of how much that was
 				or abs(b.start_lsn - t.start_lsn) > (case when b.stored_bytes <> b.size_bytes then 16 else 64 end) * segment
 					and coalesce(b.delta_bytes, b.size_bytes) > r.size_floor / 16))
-	order by s.same_start desc, t.ordinal desc
+	order by s.same_start desc, t.ordinality
 	limit 1;
 	if found then
 		problems := problems || case

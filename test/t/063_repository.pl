@@ -372,8 +372,16 @@ my $show = (barman($barman, '-f', 'json', 'show-backup', 'primary', $id))[1];
 sql(q{select maintsched.add_repository('brought', 'barman', 'primary', pulled => false)});
 sql(qq{select maintsched.import_backup_catalog('brought', '[$list, $show]')});
 is(backup('brought', $id, 'start_lsn, end_lsn, size_bytes'), backup('primary', $id, 'start_lsn, end_lsn, size_bytes'), 'brought from elsewhere it is the same');
-(barman($barman, 'delete', 'primary', $id))[0] == 0 or die;
-ok(reading('primary'), 'it was deleted');
+# deleted after it was listed, and before it was asked for
+write_file("$root/late", '');
+my $late = write_file("$root/late.sh", qq{#!/bin/sh
+case "\$*" in *show-backup*) [ -e $root/late ] && rm $root/late && /usr/bin/barman -c $barman->{config} delete primary $id >/dev/null 2>&1 ;; esac
+exec /usr/bin/barman "\$@"
+}, 0755);
+setting('barman_command', $late);
+ok(reading('primary'), 'it was deleted in the middle of a reading');
+ok(!-e "$root/late", 'really');
+setting('barman_command', '/usr/bin/barman');
 is(labels('primary'), '', 'and is gone');
 
 # --- tools that do what they like ---

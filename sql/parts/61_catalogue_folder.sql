@@ -34,12 +34,18 @@ begin atomic
 					and r.start_lsn = (b.value ->> 'start_lsn')::pg_lsn and r.end_lsn = (b.value ->> 'end_lsn')::pg_lsn
 				),
 				maintsched.archived_system(b.value ->> 'location', 4294967296)))) end
+		|| case when (b.value ->> 'state' = 'running' or b.value ->> 'problem' like 'it has no backup!_manifest:%' escape '!') and exists (
+				select from maintsched.backup_record r
+				where r.repository = read_folder_catalog.repository and r.state = 'done'
+				and r.label = b.value ->> 'label' and r.location = b.value ->> 'location'
+				and r.start_lsn = (b.value ->> 'start_lsn')::pg_lsn)
+			then '{"state": "failed", "problem": "its backup_manifest is gone, which was there"}'::jsonb else '{}' end
 		order by b.ordinality), '[]')
 	from jsonb_array_elements(maintsched.read_backup_folder(folder)) with ordinality b;
 end;
 
 comment on function maintsched.read_folder_catalog(text, text) is
-'Internal: The backups in a folder, with the system identifiers of compressed ones, up to 4 GB, which are looked for once.';
+'Internal: The backups in a folder, with the system identifiers of compressed ones, up to 4 GB, which are looked for once. One that was complete does not begin anew.';
 
 create function maintsched.catalogue_instant(doc jsonb, key text, path text) returns timestamptz
 language plpgsql stable

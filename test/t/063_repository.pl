@@ -147,14 +147,19 @@ if ($summarized)
 
 # what becomes of it
 move("$path{plain}/backup_manifest", "$root/kept") or die $!;
+make_path("$home/anew");
+system('cp', (map { "$path{plain}/$_" } qw(PG_VERSION backup_label)), "$home/anew") == 0 or die;
 ok(reading('folder'), 'without a manifest');
-is(backup('folder', 'plain', 'state, problem'), 'running|', 'it may be running');
-like(sql(q{select verdict, problems[1] from maintsched.backup_status where repository = 'folder' and label = 'plain'}),
-	qr/^UNKNOWN[|]backup plain is not ended, and was (?:begun|first seen) \S+.* ago$/, 'which is nothing wrong');
+is(backup('folder', 'plain', 'state, problem'), 'failed|its backup_manifest is gone, which was there', 'one that was complete');
+is(backup('folder', 'anew', 'state, problem'), 'running|', 'another one may be running');
+like(sql(q{select verdict, problems[1] from maintsched.backup_status where repository = 'folder' and label = 'anew'}),
+	qr/^UNKNOWN[|]backup anew is not ended, and was (?:begun|first seen) \S+.* ago$/, 'which is nothing wrong');
 my $long_ago = time - 3600;
-find({ wanted => sub { utime $long_ago, $long_ago, $_ unless -l $_ }, no_chdir => 1 }, $path{plain}, "$path{plain}.space");
+find({ wanted => sub { utime $long_ago, $long_ago, $_ unless -l $_ }, no_chdir => 1 }, $path{plain}, "$path{plain}.space", "$home/anew");
 ok(reading('folder'), 'left behind');
-is(backup('folder', 'plain', 'state, problem'), 'failed|it has no backup_manifest: pg_basebackup did not end, or was told to make none', 'it did not end');
+is(backup('folder', 'plain', 'state, problem'), 'failed|its backup_manifest is gone, which was there', 'the same of the one');
+is(backup('folder', 'anew', 'state, problem'), 'failed|it has no backup_manifest: pg_basebackup did not end, or was told to make none', 'it did not end');
+remove_tree("$home/anew");
 my $manifest = slurp_file("$root/kept");
 write_file("$path{plain}/backup_manifest", substr($manifest, 0, length($manifest) / 2));
 ok(reading('folder'), 'half a manifest is no error of the reading');

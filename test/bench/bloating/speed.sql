@@ -2,7 +2,9 @@
 -- Time of a full scan and of an estimate, in turn: median of seven of each, all
 -- in shared buffers, on a server that was started just now.  in_order: pg_prewarm
 -- laid the pages down one after the other, so that a scan finds them as one
--- piece of memory; else they lie as look-ups of an application leave them.
+-- piece of memory; else they lie as look-ups of an application leave them.  In
+-- order pgstatindex takes 0.1 us a page, and to look up and pin a buffer takes
+-- 0.45: a sample of 1000 pages of 500 MB can be 14 times faster, and no more.
 --
 \set ON_ERROR_STOP on
 set client_min_messages = warning;

@@ -243,7 +243,7 @@ language c volatile
 as 'MODULE_PATHNAME', 'maintsched_restore_archive';
 
 comment on function maintsched.restore_archive(bigint, regclass) is
-'Loads the rows of an archive into the table that they are from (or the partitioned table of which that was a part, or another one), all or none, after comparing the file with its record; returns how many. Once for each table. The file stays. As a superuser, or a member both of the role that owned the table when it was archived and of the owner of the target. Errors: undefined_object (42704), undefined_table, insufficient_privilege (42501), object_not_in_prerequisite_state (55000), data_corrupted (XX001).';
+'Loads the rows of an archive into the table that they are from (or the partitioned table of which that was a part, or another one), all or none, after comparing the file with its record; returns how many. Once for each table, of which a partitioned table and its partitions are one. The file stays. As a superuser, or a member both of the role that owned the table when it was archived and of the owner of the target. Errors: undefined_object (42704), undefined_table, insufficient_privilege (42501), object_not_in_prerequisite_state (55000), data_exception (22000) where a column has a type by now that changes values, data_corrupted (XX001).';
 
 create function maintsched.verify_archive(archive_id bigint) returns boolean
 language c volatile strict

@@ -122,14 +122,21 @@ create function maintsched.archive_limit(type oid, at timestamptz, older_than in
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select case type
-		when 'timestamptz'::regtype then to_char(x.local at time zone archive_limit.timezone at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00'
-		when 'timestamp'::regtype then to_char(x.local, 'YYYY-MM-DD HH24:MI:SS')
-		when 'date'::regtype then to_char(x.local, 'YYYY-MM-DD')
+	select case
+		-- before the calendar of the types begins nothing is
+		when x.local is null and type in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype) then '-infinity'
+		when x.local is null then '-9223372036854775808'
+		when type = 'timestamptz'::regtype then to_char(x.local at time zone archive_limit.timezone at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00' || x.era
+		when type = 'timestamp'::regtype then to_char(x.local, 'YYYY-MM-DD HH24:MI:SS') || x.era
+		when type = 'date'::regtype then to_char(x.local, 'YYYY-MM-DD') || x.era
 		else (floor(extract(epoch from x.local at time zone archive_limit.timezone))
 			* case unit when 'milliseconds' then 1000 when 'microseconds' then 1000000 else 1 end)::bigint::text
 	end
-	from (select date_trunc('second', at at time zone archive_limit.timezone) - older_than as local) x
+	from (
+		select y.local, case when y.local < timestamp '0001-01-01' then ' BC' else '' end as era
+		from (
+			select case when older_than < interval '6000 years'
+				then date_trunc('second', at at time zone archive_limit.timezone) - older_than end as local) y) x
 $$;
 
 comment on function maintsched.archive_limit(oid, timestamptz, interval, text, text) is

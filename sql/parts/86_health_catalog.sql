@@ -74,22 +74,26 @@ begin
 
 	return query
 	with off as (
-		select format('%I.%I', n.nspname, c.relname) as name
+		select format('%I.%I', n.nspname, t.relname) || case when c.relkind = 't' then ' (toast)' else '' end as name,
+			format('alter table %I.%I reset (%s);', n.nspname, t.relname,
+				case when c.relkind = 't' then 'toast.autovacuum_enabled' else 'autovacuum_enabled' end) as mend
 		from pg_class c
-		join pg_namespace n on n.oid = c.relnamespace
-		where c.relkind in ('r', 'm') and c.reloptions is not null and c.relpersistence <> 't'
+		left join pg_class h on h.reltoastrelid = c.oid and c.relkind = 't'
+		cross join lateral (select coalesce(h.relname, c.relname) as relname, coalesce(h.relnamespace, c.relnamespace) as relnamespace) t
+		join pg_namespace n on n.oid = t.relnamespace
+		where c.relkind in ('r', 'm', 't') and c.reloptions is not null and c.relpersistence <> 't'
 		and exists (
 			select from unnest(c.reloptions) o
 			where split_part(o, '=', 1) = 'autovacuum_enabled'
 			and lower(split_part(o, '=', 2)) in ('false', 'off', 'no', '0', 'f', 'n', 'of', 'fa', 'fal', 'fals'))
-		and not maintsched.left_out(n.nspname, c.relname, p)
+		and not maintsched.left_out(n.nspname, t.relname, p)
 	)
 	select 'tables without autovacuum', case when count(*) > 0 then 'WARN' else 'OK' end,
 		count(*)::double precision, count(*)::text,
 		case when count(*) = 0 then 'autovacuum looks after every table'
 			else format('autovacuum is off for %s: %s', case count(*) when 1 then '1 table' else count(*) || ' tables' end,
 				maintsched.list_text(array_agg(o.name order by o.name), 10)) end,
-		case when count(*) > 0 then format('alter table %s reset (autovacuum_enabled);', min(o.name)) end
+		(array_agg(o.mend order by o.name))[1]
 	from off o;
 end
 $$;

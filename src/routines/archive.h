@@ -135,6 +135,7 @@ typedef struct ArchiveSpan
 
 extern ArchiveSpan archive_delete(const ArchiveTable * table, Datum limit, int64 batch, ArchiveWriter * writer);
 extern void archive_compare(const ArchiveTable * table, const ArchiveWriter * writer, uint64 rows, ArchiveReader * reader);
+extern uint64 archive_remake(Relation rel, List *columns, const char *encoding, ArchiveReader * reader, ArchiveWriter * again);
 extern uint64 archive_load(Relation rel, List *columns, const char *encoding, ArchiveReader * reader);
 
 /* ---- archive_entry.c: what is recorded about an archive ---- */

@@ -202,36 +202,35 @@ begin_load(Relation rel, List *columns, const char *encoding, ArchiveReader * re
 }
 
 /*
- * Read a file back and make its text again, which has to have the sum of what
- * was written.
+ * Read a file as COPY FROM would, and make its text again, for its sum.
+ * Returns how many rows.
  */
-void
-archive_compare(const ArchiveTable * table, const ArchiveWriter * written, uint64 rows, ArchiveReader * reader)
+uint64
+archive_remake(Relation rel, List *columns, const char *encoding, ArchiveReader * reader, ArchiveWriter * again)
 {
-	TupleDesc	desc = RelationGetDescr(table->rel);
-	CopyFromState state = begin_load(table->rel, table->columns, NULL, reader);
+	TupleDesc	desc = RelationGetDescr(rel);
+	CopyFromState state = begin_load(rel, columns, encoding, reader);
 	EState	   *estate = CreateExecutorState();
 	Datum	   *values = palloc0(sizeof(Datum) * desc->natts);
 	bool	   *nulls = palloc0(sizeof(bool) * desc->natts);
-	FmgrInfo   *output = palloc0(sizeof(FmgrInfo) * desc->natts);
+	int			ncolumns = list_length(columns);
+	int		   *places = palloc(sizeof(int) * Max(ncolumns, 1));
+	FmgrInfo   *output = palloc0(sizeof(FmgrInfo) * Max(ncolumns, 1));
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "archived row", ALLOCSET_DEFAULT_SIZES);
-	ArchiveWriter *again = archive_writer(-1, NULL);
 	uint64		count = 0;
 
-	for (int i = 0; i < desc->natts; i++)
+	for (int i = 0; i < ncolumns; i++)
 	{
 		Oid			function;
 		bool		is_varlena;
 
-		if (TupleDescAttr(desc, i)->attisdropped)
-			continue;
-		getTypeOutputInfo(TupleDescAttr(desc, i)->atttypid, &function, &is_varlena);
+		places[i] = get_attnum(RelationGetRelid(rel), strVal(list_nth(columns, i))) - 1;
+		getTypeOutputInfo(TupleDescAttr(desc, places[i])->atttypid, &function, &is_varlena);
 		fmgr_info(function, &output[i]);
 	}
 	for (;;)
 	{
 		MemoryContext context = MemoryContextSwitchTo(row_context);
-		bool		first = true;
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(row_context);
@@ -241,19 +240,14 @@ archive_compare(const ArchiveTable * table, const ArchiveWriter * written, uint6
 			MemoryContextSwitchTo(context);
 			break;
 		}
-		for (int i = 0; i < desc->natts; i++)
+		for (int i = 0; i < ncolumns; i++)
 		{
-			Form_pg_attribute a = TupleDescAttr(desc, i);
-
-			if (a->attisdropped || a->attgenerated != '\0')
-				continue;
-			if (!first)
+			if (i > 0)
 				archive_put(again, "\t", 1);
-			first = false;
-			if (nulls[i])
+			if (nulls[places[i]])
 				archive_put(again, "\\N", 2);
 			else
-				archive_put_field(again, OutputFunctionCall(&output[i], values[i]));
+				archive_put_field(again, OutputFunctionCall(&output[i], values[places[i]]));
 		}
 		archive_put(again, "\n", 1);
 		count++;
@@ -264,6 +258,18 @@ archive_compare(const ArchiveTable * table, const ArchiveWriter * written, uint6
 	MemoryContextDelete(row_context);
 	archive_read_end(reader);
 	archive_finish(again);
+	return count;
+}
+
+/*
+ * Read a file back and make its text again, which has to have the sum of what
+ * was written.
+ */
+void
+archive_compare(const ArchiveTable * table, const ArchiveWriter * written, uint64 rows, ArchiveReader * reader)
+{
+	ArchiveWriter *again = archive_writer(-1, NULL);
+	uint64		count = archive_remake(table->rel, table->columns, NULL, reader, again);
 
 	if (reader->problem != NULL || count != rows || reader->lines != rows ||
 		reader->bytes != written->bytes || strcmp(reader->file_sha256, written->file_sha256) != 0 ||

@@ -181,6 +181,66 @@ restored_into(const ArchiveEntry * entry, Oid target)
 	return name;
 }
 
+static ArchiveReader *
+open_file(const ArchiveEntry * entry)
+{
+	int			folder = archive_open_place(&entry->place, false);
+	int			fd = folder < 0 ? -1 : archive_open(folder, entry->file);
+
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\": %m", archive_path(&entry->place, entry->file))));
+	return archive_reader(fd);
+}
+
+/*
+ * A column that is of another type by now is not to change a value on the way,
+ * as by rounding: the text of the rows has to be the same.
+ */
+static void
+check_types(Relation target, const ArchiveEntry * entry)
+{
+	Oid			types[2] = {INT8OID, OIDOID};
+	Datum		values[2];
+	ExecRole	saved;
+	MemoryContext context = CurrentMemoryContext;
+	ArchiveReader *reader;
+	ArchiveWriter *again;
+	char	   *other = NULL;
+
+	values[0] = Int64GetDatum(entry->archive_id);
+	values[1] = ObjectIdGetDatum(RelationGetRelid(target));
+	exec_as(exec_extension_owner(), false, &saved);
+	SPI_connect();
+	if (exec_query("select format('Column %I is of type %s, and was of type %s.', a.attname, t.name, c.value ->> 'type')"
+				   " from maintsched.archive_file f"
+				   " cross join jsonb_array_elements(f.manifest -> 'columns') c"
+				   " join pg_attribute a on a.attrelid = $2 and a.attname = c.value ->> 'name' and not a.attisdropped"
+				   " cross join lateral (select format_type(a.atttypid, a.atttypmod) as name) t"
+				   " where f.archive_id = $1 and t.name <> c.value ->> 'type'"
+				   " order by a.attnum limit 1", 2, types, values, NULL) > 0)
+		other = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	exec_as_end(&saved);
+	/* the text is of another encoding, or what is made of it is known */
+	if (other == NULL || pg_char_to_encoding(entry->encoding) != GetDatabaseEncoding())
+		return;
+
+	reader = open_file(entry);
+	again = archive_writer(-1, NULL);
+	exec_as(target->rd_rel->relowner, true, &saved);
+	(void) archive_remake(target, entry->columns, entry->encoding, reader, again);
+	exec_as_end(&saved);
+	archive_close();
+	if (strcmp(again->content_sha256, entry->content_sha256) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("rows of archive %lld would not come back as they were", (long long) entry->archive_id),
+				 errdetail("%s", other),
+				 errhint("Restore into a table that is as the manifest describes it.")));
+}
+
 /*
  * Load the rows, as the owner of the target.
  */
@@ -189,8 +249,6 @@ load(Relation target, const ArchiveEntry * entry)
 {
 	ExecRole	saved;
 	ArchiveReader *reader;
-	int			folder;
-	int			fd;
 	uint64		rows;
 
 	SPI_connect();
@@ -198,13 +256,7 @@ load(Relation target, const ArchiveEntry * entry)
 		elog(ERROR, "could not set constraints");
 	SPI_finish();
 
-	folder = archive_open_place(&entry->place, false);
-	fd = folder < 0 ? -1 : archive_open(folder, entry->file);
-	if (fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open file \"%s\": %m", archive_path(&entry->place, entry->file))));
-	reader = archive_reader(fd);
+	reader = open_file(entry);
 	exec_as(target->rd_rel->relowner, true, &saved);
 	rows = archive_load(target, entry->columns, entry->encoding, reader);
 	exec_as_end(&saved);
@@ -257,6 +309,7 @@ maintsched_restore_archive(PG_FUNCTION_ARGS)
 				 errdetail("Its rows would be there twice; where they have become old again, a later archive has them."),
 				 errhint("Restore into another table to look at them.")));
 	archive_need_present(&entry);
+	check_types(target, &entry);
 	load(target, &entry);
 	archive_our_query("insert into maintsched.archive_restore (archive_id, target, target_oid, rows)"
 					  " values ($1, $2::pg_catalog.regclass::text, $2, $3)", 3, types, values, NULL);

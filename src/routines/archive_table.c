@@ -193,6 +193,11 @@ find_columns(ArchiveTable * table, const char *column)
 				 errmsg("column \"%s\" of table %s is of type %s, which tells no age", column, table->name,
 						format_type_be(table->type)),
 				 errhint("It has to be a date, a timestamp with or without time zone, or a number of seconds since 1970.")));
+	if (table->columns == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("every column of table %s is generated", table->name),
+				 errdetail("There is nothing that COPY could bring back.")));
 	table->column = pstrdup(quote_identifier(column));
 }
 

@@ -41,6 +41,12 @@ cross join (values ('UTC'), ('Europe/Berlin'), ('America/New_York')) z(zone)
 order by 1, 2;
 select u.unit, maintsched.archive_limit('bigint'::regtype, '1970-01-31 00:00:10.9+00', '30 days', 'UTC', u.unit)
 from unnest(array['seconds', 'milliseconds', 'microseconds']) u(unit);
+-- what nothing is older than
+select i.i, t.type::regtype, maintsched.archive_limit(t.type, '2026-08-31 22:30:15.5+00', i.i::interval, 'UTC', 'seconds')
+from unnest(array['2025 years', '2026 years', '5000 years', '9999 years']) i(i)
+cross join unnest(array['timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype, 'bigint'::regtype]) t(type)
+order by i.i, t.type::text;
+select x.value::timestamptz < '0001-01-01' as before from (select maintsched.archive_limit('timestamptz'::regtype, '2026-08-31 22:30:15.5+00', '5000 years', 'UTC', null)) x(value);
 -- and which time a number stands for
 select t.type::regtype, t.value, t.unit, maintsched.archive_time(t.type, t.value, t.unit)
 from (values

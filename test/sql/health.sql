@@ -118,6 +118,11 @@ select maintsched.measure_health() is not null as measured;
 select item, value from pg_temp.report('{tables without autovacuum,disabled triggers,constraints not validated,invalid indexes,duplicate indexes}');
 alter table child reset (autovacuum_enabled);
 alter table "regress_maintsched Odd"."it's ""one"" \x" reset (autovacuum_enabled);
+-- of a toast table alone
+alter table parent set (toast.autovacuum_enabled = off);
+select t.status, t.detail, t.hint from maintsched.health_tables((select r.defaults from maintsched.routine r where r.name = 'health')) t
+where t.item = 'tables without autovacuum';
+alter table parent reset (toast.autovacuum_enabled);
 alter table parent enable trigger all;
 alter table child enable trigger all;
 alter domain positive_number validate constraint above;

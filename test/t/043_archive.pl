@@ -727,6 +727,19 @@ like_error("select maintsched.restore_archive($once)", "archive $once was restor
 sql(q{create table public.once (at date)});
 is(sql("select maintsched.restore_archive($once, 'public.once')"), '1', 'but into another table');
 
+# a type that has changed since does not change a value without a word
+sql(q{create table audit.retyped (at timestamptz, n numeric(5, 2), i integer, c character(3)); insert into audit.retyped values ('2020-01-01', 3.14, 7, 'a')});
+my $retyped = sql(q{select maintsched.archive_batch('audit.retyped', 'at', '2021-01-01')});
+sql('alter table audit.retyped alter i type bigint, alter n type numeric(5, 1)');
+is(said("select maintsched.restore_archive($retyped)") =~ s/CONTEXT.*//sr =~ s/\s+\z//r,
+	"ERROR:  rows of archive $retyped would not come back as they were\nDETAIL:  Column n is of type numeric(5,1), and was of type numeric(5,2).\n"
+	. 'HINT:  Restore into a table that is as the manifest describes it.', 'rounded');
+sql('alter table audit.retyped alter n type double precision, alter c type text');
+is(sql("select maintsched.restore_archive($retyped)"), '1', 'where the text stays the same');
+is(sql('select n, i, c from audit.retyped'), '3.14|7|a  ', 'so does the row');
+sql(q{create table audit.made (at timestamptz generated always as ('2020-01-01') stored)});
+refused_table('audit.made', 'every column of table audit.made is generated');
+
 # --- as a role without more rights than it needs; what is stored of errors ---
 
 my $said = run_of_archive(q{{"tables": [{"table": "audit.event_now", "column": "at"}, {"table": "audit.big", "column": "at"}, {"table": "audit.gone", "column": "at"}, {"table": "audit.leaking", "column": "at"}]}}, 'regress_maintsched_manager');

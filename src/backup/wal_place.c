@@ -391,10 +391,9 @@ static WalOpened
 find_in_tar(WalPlace *place, WalFile *file, const char *name, uint64 limit)
 {
 	char		header[WAL_TAR_RECORD];
-	int			length;
 
 	while (place->next < limit && gzseek(place->tar, place->next, SEEK_SET) >= 0 &&
-		   (length = gzread(place->tar, header, WAL_TAR_RECORD)) == WAL_TAR_RECORD)
+		   gzread(place->tar, header, WAL_TAR_RECORD) == WAL_TAR_RECORD)
 	{
 		WalMember	member;
 

@@ -204,7 +204,7 @@ begin
 	if names is null or not r.pulled or b.state <> 'done' then
 		return null;
 	elsif names = '{}' then
-		return format('backup %s is not at %s any more', b.label, b.location);
+		return format('nothing of backup %s is at %s any more', b.label, b.location);
 	end if;
 	return (
 		select format('of backup %s, %s', b.label, string_agg(m.what, ' and ' order by m.what))

@@ -248,7 +248,8 @@ wal_read_records(WalReading *reading)
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY),
 					 errmsg("out of memory")));
-		state->system_identifier = reading->system;
+		else
+			state->system_identifier = reading->system;
 		cursor.context = AllocSetContextCreate(CurrentMemoryContext, "maintsched WAL file", ALLOCSET_DEFAULT_SIZES);
 		read_and_close(&cursor, state);
 	}

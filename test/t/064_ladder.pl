@@ -87,14 +87,14 @@ sub place_now
 		from maintsched.judge_backup(" . quote($repository->{name}) . ', ' . quote($label) . ') where level = 4');
 }
 foreach my $case (
-	[ $folder, 'own', "$folder->{location}/own", 'backup own is not at %s any more' ],
+	[ $folder, 'own', "$folder->{location}/own", 'nothing of backup own is at %s any more' ],
 	[ $folder, 'own', "$folder->{location}/own/PG_VERSION", 'of backup own, both PG_VERSION and base.tar are missing' ],
 	[ $folder, 'own', "$folder->{location}/own/backup_manifest", 'of backup own, backup_manifest is missing' ],
 	[ $folder, 'tar', "$folder->{location}/tar/base.tar.gz", 'of backup tar, both PG_VERSION and base.tar are missing' ],
-	[ $stanza, $full, "$stanza->{repo}/backup/main/$full", "backup $full is not at %s any more" ],
+	[ $stanza, $full, "$stanza->{repo}/backup/main/$full", "nothing of backup $full is at %s any more" ],
 	[ $stanza, $full, "$stanza->{repo}/backup/main/$full/backup.manifest", "of backup $full, backup.manifest is missing" ],
 	[ $stanza, $full, "$stanza->{repo}/backup/main/$full/pg_data", "of backup $full, both pg_data and bundle are missing" ],
-	[ $apart, $apart_full, "$apart->{repo}/backup/apart/$apart_full", "backup $apart_full is not at %s any more" ])
+	[ $apart, $apart_full, "$apart->{repo}/backup/apart/$apart_full", "nothing of backup $apart_full is at %s any more" ])
 {
 	my ($repository, $label, $path, $words) = @$case;
 	is(place_now($repository, $label), 'pass', "$label is where it should be");
@@ -384,7 +384,9 @@ foreach my $how ([ 'plain', 'postgres' ], [ 'packed', 'local-rsync', 'compressio
 
 	# its folder is gone since the reading
 	my $base = "$barman->{server}/base/$id";
-	foreach my $case ([ $base, "backup $id is not at $base any more" ], [ "$base/data", "of backup $id, data is missing" ])
+	my $gone = "nothing of backup $id is at $base any more";
+	# newer releases have nothing else there
+	foreach my $case ([ $base, $gone ], [ "$base/data", -e "$base/backup.info" ? "of backup $id, data is missing" : $gone ])
 	{
 		my ($path, $words) = @$case;
 		is(place_now($barman, $id), 'pass', "$id is where it should be");

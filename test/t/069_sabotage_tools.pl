@@ -228,7 +228,10 @@ sabotage(@server, what => 'the server does not exist', label => undef, with => {
 # Barman then knows of no backups, which is no error to it
 sabotage(@server, label => undef, what => 'Barman\'s home cannot be read', verdict => 'CRIT|UNKNOWN', says => [qr/ERROR/], tool => sub { return barman_says($barman) },
 	harm => sub { mode_of($barman->{server}, 0000) });
-sabotage(@server, label => undef, what => 'Barman\'s folder of backups cannot be read', says => [qr/Barman lists no backup of server "primary", and their folder cannot be read/],
+# newer releases know of the backups elsewhere, and list them all the same
+sabotage(-e "$base/backup.info"
+	? (@server, label => undef, says => [qr/Barman lists no backup of server "primary", and their folder cannot be read/])
+	: (@barman, level => 6, says => [qr/[Pp]ermission denied/]), what => 'Barman\'s folder of backups cannot be read',
 	tool => sub { return barman_says($barman) }, harm => sub { mode_of("$barman->{server}/base", 0000) });
 
 sabotage_table('Sabotages of backups by pgBackRest and Barman');

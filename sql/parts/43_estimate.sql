@@ -31,18 +31,23 @@ begin
 			(select round(estimate_seconds.bytes / nullif(percentile_disc(0.1) within group (order by h.speed), 0), 3)
 			from (
 				select a.bytes / nullif(a.seconds, 0) as speed
-				from unnest(array[estimate_seconds.routine, 'optimize']) n
-				cross join lateral (
-					select x.run_id
-					from maintsched.run x
-					where estimate_seconds.bytes is not null and x.routine = n.n
+				from (
+					-- in this order, so that the runs after the first hundred actions are not looked at
+					select x.run_id, n.n
+					from unnest(array[estimate_seconds.routine, 'optimize']) n
+					cross join lateral (
+						select y.run_id
+						from maintsched.run y
+						where estimate_seconds.bytes is not null and y.routine = n.n
+						order by y.run_id desc
+						limit 50) x
 					order by x.run_id desc
-					limit 50) r
+					limit 100) r
 				cross join lateral (
 					select (x.details ->> 'bytes')::numeric as bytes, extract(epoch from x.finished_at - x.started_at) as seconds
 					from maintsched.run_action x
 					where x.run_id = r.run_id and x.state = 'done' and x.details ->> 'bytes' ~ '^[0-9]{1,18}$'
-					and coalesce(x.details ->> 'routine', '') = case n.n when 'optimize' then estimate_seconds.routine else '' end
+					and coalesce(x.details ->> 'routine', '') = case r.n when 'optimize' then estimate_seconds.routine else '' end
 					-- small ones say little about large ones
 					and (x.details ->> 'bytes')::numeric >= estimate_seconds.bytes / 16
 					order by (x.details ->> 'bytes')::numeric

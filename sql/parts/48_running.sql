@@ -83,7 +83,10 @@ begin
 	return query
 		select r.run_id, null::text, v.phase,
 			case when v.phase = 'comparing checksums' and v.bytes_total > 0
-				then round(least(v.bytes_done::numeric / v.bytes_total, 0.99), 3) else 0 end
+				then round(least(v.bytes_done::numeric / v.bytes_total, 0.99), 3)
+				-- which comes last
+				when v.phase = 'reading WAL' then 0.99
+				else 0 end
 		from maintsched.verify_progress() v
 		join maintsched.run r on r.pid = v.pid and r.state = 'running';
 end

@@ -330,7 +330,7 @@ comment on function maintsched.autovacuum_scores() is
 'Internal: What autovacuum itself thinks of each relation of this database, since PostgreSQL 19.';
 
 create function maintsched.table_option(options text[], name text) returns numeric
-language sql immutable parallel safe
+language sql immutable strict parallel safe
 return (
 	select split_part(o, '=', 2)::numeric
 	from unnest(options) o

@@ -72,12 +72,14 @@ begin
 			coalesce(case when overridden then maintsched.threshold(params, 'min_visible', h.names) else params -> 'min_visible' end::numeric, 0.8) as min_visible
 		from heap h
 	), part as (
-		select w.*, w.oid as part, false as toast, w.reloptions as options from wanted w
-		union all
-		select w.*, t.oid, true, coalesce(t.reloptions, w.reloptions)
-		from wanted w
-		join pg_class t on t.oid = w.reltoastrelid
-		where with_toast
+		select p.*, case when p.stored::text ~ '(threshold|scale_factor|max_age)=' then p.stored end as options
+		from (
+			select w.*, w.oid as part, false as toast, w.reloptions as stored from wanted w
+			union all
+			select w.*, t.oid, true, coalesce(t.reloptions, w.reloptions)
+			from wanted w
+			join pg_class t on t.oid = w.reltoastrelid
+			where with_toast) p
 	), counted as (
 		select p.*, c.relpages::numeric as pages, c.relallvisible::numeric as visible, c.reltuples < 0 as unseen,
 			greatest(c.reltuples, 0)::numeric as rows,
@@ -89,7 +91,6 @@ begin
 			coalesce(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) is not null as analyzed,
 			case when version >= 180000 and c.relpages > 0
 				then 1 - least((to_jsonb(c) ->> 'relallfrozen')::numeric / c.relpages, 1) else 1 end as unfrozen,
-			(select sum(x.relpages) from pg_index i join pg_class x on x.oid = i.indexrelid where i.indrelid = c.oid) as index_pages,
 			least(coalesce(maintsched.table_option(p.options, 'autovacuum_freeze_max_age'), max_age), max_age) as own_max_age,
 			least(coalesce(maintsched.table_option(p.options, 'autovacuum_multixact_freeze_max_age'), max_multi), max_multi) as own_max_multi,
 			maintsched.table_option(p.options, 'autovacuum_vacuum_insert_threshold') as insert_option
@@ -131,36 +132,41 @@ begin
 		from bound b
 		left join maintsched.autovacuum_scores() s on s.relation = b.part
 	), need as (
-		select b.oid, b.part, n.*
+		select b.oid, b.part, n.urgency, n.need, n.weight,
+			-- said of what is there alone
+			case
+				when n.need = 'failsafe' then format('its oldest transaction is %s old: wraparound is near, autovacuum was due at %s',
+					maintsched.count_text(b.age), maintsched.count_text(b.own_max_age))
+				when n.need = 'multixact' and n.urgency = 0 then format('its oldest multixact is %s old: wraparound is near, autovacuum was due at %s',
+					maintsched.count_text(b.multi), maintsched.count_text(b.own_max_multi))
+				when n.need = 'freeze' then format('its oldest transaction is %s old (limit %s, autovacuum at %s)',
+					maintsched.count_text(b.age), maintsched.count_text(floor(b.age_limit)), maintsched.count_text(b.own_max_age))
+				when n.need = 'multixact' then format('its oldest multixact is %s old (limit %s, autovacuum at %s)',
+					maintsched.count_text(b.multi), maintsched.count_text(floor(b.multi_limit)), maintsched.count_text(b.own_max_multi))
+				when n.need = 'dead' then format('%s of %s rows are dead (limit %s)', maintsched.count_text(b.dead),
+					maintsched.count_text(greatest(b.live, b.rows - b.dead, 0) + b.dead), maintsched.count_text(floor(b.dead_limit)))
+				when n.need = 'insert' then format('%s rows were inserted since the last VACUUM (limit %s)',
+					maintsched.count_text(b.inserted), maintsched.count_text(floor(b.insert_limit)))
+				when n.need = 'visible' then format('%s %% of its %s pages are all-visible (limit %s %%), and index-only scans need that',
+					floor(100 * b.visible / nullif(b.pages, 0)), maintsched.count_text(b.pages), floor(100 * b.min_visible))
+				when n.need = 'unknown' then 'the counters know nothing of it: they began after it was filled'
+				when n.need = 'due' then 'due by pg_stat_autovacuum_scores'
+				when n.need = 'all' then 'every table is meant'
+			end as words
 		from flagged b
 		cross join lateral (values
-			(0, 'failsafe', b.of_failsafe, b.age / greatest(failsafe, b.own_max_age * 1.05),
-				format('its oldest transaction is %s old: wraparound is near, autovacuum was due at %s',
-					maintsched.count_text(b.age), maintsched.count_text(b.own_max_age))),
-			(0, 'multixact', b.of_multi_failsafe, b.multi / greatest(failsafe_multi, b.own_max_multi * 1.05),
-				format('its oldest multixact is %s old: wraparound is near, autovacuum was due at %s',
-					maintsched.count_text(b.multi), maintsched.count_text(b.own_max_multi))),
-			(1, 'freeze', b.of_age and not b.of_failsafe, b.age / b.own_max_age,
-				format('its oldest transaction is %s old (limit %s, autovacuum at %s)',
-					maintsched.count_text(b.age), maintsched.count_text(floor(b.age_limit)), maintsched.count_text(b.own_max_age))),
-			(1, 'multixact', b.of_multi and not b.of_multi_failsafe, b.multi / b.own_max_multi,
-				format('its oldest multixact is %s old (limit %s, autovacuum at %s)',
-					maintsched.count_text(b.multi), maintsched.count_text(floor(b.multi_limit)), maintsched.count_text(b.own_max_multi))),
-			(2, 'dead', b.of_dead, b.dead / nullif(b.dead_limit, 0),
-				format('%s of %s rows are dead (limit %s)', maintsched.count_text(b.dead),
-					maintsched.count_text(greatest(b.live, b.rows - b.dead, 0) + b.dead), maintsched.count_text(floor(b.dead_limit)))),
-			(3, 'insert', b.of_inserts, b.inserted / nullif(b.insert_limit, 0),
-				format('%s rows were inserted since the last VACUUM (limit %s)',
-					maintsched.count_text(b.inserted), maintsched.count_text(floor(b.insert_limit)))),
-			(4, 'visible', b.of_visibility, 1 - b.visible / nullif(b.pages, 0),
-				format('%s %% of its %s pages are all-visible (limit %s %%), and index-only scans need that',
-					floor(100 * b.visible / nullif(b.pages, 0)), maintsched.count_text(b.pages), floor(100 * b.min_visible))),
-			(5, 'unknown', b.of_nothing, 0, 'the counters know nothing of it: they began after it was filled'),
-			(5, 'due', b.of_score, b.score::numeric, 'due by pg_stat_autovacuum_scores'),
-			(9, 'all', b.of_all, 0, 'every table is meant')) n(urgency, need, there, weight, words)
+			(0, 'failsafe', b.of_failsafe, b.age / greatest(failsafe, b.own_max_age * 1.05)),
+			(0, 'multixact', b.of_multi_failsafe, b.multi / greatest(failsafe_multi, b.own_max_multi * 1.05)),
+			(1, 'freeze', b.of_age and not b.of_failsafe, b.age / b.own_max_age),
+			(1, 'multixact', b.of_multi and not b.of_multi_failsafe, b.multi / b.own_max_multi),
+			(2, 'dead', b.of_dead, b.dead / nullif(b.dead_limit, 0)),
+			(3, 'insert', b.of_inserts, b.inserted / nullif(b.insert_limit, 0)),
+			(4, 'visible', b.of_visibility, 1 - b.visible / nullif(b.pages, 0)),
+			(5, 'unknown', b.of_nothing, 0),
+			(5, 'due', b.of_score, b.score::numeric),
+			(9, 'all', b.of_all, 0)) n(urgency, need, there, weight)
 		where (b.of_failsafe or b.of_multi_failsafe or b.of_age or b.of_multi or b.of_dead or b.of_inserts or b.of_visibility
 			or b.of_nothing or b.of_score or b.of_all)
-		-- the values are looked at for these alone
 		and n.there
 	), summed as (
 		select p.oid, min(p.urgency) as urgency,
@@ -179,16 +185,17 @@ begin
 					coalesce(o.pages, b.pages) * current_setting('block_size')::integer * b.dead
 						/ (greatest(b.live, b.rows - b.dead, 0) + b.dead) end as benefit,
 				case when bool_or(n.urgency <= 1) then coalesce(o.pages, b.pages) else coalesce(o.hidden, b.pages - b.visible) end
-					+ case when b.dead > 0 then coalesce(b.index_pages, 0) else 0 end as reads
+					+ case when b.dead > 0 then coalesce(o.index_pages, 0) else 0 end as reads
 			from (
 				-- unlike pg_relation_size(), this waits for nobody
-				select x.part, l.pages, l.hidden
+				select x.part, l.pages, l.hidden,
+					(select sum(c.relpages) from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = x.part) as index_pages
 				from (select distinct z.part from need z) x
 				cross join lateral maintsched.vacuum_outlook(x.part, 0) l
 				offset 0) o
 			join bound b on b.part = o.part
 			join need n on n.part = b.part
-			group by o.pages, o.hidden, b.oid, b.part, b.toast, b.age, b.age_limit, b.multi_limit, b.dead, b.dead_limit, b.live, b.rows, b.pages, b.visible, b.index_pages) p
+			group by o.pages, o.hidden, o.index_pages, b.oid, b.part, b.toast, b.age, b.age_limit, b.multi_limit, b.dead, b.dead_limit, b.live, b.rows, b.pages, b.visible) p
 		group by p.oid
 	)
 	select h.oid, h.name, h.relhassubclass, h.of_catalog, s.urgency, s.weight, a.score,
@@ -209,7 +216,7 @@ $$;
 comment on function maintsched.vacuum_judged(oid[], jsonb) is
 'Internal: Which of some tables need VACUUM, by the thresholds of params and their own. urgency: 0 wraparound is near, 1 age, 2 dead rows, 3 inserted rows, 4 visibility, 5 nothing known or due by autovacuum''s score, 9 asked for; weight: how much so; parts: the table and its TOAST table, each with its needs; busy: who is at work on it.';
 
-create function maintsched.vacuum_advice(parts jsonb, of_catalog boolean, out skip text, out words text, out removable double precision)
+create function maintsched.vacuum_advice(parts jsonb, of_catalog boolean, inout seen jsonb, out skip text, out words text, out removable double precision)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -262,7 +269,11 @@ begin
 				end if;
 			end if;
 			if not useful or need = 'dead' and share < 0.9 then
-				holders := holders || maintsched.held_by(look.horizon, of_catalog);
+				-- asked once for all tables
+				if not seen ? concat(look.horizon, of_catalog) then
+					seen := seen || jsonb_build_object(concat(look.horizon, of_catalog), maintsched.held_by(look.horizon, of_catalog));
+				end if;
+				holders := holders || (seen ->> concat(look.horizon, of_catalog));
 			end if;
 			any_useful := any_useful or useful;
 		end loop;
@@ -279,8 +290,8 @@ begin
 end
 $$;
 
-comment on function maintsched.vacuum_advice(jsonb, boolean) is
-'Internal: From a sample of its pages, whether VACUUM would help a table: skip is pointless where none of its needs (parts of vacuum_judged()) would go; words say who holds back what; removable is the share of the dead rows that would go, NULL where it is not known.';
+comment on function maintsched.vacuum_advice(jsonb, boolean, jsonb) is
+'Internal: From a sample of its pages, whether VACUUM would help a table: skip is pointless where none of its needs (parts of vacuum_judged()) would go; words say who holds back what; removable is the share of the dead rows that would go, NULL where it is not known. seen: who holds a horizon, as far as other tables asked, {} at first.';
 
 create function maintsched.vacuum_still_needed(name text, params jsonb) returns jsonb
 language plpgsql volatile
@@ -301,7 +312,7 @@ begin
 	elsif j.busy is not null then
 		return jsonb_build_object('skip', 'not_needed', 'reason', j.busy);
 	end if;
-	select * into advice from maintsched.vacuum_advice(j.parts, j.of_catalog);
+	select * into advice from maintsched.vacuum_advice(j.parts, j.of_catalog, '{}');
 	if advice.skip is not null then
 		return jsonb_build_object('skip', advice.skip, 'reason', advice.words);
 	end if;
@@ -317,7 +328,8 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
 	select jsonb_strip_nulls(jsonb_build_object(
-		'size_bytes', pg_table_size(c.oid), 'relpages', c.relpages, 'relallvisible', c.relallvisible, 'reltuples', c.reltuples,
+		-- (pg_table_size() would wait for who has it locked)
+		'size_bytes', case when maintsched.relation_bytes(c.oid) is not null then pg_table_size(c.oid) end, 'relpages', c.relpages, 'relallvisible', c.relallvisible, 'reltuples', c.reltuples,
 		'n_dead_tup', pg_stat_get_dead_tuples(c.oid), 'n_ins_since_vacuum', pg_stat_get_ins_since_vacuum(c.oid),
 		'relfrozenxid_age', age(c.relfrozenxid), 'relminmxid_age', mxid_age(c.relminmxid),
 		'vacuum_count', pg_stat_get_vacuum_count(c.oid), 'last_vacuum', pg_stat_get_last_vacuum_time(c.oid),
@@ -360,7 +372,7 @@ begin
 	if not found then
 		return 'true';
 	end if;
-	select * into advice from maintsched.vacuum_advice(j.parts, j.of_catalog);
+	select * into advice from maintsched.vacuum_advice(j.parts, j.of_catalog, '{}');
 	return jsonb_build_object('reason', concat_ws('; ', 'still needed: ' || j.reason, advice.words));
 end
 $$;
@@ -386,6 +398,7 @@ declare
 	skip text;
 	words text;
 	removable double precision;
+	seen jsonb := '{}';
 	only_toast boolean;
 	needed integer := 0;
 begin
@@ -413,7 +426,7 @@ begin
 		words := null;
 		removable := null;
 		if skip is null then
-			select a.skip, a.words, a.removable into skip, words, removable from maintsched.vacuum_advice(j.parts, j.of_catalog) a;
+			select a.skip, a.words, a.removable, a.seen into skip, words, removable, seen from maintsched.vacuum_advice(j.parts, j.of_catalog, seen) a;
 		end if;
 		only_toast := version >= 160000 and (params ->> 'analyze') is distinct from 'true'
 			and not exists (select from jsonb_array_elements(j.parts) p where p.value -> 'toast' = 'false');

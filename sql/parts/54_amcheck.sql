@@ -26,6 +26,7 @@ create function maintsched.amcheck_functions()
 returns table (signature text, name text, schema_name text, allowed boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
 	select format('%s(%s)', p.proname, (
 			select string_agg(format_type(t.type, null), ',' order by t.ordinality)

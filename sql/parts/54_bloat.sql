@@ -24,12 +24,13 @@ returns table (
 	unused_ratio double precision,
 	unused_half double precision,
 	damaged_pages integer,
-	damaged_block bigint)
+	damaged_block bigint,
+	message text)
 language c volatile
 as 'MODULE_PATHNAME', 'maintsched_bloat_sample';
 
 comment on function maintsched.bloat_sample(oid[], bigint[], integer, bigint) is
-'Internal: Looks at a sample of the pages of relations, each unless it is smaller than its least_bytes; seed NULL: other pages each time. bloat_ratio is what a rewrite would give back, unused_ratio what pgstattuple has as free and dead, and of btrees 1 less the density of leaf pages that pgstatindex has; both with a 95 % interval.';
+'Internal: Looks at a sample of the pages of relations, each unless it is smaller than its least_bytes; seed NULL: other pages each time. message: the error of one that cannot be read (state unreadable). bloat_ratio is what a rewrite would give back, unused_ratio what pgstattuple has as free and dead, and of btrees 1 less the density of leaf pages that pgstatindex has; both with a 95 % interval.';
 
 create table maintsched.bloat_measurement (
 	schema text collate "C" not null,
@@ -48,8 +49,11 @@ create table maintsched.bloat_measurement (
 	min_wasted bigint,
 	method text,
 	detail text,
+	damaged boolean not null default false,
 	primary key (schema, relation, kind, measured_at)
 );
+
+create index bloat_measurement_damaged on maintsched.bloat_measurement (measured_at) where damaged;
 
 comment on table maintsched.bloat_measurement is 'What routine bloat found: a row per relation and run, without those that are too small to matter. Only grows, by about 150 bytes a row.';
 comment on column maintsched.bloat_measurement.schema is 'Schema of the relation; of toast, that of its table.';
@@ -68,6 +72,7 @@ comment on column maintsched.bloat_measurement.min_bloat is 'Share from which th
 comment on column maintsched.bloat_measurement.min_wasted is 'Bytes from which it did.';
 comment on column maintsched.bloat_measurement.method is 'sample, all pages or size per row, perhaps as a lower bound; NULL: not judged.';
 comment on column maintsched.bloat_measurement.detail is 'What there is to say, such as why it was not judged.';
+comment on column maintsched.bloat_measurement.damaged is 'Whether it could not be read, or pages of it made no sense; detail says more.';
 
 create trigger append_only before update or delete on maintsched.bloat_measurement
 for each row execute function maintsched.refuse_change();

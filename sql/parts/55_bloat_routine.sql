@@ -9,7 +9,7 @@
 
 create function maintsched.measure_bloat_once(
 	role oid, first_table text[], last_table text[], params jsonb, again oid[])
-returns table (judgement text, relations oid[], size_bytes numeric, bloat_bytes numeric)
+returns table (judgement text, relations oid[], size_bytes numeric, bloat_bytes numeric, damage text[])
 language sql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -29,14 +29,15 @@ as $$
 			coalesce((params ->> 'sample_pages')::integer, 1000), null) s
 		where a.relations is not null
 	), judged as materialized (
-		select l.*, w.schema, w.name, w.kind, w.access_method, w.table_rows, w.min_bloat, w.min_wasted, b.measured_at as best_at,
+		select l.*, w.schema, w.name, w.kind, w.access_method, w.table_rows, w.min_bloat, w.min_wasted, w.place, b.measured_at as best_at,
 			case when l.state <> 'per_row' then l.state
 				when w.table_rows <= 0 then 'no_rows'
 				when b.bytes_per_row is null then 'no_baseline'
 				else l.state end as judgement,
 			case when l.state <> 'per_row' then l.bloat_bytes
 				when b.bytes_per_row is null then null
-				else round(greatest(l.size_bytes - b.bytes_per_row * nullif(w.table_rows, 0), 0))::bigint end as given_back
+				else round(greatest(l.size_bytes - b.bytes_per_row * nullif(w.table_rows, 0), 0))::bigint end as given_back,
+			l.state = 'unreadable' or coalesce(l.damaged_pages, 0) > 0 as damaged
 		from looked l
 		join wanted w using (relation)
 		left join lateral (
@@ -44,21 +45,27 @@ as $$
 			where l.state = 'per_row') b on true
 	), stored as (
 		insert into maintsched.bloat_measurement (schema, relation, kind, measured_at, access_method, filenode,
-			size_bytes, bloat_bytes, ci_low, ci_high, dead_bytes, live_rows, min_bloat, min_wasted, method, detail)
+			size_bytes, bloat_bytes, ci_low, ci_high, dead_bytes, live_rows, min_bloat, min_wasted, method, detail, damaged)
 		select j.schema, j.name, j.kind, clock_timestamp(), coalesce(j.access_method, ''), j.filenode, j.size_bytes, j.given_back,
 			round(j.ci_low::numeric, 6), round(j.ci_high::numeric, 6), j.dead_bytes,
 			case when j.judgement in ('per_row', 'no_baseline') then j.table_rows end,
 			j.min_bloat, j.min_wasted,
 			maintsched.bloat_method(j.judgement, j.complete, j.lower_bound),
-			case when j.judgement = 'per_row' then format('against its smallest size per row, of %s', j.best_at::date)
+			case j.judgement
+				when 'per_row' then format('against its smallest size per row, of %s', j.best_at::date)
+				when 'unreadable' then 'not judged: it cannot be read: ' || j.message
 				else maintsched.bloat_detail(j.judgement, j.kind, j.access_method, j.size_bytes, j.lower_bound,
-					j.sampled_pages, j.damaged_pages, j.damaged_block) end
+					j.sampled_pages, j.damaged_pages, j.damaged_block) end,
+			j.damaged
 		from judged j
 		where j.judgement not in ('gone', 'empty', 'too_small')
 		and (again is not null or j.judgement <> 'locked')
+		returning maintsched.bloat_measurement.*
 	)
-	select j.judgement, array_agg(j.relation), sum(j.size_bytes), sum(j.given_back)
+	select j.judgement, array_agg(j.relation), sum(j.size_bytes), sum(j.given_back),
+		array_agg(format('%s %I.%I: %s', j.kind, j.schema, j.name, d.detail) order by j.place) filter (where j.damaged)
 	from judged j
+	left join stored d on d.damaged and (d.schema, d.relation, d.kind) = (j.schema, j.name, j.kind)
 	group by j.judgement
 $$;
 
@@ -73,6 +80,7 @@ as $$
 declare
 	role constant oid := maintsched.role_oid(maintsched.acting_role());
 	m record;
+	damage text;
 	locked oid[];
 	judged bigint := 0;
 	small bigint := 0;
@@ -98,6 +106,9 @@ begin
 			elsif m.judgement <> 'gone' then
 				others := others + m.n;
 			end if;
+			foreach damage in array coalesce(m.damage, '{}') loop
+				raise warning '%', damage using hint = 'amcheck tells more of what can be opened; what is lost comes from a backup.';
+			end loop;
 		end loop;
 		exit when locked is null;
 	end loop;
@@ -116,7 +127,28 @@ end
 $$;
 
 comment on function maintsched.measure_bloat(text[], text[], jsonb) is
-'Measures how bloated the relations of this database are that the caller may measure (bloat_estimate()), from one table to another in the order of their names, {schema,table}, NULL: from the first, to the last; and records it for bloat_report. Returns how many could be judged. params as for routine bloat, whose command it is. Errors: invalid_parameter_value (22023), insufficient_privilege (42501).';
+'Measures how bloated the relations of this database are that the caller may measure (bloat_estimate()), from one table to another in the order of their names, {schema,table}, NULL: from the first, to the last; and records it for bloat_report. Returns how many could be judged. What cannot be read, or in part, is a WARNING, and keeps nothing else from being measured. params as for routine bloat, whose command it is. Errors: invalid_parameter_value (22023), insufficient_privilege (42501).';
+
+create function maintsched.bloat_findings() returns jsonb
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+	select jsonb_build_object('done', false, 'reason', format('%s damaged, the rest was measured: %s%s',
+		case count(*) when 1 then '1 relation is' else maintsched.count_text(count(*)) || ' relations are' end,
+		string_agg(f.words, '; ' order by f.place) filter (where f.place <= 5),
+		case when count(*) > 5 then '; ...' else '' end))
+	from (
+		select format('%s %I.%I, %s', m.kind, m.schema, m.relation, m.detail) as words,
+			row_number() over (order by m.schema, m.relation, m.kind) as place
+		from maintsched.run r
+		join maintsched.run_action a using (run_id)
+		join maintsched.bloat_measurement m on m.damaged and m.measured_at >= a.started_at - coalesce(r.clock_offset, interval '0')
+		where r.pid = pg_backend_pid() and r.state = 'running' and a.state = 'running') f
+	having count(*) > 0
+$$;
+
+comment on function maintsched.bloat_findings() is
+'Internal: What the action that this process carries out found damaged, as its verdict; NULL: nothing.';
 
 create function maintsched.plan_bloat(params jsonb) returns setof maintsched.action
 language plpgsql stable
@@ -163,7 +195,12 @@ begin
 				maintsched.count_text(g.reads)),
 			null::bigint,
 			round(0.05 + g.relations * 0.0001 + g.reads * 0.0001, 2),
-			jsonb_build_object('bytes', g.reads * current_setting('block_size')::bigint))::maintsched.action as action
+			jsonb_strip_nulls(jsonb_build_object(
+				'bytes', g.reads * current_setting('block_size')::bigint,
+				'verify', 'maintsched.bloat_findings()',
+				-- of a role that is to write nothing, either: it is the extension that keeps what is found
+				'settings', case when current_setting('default_transaction_read_only') = 'on'
+					then jsonb '{"default_transaction_read_only": "off"}' end)))::maintsched.action as action
 		from grouped g
 	)
 	select (select array_agg(p.action order by p.batch_no) from planned p),

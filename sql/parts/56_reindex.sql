@@ -129,24 +129,6 @@ $$;
 comment on function maintsched.index_state(text, text) is
 'Internal: What is measured before and after the rebuild or the drop of an index: size, validity, and what hangs on it.';
 
-create function maintsched.may_reindex(index oid) returns boolean
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-	return (
-		select (pg_has_role(c.relowner, 'USAGE')
-				or current_setting('server_version_num')::integer >= 170000 and has_table_privilege(i.indrelid, 'MAINTAIN'))
-			and has_schema_privilege(c.relnamespace, 'USAGE')
-		from pg_class c
-		join pg_index i on i.indexrelid = c.oid
-		where c.oid = index);
-end
-$$;
-
-comment on function maintsched.may_reindex(oid) is
-'Internal: Whether the current role may rebuild an index: who has the rights of its owner or, since PostgreSQL 17, MAINTAIN on its table. That of a toast table also takes USAGE of schema pg_toast.';
-
 create function maintsched.volume(tablespace oid, out volume bigint, out free_bytes bigint)
 language c volatile
 as 'MODULE_PATHNAME', 'maintsched_volume';
@@ -275,6 +257,27 @@ $$;
 comment on function maintsched.rebuild_obstacle(oid, oid, interval, interval, boolean) is
 'Internal: What keeps an index from being rebuilt, or dropped, concurrently now: a lock of its table, another build that waits for this one, or a transaction that would be waited for and has done nothing for longer than patience, or something for longer than stay; NULL: nothing.';
 
+-- as the owner, who reads what is recorded of runs
+create function maintsched.waited_in_vain(heap oid, obstacle text) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+	select exists (
+		select from maintsched.run r
+		join maintsched.run_action a using (run_id)
+		where r.pid = pg_backend_pid() and r.state = 'running'
+		and a.state = 'skipped' and a.skip_reason = 'lock_timeout'
+		-- there are ages in the words
+		and coalesce(substring(a.message from 'process [0-9]+'), left(a.message, 20))
+			= coalesce(substring(obstacle from 'process [0-9]+'), left(obstacle, 20))
+		and (obstacle ~ '^process [0-9]+, in a transaction' or heap = (
+			select i.indrelid from pg_index i
+			where i.indexrelid = to_regclass(substring(a.command from '^[A-Z]+ INDEX CONCURRENTLY (.*)$')))))
+$$;
+
+comment on function maintsched.waited_in_vain(oid, text) is
+'Internal: Whether the run of this process has skipped an action for the same obstacle before: to a transaction that would be waited for, whatever its table, to another one only of this table.';
+
 create function maintsched.await_table(index oid, heap oid, patience interval, stay interval, rebuild boolean) returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -286,7 +289,7 @@ begin
 	-- No lock is asked for, behind which others would have to wait.
 	loop
 		obstacle := maintsched.rebuild_obstacle(index, heap, patience, stay, rebuild);
-		if obstacle is null or clock_timestamp() >= ends then
+		if obstacle is null or clock_timestamp() >= ends or maintsched.waited_in_vain(heap, obstacle) then
 			return obstacle;
 		end if;
 		perform pg_sleep(0.1);
@@ -295,7 +298,7 @@ end
 $$;
 
 comment on function maintsched.await_table(oid, oid, interval, interval, boolean) is
-'Internal: Waits, for patience at the most, until rebuild_obstacle() sees none; returns the one that is still there.';
+'Internal: Waits, for patience at the most, until rebuild_obstacle() sees none; returns the one that is still there. For one that another action of the run has waited for is not waited again.';
 
 create function maintsched.rebuild_needed(
 	schema_name text, index_name text, filenode oid, bytes bigint, min_free bigint, patience interval, stay interval)

@@ -84,6 +84,10 @@ exception
 		return query select null::double precision, null::bigint, null::double precision, null::double precision, 'locked by another session';
 	when undefined_object or undefined_table then
 		return;
+	-- one that is lost does not keep the others from being rebuilt
+	when undefined_file or io_error or data_corrupted or index_corrupted or internal_error or insufficient_privilege then
+		raise warning 'index % cannot be read: %', index::regclass, sqlerrm;
+		return query select null::double precision, null::bigint, null::double precision, null::double precision, 'it cannot be read';
 end
 $$;
 
@@ -121,6 +125,8 @@ as $$
 declare
 	include constant jsonb := nullif(params -> 'include', 'null');
 	exclude constant jsonb := nullif(params -> 'exclude', 'null');
+	-- the privilege is one since PostgreSQL 17
+	maintain constant boolean := current_setting('server_version_num')::integer >= 170000;
 begin
 	-- toast is its table's; the indexes of a partitioned table are those of its partitions
 	return query
@@ -131,7 +137,9 @@ begin
 			coalesce(o.relispartition, t.relispartition), o.oid is not null,
 			-- the oid in the name of a toast table is another one in a restored database
 			case when o.oid is not null then format('%I.%I (toast index)', s.nspname, o.relname) else format('%I.%I', n.nspname, c.relname) end,
-			maintsched.may_reindex(i.indexrelid)
+			-- that of a toast table also takes USAGE of schema pg_toast
+			(pg_has_role(c.relowner, 'USAGE') or maintain and has_table_privilege(i.indrelid, 'MAINTAIN'))
+				and has_schema_privilege(c.relnamespace, 'USAGE')
 		from pg_index i
 		join pg_class c on c.oid = i.indexrelid
 		join pg_namespace n on n.oid = c.relnamespace
@@ -281,15 +289,15 @@ begin
 						s.heap_schema || '.' || s.heap_name, s.schema_name || '.' || s.index_name])
 					then maintsched.threshold_names(s.index) end as names) n) t
 	)
-	select j.index, j.heap, j.schema_name, j.index_name, j.target, j.bytes, coalesce(maintsched.relation_bytes(j.heap), 0), j.allowed,
+	select j.index, j.heap, j.schema_name, j.index_name, j.target, j.bytes,
+		case when not j.valid or f.found_at is not null or x.wanted then coalesce(maintsched.relation_bytes(j.heap), 0) end, j.allowed,
 		not j.valid, f.found_at,
 		(select max(x.found_at) from found x
 			where (x.schema, x.relation) = (j.heap_schema, j.heap_name) and x.kind not in ('index', 'toast index')),
 		j.indisexclusion,
 		(select o.conname::text from pg_constraint o
 			where o.conindid = j.index and o.conrelid = j.heap and o.contype in ('p', 'u', 'x')),
-		j.partial, j.min_interval,
-		coalesce(b.bloat_ratio >= j.min_bloat and b.bloat_bytes >= j.min_wasted, false),
+		j.partial, j.min_interval, x.wanted,
 		b.bloat_ratio, b.bloat_bytes, b.ci_low, b.ci_high,
 		case when j.bytes is null then 'locked by another session'
 			-- an index has a page at least; on a standby, what is unlogged has no file
@@ -297,14 +305,15 @@ begin
 			else b.detail end
 	from sized j
 	-- none can waste more than it is
-	left join lateral maintsched.index_bloat(j.index, sample_pages, j.valid and j.allowed and j.bytes >= j.min_wasted) b on true
+	left join lateral maintsched.index_bloat(j.index, sample_pages, j.valid and j.allowed and j.bytes >= greatest(j.min_wasted, 1)) b on true
+	cross join lateral (select coalesce(b.bloat_ratio >= j.min_bloat and b.bloat_bytes >= j.min_wasted, false) as wanted) x
 	left join corrupt f on f.target = j.target
 		and f.found_at > all (select l.rebuilt_at from maintsched.last_rebuilds(j.target) l);
 end
 $$;
 
 comment on function maintsched.judge_indexes(jsonb) is
-'Internal: What is known of each index that is meant. found_at: when amcheck last found it corrupt, not rebuilt since; heap_found_at: its table. partial: it has an expression or a predicate. wanted: its bloat is beyond the thresholds.';
+'Internal: What is known of each index that is meant. found_at: when amcheck last found it corrupt, not rebuilt since; heap_found_at: its table. partial: it has an expression or a predicate. wanted: its bloat is beyond the thresholds. heap_bytes: size of the table of what is invalid, corrupt or wanted.';
 
 create function maintsched.plan_reindex(params jsonb) returns setof maintsched.action
 language plpgsql volatile
@@ -346,6 +355,13 @@ begin
 		join pg_class c on c.oid = v.index
 		-- of an index that is meant, whatever it is called
 		where v.index in (select i.index from index i) or v.twin in (select i.index from index i)
+	), due as materialized (
+		select i.*, v.kind, v.writes
+		from index i
+		left join invalid v on v.index = i.index
+		where not i.exclusion
+		and (i.found_at is not null and not i.invalid or v.kind = 'own'
+			or i.wanted and i.churn is null)
 	), work as (
 		-- what was left over goes first: it takes room, and each write maintains it
 		select 1 as rank, v.bytes::double precision as rate, (jsonb_populate_record(null::maintsched.action,
@@ -354,23 +370,20 @@ begin
 		from invalid v
 		where v.kind in ('leftover', 'dropped') and v.may_drop
 		union all
-		select r.rank, i.bloat_bytes / greatest(e.seconds, 0.001), (maintsched.rebuild_action(i.target, i.schema_name, i.index_name, i.index, i.new_bytes,
-			r.reason, i.bloat_bytes, e.prior, e.seconds, e.bytes, i.constraint_name, min_free, patience)).*
-		from index i
-		left join invalid v on v.index = i.index
+		select r.rank, i.bloat_bytes / greatest(e.seconds, 0.001), a.target, a.command, a.reason, a.benefit_bytes, a.estimated_seconds, a.details
+		from due i
 		cross join lateral (
-			select case when i.found_at is not null then 2 when v.kind = 'own' then 3 else 4 end as rank,
+			select case when i.found_at is not null then 2 when i.kind = 'own' then 3 else 4 end as rank,
 				case
 					when i.found_at is not null then format('found corrupt %s ago', maintsched.age_text(maintsched.clock() - i.found_at))
-					when v.kind = 'own' then 'invalid: no query uses it' || case when v.writes then ', and every write to the table maintains it' else '' end
+					when i.kind = 'own' then 'invalid: no query uses it' || case when i.writes then ', and every write to the table maintains it' else '' end
 					else maintsched.bloat_text(i.bytes, i.bloat_ratio, i.bloat_bytes, i.ci_low, i.ci_high) || coalesce(', ' || i.detail, '') || ', ' || coalesce((
 						select 'last rebuilt ' || maintsched.age_text(maintsched.clock() - l.rebuilt_at) || ' ago'
 						from maintsched.last_rebuilds(i.target) l limit 1), 'no rebuild on record')
 				end as reason) r
 		cross join lateral maintsched.estimate_rebuild(i.target, i.name, i.heap, i.heap_bytes, i.new_bytes) e
-		where not i.exclusion
-		and (i.found_at is not null and not i.invalid or v.kind = 'own'
-			or i.wanted and i.churn is null)
+		cross join lateral maintsched.rebuild_action(i.target, i.schema_name, i.index_name, i.index, i.new_bytes,
+			r.reason, i.bloat_bytes, e.prior, e.seconds, e.bytes, i.constraint_name, min_free, patience) a
 		union all
 		select 5, i.bloat_bytes, i.target, format('REINDEX INDEX %s', case when i.exclusion then '' else 'CONCURRENTLY ' end) || i.name,
 			case

@@ -223,7 +223,13 @@ begin
 		where a.attrelid = r.relation and a.attname = entry ->> 'column' and a.attnum > 0 and not a.attisdropped;
 		before := maintsched.archive_limit(coalesce(type, 'timestamptz'::regtype), at, older_than::interval,
 			coalesce(entry ->> 'timezone', 'UTC'), entry ->> 'unit');
-		size := case when r.kind = 'r' then pg_table_size(r.relation) end;
+		-- pg_table_size() would wait for who has it locked
+		size := case when r.kind <> 'r' then null
+			when maintsched.relation_bytes(r.relation) is not null then pg_table_size(r.relation)
+			else (
+				select (c.relpages + coalesce(t.relpages, 0)) * current_setting('block_size')::bigint
+				from pg_class c left join pg_class t on t.oid = c.reltoastrelid
+				where c.oid = r.relation) end;
 		batch := coalesce((entry ->> 'batch')::bigint, 50000);
 		begin
 			if type in ('bigint'::regtype, 'integer'::regtype) and entry ->> 'unit' is null then
@@ -238,8 +244,11 @@ begin
 			perform maintsched.archive_folder(entry ->> 'directory');
 			select x.old_rows, x.timeless, x.oldest, x.newest into n_old, n_timeless, since, until
 			from maintsched.archive_survey(r.qualified, entry ->> 'column', before) x;
-		exception when others then
-			problem := sqlerrm;
+		exception
+			when lock_not_available then
+				problem := 'somebody has locked it';
+			when others then
+				problem := sqlerrm;
 		end;
 		-- so that a wrong unit is seen
 		since := maintsched.archive_time(type, since, entry ->> 'unit');
@@ -259,7 +268,8 @@ begin
 		end if;
 		return query
 		select r.qualified, command,
-			case when problem is not null then 'cannot be archived: ' || problem
+			case when problem = 'somebody has locked it' then 'its old rows cannot be counted now: somebody has locked it'
+				when problem is not null then 'cannot be archived: ' || problem
 				else format('%s %s older than %s, from %s to %s', maintsched.count_text(n_old),
 						case n_old when 1 then 'row' else 'rows' end, older_than, since, until)
 					|| case when n_timeless > 0 then format('; %s without a time stay', maintsched.count_text(n_timeless)) else '' end

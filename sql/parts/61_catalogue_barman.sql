@@ -233,6 +233,9 @@ begin
 		'paths', case when folders is null then '[]'
 			else jsonb_build_array(maintsched.catalogue_text(folders, 'basebackups_directory', 'show-servers')) end,
 		'encrypted', encrypted, 'systems', systems,
+		-- whether WAL comes by streaming alone, and where that is before it is archived
+		'streamed', lower(folders ->> 'streaming_archiver') in ('true', 'on') and lower(folders ->> 'archiver') in ('false', 'off'),
+		'streaming_path', maintsched.catalogue_text(folders, 'streaming_wals_directory', 'show-servers'),
 		'archives', jsonb_build_array(jsonb_build_object('id', server,
 			'path', maintsched.catalogue_text(folders, 'wals_directory', 'show-servers'),
 			'first', first_wal, 'last', last_wal)));

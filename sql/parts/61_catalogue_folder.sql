@@ -197,6 +197,11 @@ begin
 		-- by their names
 		perform maintsched.refuse_catalogue(quote_ident(c.key), format('is %s, and no backup', maintsched.shown_value(c.value)))
 		from jsonb_each(catalog) c where jsonb_typeof(c.value) <> 'object';
+		-- what another tool printed may be an object of names, too
+		perform maintsched.refuse_catalogue(quote_ident(c.key), 'is no backup: it has neither a manifest nor a state, times, positions or a size')
+		from jsonb_each(catalog) c
+		where not c.value ?| array['PostgreSQL-Backup-Manifest-Version', 'manifest', 'state', 'started_at', 'finished_at', 'label_time',
+			'start_lsn', 'end_lsn', 'size_bytes', 'problem'];
 		catalog := (select coalesce(jsonb_agg(c.value || jsonb_build_object('label', c.key)), '[]') from jsonb_each(catalog) c);
 	elsif jsonb_typeof(catalog) = 'object' then
 		catalog := jsonb_build_array(catalog);

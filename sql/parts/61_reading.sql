@@ -29,11 +29,14 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	list constant jsonb := maintsched.read_barman('list-backups', server, config => config);
-	catalog jsonb := jsonb_build_array(list);
+	list jsonb := maintsched.read_barman('list-backups', server, config => config);
+	later jsonb;
+	shown jsonb;
 	folders jsonb;
 	directories jsonb;
+	base text;
 	backup record;
+	times integer := 0;
 begin
 	-- it lists none of a folder that it cannot read, either
 	if list -> server = '[]' then
@@ -49,22 +52,49 @@ begin
 		-- most of what it says changes all the time
 		select jsonb_object_agg(f.key, f.value) into folders
 		from jsonb_each(maintsched.read_barman('show-servers', server, config => config) -> server) f
-		where f.key in ('backup_directory', 'basebackups_directory', 'wals_directory');
+		where f.key in ('backup_directory', 'basebackups_directory', 'wals_directory', 'archiver', 'streaming_archiver', 'streaming_wals_directory');
 		folders := folders || jsonb_build_object('identity_systemid',
 			maintsched.backup_file((folders ->> 'backup_directory') || '/identity.json')::jsonb -> 'systemid');
 	exception when external_routine_exception or invalid_text_representation then
 		-- its folders are not known then; the backups are
 		null;
 	end;
-	if folders is not null then
-		catalog := catalog || jsonb_build_object(server, jsonb_strip_nulls(folders));
+	-- of the folder of the backups themselves its check says nothing
+	base := folders ->> 'basebackups_directory';
+	if list -> server = '[]' and maintsched.backup_names(base) is null
+		and substring(base from '([^/]+)/*$') = any (maintsched.backup_names(regexp_replace(base, '/[^/]+/*$', '')))
+	then
+		raise exception using
+			errcode = 'external_routine_exception',
+			message = format('Barman lists no backup of server "%s", and their folder cannot be read', server),
+			detail = format('Folder "%s" is there, and nobody can see what is in it.', base);
 	end if;
-	for backup in
-		select b.label from maintsched.barman_backups(jsonb_build_array(list), server) b
 	loop
-		catalog := catalog || maintsched.read_barman('show-backup', server, backup.label, config);
+		begin
+			shown := '[]';
+			for backup in
+				select b.label from maintsched.barman_backups(jsonb_build_array(list), server) b
+			loop
+				shown := shown || maintsched.read_barman('show-backup', server, backup.label, config);
+			end loop;
+			exit;
+		exception when external_routine_exception then
+			-- one may have been deleted since it was listed
+			times := times + 1;
+			later := maintsched.read_barman('list-backups', server, config => config);
+			if times > 3 or not exists (
+				select b.label from maintsched.barman_backups(jsonb_build_array(list), server) b
+				except
+				select b.label from maintsched.barman_backups(jsonb_build_array(later), server) b)
+			then
+				raise;
+			end if;
+			list := later;
+		end;
 	end loop;
-	return catalog;
+	return jsonb_build_array(list)
+		|| case when folders is not null then jsonb_build_array(jsonb_build_object(server, jsonb_strip_nulls(folders))) else '[]' end
+		|| shown;
 end
 $$;
 

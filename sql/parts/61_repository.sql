@@ -28,6 +28,13 @@ as 'MODULE_PATHNAME', 'maintsched_backup_file';
 comment on function maintsched.backup_file(text) is
 'Internal: The text of a small file below maintsched.backup_roots; NULL where it is not there, cannot be read or is no text.';
 
+create function maintsched.backup_names(folder text) returns text[]
+language c volatile strict
+as 'MODULE_PATHNAME', 'maintsched_backup_names';
+
+comment on function maintsched.backup_names(text) is
+'Internal: What is in a folder below maintsched.backup_roots; nothing where it is gone from the one above it; NULL where that cannot be seen from here.';
+
 create function maintsched.check_repository_reader(kind text, role text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -51,7 +51,7 @@ comment on column maintsched.repositories.facts is 'What it said then of the rep
 
 create view maintsched.backups as
 select b.repository, r.kind, b.label, b.type, b.state, b.started_at, b.finished_at,
-	maintsched.time_span(greatest(extract(epoch from maintsched.clock() - b.finished_at), 0)::bigint) as age,
+	case when b.finished_at is not null then maintsched.time_span(greatest(extract(epoch from maintsched.clock() - b.finished_at), 0)::bigint) end as age,
 	extract(epoch from maintsched.clock() - b.finished_at)::bigint as age_seconds,
 	pg_size_pretty(b.size_bytes) as size, pg_size_pretty(b.stored_bytes) as stored,
 	b.prior, b.depends_on, b.problem, b.pg_version, b.timeline, b.start_lsn, b.end_lsn, b.start_wal, b.end_wal,

@@ -17,10 +17,10 @@ as $$
 		(1::smallint, 'completed', 'It ended without an error, and so did every backup that a restore of it needs.'),
 		(2::smallint, 'recent', 'It is the newest that can be used, and not older than max_age.'),
 		(3::smallint, 'size consistent', 'Its size is like that of the backups of its kind before it.'),
-		(4::smallint, 'stored as expected', 'It lies where it should, encrypted if it must be, and there are enough of them.'),
+		(4::smallint, 'stored as expected', 'It is there and lies where it should, encrypted if it must be, and there are enough of them.'),
 		(5::smallint, 'archive keeps up', 'It is of this cluster and its history, and what the archive lacks is within the RPO.'),
 		(6::smallint, 'WAL continuous', 'Every WAL file from its start to the end of the archive is there.'),
-		(7::smallint, 'checksums match', 'Every file of it was read and matches its checksum.'),
+		(7::smallint, 'checksums match', 'Every file of it was read and matches its checksum, and so does the WAL that it needs.'),
 		(8::smallint, 'restored', 'It was restored.'),
 		(9::smallint, 'started', 'A server started on the restored copy, became consistent and was promoted.'),
 		(10::smallint, 'intact', 'amcheck and page checksums found nothing wrong in the copy.'),
@@ -130,9 +130,23 @@ $$;
 comment on function maintsched.reading_problem(text) is
 'Internal: Why it is not known what a repository holds: it was never read, could not be, or not within read_within; NULL: it is known.';
 
+create function maintsched.unread_problem(x maintsched.backup_reading, b maintsched.backup_record) returns text
+language sql stable
+return (
+	select format('repository %s of the stanza, in which backup %s was, could not be read at %s: %s', e.value ->> 'key', b.label,
+		maintsched.utc_text(x.clock_at), coalesce(split_part(e.value ->> 'message', ' HINT: ', 1), 'it is not known why'))
+	from jsonb_array_elements(case jsonb_typeof(x.facts -> 'repositories') when 'array' then x.facts -> 'repositories' else '[]' end) e
+	where e.value ->> 'key' = b.details ->> 'repository' and (e.value -> 'code')::integer not in (0, 2, 5)
+	limit 1);
+
+comment on function maintsched.unread_problem(maintsched.backup_reading, maintsched.backup_record) is
+'Internal: Why it is not known whether a backup is still there though its repository was read: pgBackRest has several in one, and that of the backup could not be; NULL: it is known.';
+
 create function maintsched.backup_defects(repository text)
 returns table (label text, problem text, pending boolean)
 language sql stable
+-- compiling it takes longer than it does
+set jit = off
 set search_path = pg_catalog, pg_temp
 as $$
 	with recursive present as materialized (
@@ -257,7 +271,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
-	age constant interval := greatest(maintsched.clock() - b.finished_at, interval '0');
+	-- greatest() passes over NULL
+	age constant interval := case when b.finished_at is not null then greatest(maintsched.clock() - b.finished_at, interval '0') end;
 begin
 	facts := jsonb_build_object('finished_at', b.finished_at, 'age_seconds', extract(epoch from age)::bigint,
 		'max_age_seconds', extract(epoch from r.max_age)::bigint, 'newest', newest.label);
@@ -295,9 +310,10 @@ as $$
 	select (g.b).label, j.level, j.result, j.problems, j.facts
 	from ground g
 	cross join reading a
+	cross join lateral (select maintsched.unread_problem(a.x, g.b) as problem) u
 	cross join lateral (
-		select 0::smallint as level, case when a.problem is null then 'pass' else 'not_checked' end as result,
-			array_remove(array[a.problem], null) as problems,
+		select 0::smallint as level, case when a.problem is null and u.problem is null then 'pass' else 'not_checked' end as result,
+			array_remove(array[a.problem, case when a.problem is null then u.problem end], null) as problems,
 			jsonb_build_object('read_at', (a.x).clock_at, 'source', (a.x).source) as facts
 		union all
 		select 1::smallint, c.* from maintsched.judge_completed(g.b, g.defects, g.pending) c

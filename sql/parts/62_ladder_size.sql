@@ -15,22 +15,25 @@
 -- are both found, until half is what most of the seven have.
 --
 
-create function maintsched.like_backups(b maintsched.backup_record)
-returns table (ordinal integer, label text, finished_at timestamptz, size_bytes bigint, stored_bytes bigint, delta_bytes bigint,
-	start_lsn pg_lsn, end_lsn pg_lsn)
-language sql stable
+create function maintsched.like_backups(b maintsched.backup_record) returns setof maintsched.backup_record
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+declare
+	at constant timestamptz := maintsched.clock();
+	also_simulated constant boolean := maintsched.clock_simulated();
+begin
+	return query
 	with seen as (
 		-- a name may be used again: then these are several
 		select distinct on (r.label, r.start_lsn) r.*
 		from maintsched.backup_record r
 		where r.repository = b.repository and r.state = 'done' and r.problem is null
-		and r.clock_at <= maintsched.clock() and (maintsched.clock_simulated() or not r.simulated)
+		and r.clock_at <= at and (also_simulated or not r.simulated)
 		order by r.label, r.start_lsn, r.record_id desc
 	)
-	select (row_number() over (order by s.finished_at, s.start_lsn nulls first, s.record_id))::integer,
-		s.label, s.finished_at, s.size_bytes, s.stored_bytes, s.delta_bytes, s.start_lsn, s.end_lsn
+	select s.*
 	from seen s
 	where s.type is not distinct from b.type
 	and substring(s.pg_version from '^[0-9]+') is not distinct from substring(b.pg_version from '^[0-9]+')
@@ -39,38 +42,37 @@ as $$
 	-- one of which it was learned later where it began is no other
 	and (s.start_lsn is not null or s.label = b.label and b.start_lsn is null
 		or not exists (select from seen o where o.label = s.label and o.start_lsn is not null))
-	order by 1 desc
-	limit 60
+	order by s.finished_at desc, s.start_lsn desc nulls last, s.record_id desc
+	limit 60;
+end
 $$;
 
 comment on function maintsched.like_backups(maintsched.backup_record) is
 'Internal: A backup and those of its kind (type, major version, system) that ended before it, the last 60, those that were removed since included; the latest first.';
 
-create function maintsched.size_is_like(size bigint, earlier bigint[], trusted bigint, tolerance numeric, floor bigint)
-returns table (ok boolean, median numeric, deviation numeric, allowed numeric, compared integer)
-language sql immutable parallel safe
+create function maintsched.size_is_like(size bigint, earlier bigint[], trusted bigint, tolerance numeric, floor bigint,
+	out ok boolean, out median numeric, out deviation numeric, out allowed numeric, out compared integer)
+-- asked some fifty times for a backup: its plans are kept
+language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-	with m as (
-		select percentile_cont(0.5) within group (order by e)::numeric as median, count(*)::integer as compared
-		from unnest(earlier) e
-	), d as (
-		select m.*, 1.4826 * (select percentile_cont(0.5) within group (order by abs(e - m.median)::double precision)::numeric
-				from unnest(earlier) e) as deviation
-		from m
-	), a as (
-		select d.*, case
-				-- too few to know how they vary: only half and double stand out
-				when d.compared < 3 then greatest(tolerance, 0.45) * d.median
-				else greatest(tolerance * d.median, least(3 * d.deviation, 0.45 * d.median)) end as allowed
-		from d
-	)
-	select d.compared = 0
-			or abs(size - d.median) <= d.allowed
-			or abs(size - d.median) <= case when size between 0.55 * d.median and 1.9 * d.median then floor else floor / 4 end
-			or (trusted is not null and abs(size - trusted) <= tolerance * trusted),
-		d.median, d.deviation, d.allowed, d.compared
-	from a d
+#variable_conflict use_variable
+begin
+	select percentile_cont(0.5) within group (order by e)::numeric, count(*)
+		into median, compared
+	from unnest(earlier) e;
+	select 1.4826 * percentile_cont(0.5) within group (order by abs(e - median)::double precision)::numeric
+		into deviation
+	from unnest(earlier) e;
+	allowed := case
+		-- too few to know how they vary: only half and double stand out
+		when compared < 3 then greatest(tolerance, case when size > median then 0.9 else 0.45 end) * median
+		else greatest(tolerance * median, least(3 * deviation, 0.45 * median)) end;
+	ok := compared = 0
+		or abs(size - median) <= allowed
+		or abs(size - median) <= case when size between 0.55 * median and 1.9 * median then floor else floor / 4 end
+		or (trusted is not null and abs(size - trusted) <= tolerance * trusted);
+end
 $$;
 
 comment on function maintsched.size_is_like(bigint, bigint[], bigint, numeric, bigint) is
@@ -84,6 +86,7 @@ as $$
 declare
 	segment constant numeric := (select s.setting::numeric * (case s.unit when '8kB' then 8192 else 1 end)
 		from pg_settings s where s.name = 'wal_segment_size');
+	likes maintsched.backup_record[];
 	other record;
 	twin record;
 	verdict record;
@@ -104,10 +107,12 @@ begin
 	elsif b.size_bytes = 0 then
 		problems := array[format('backup %s is empty', b.label)];
 	end if;
+	likes := array(select l from maintsched.like_backups(b) l);
 	for other in
-		select l.* from maintsched.like_backups(b) l
+		select l.label, l.start_lsn, l.size_bytes
+		from unnest(likes) with ordinality l
 		where l.size_bytes is not null
-		order by l.ordinal
+		order by l.ordinality desc
 	loop
 		select s.* into verdict
 		from maintsched.size_is_like(other.size_bytes, earlier[greatest(cardinality(earlier) - 6, 1):], trusted, r.size_tolerance, r.size_floor) s;
@@ -132,11 +137,13 @@ begin
 				else round(100 * b.size_bytes / nullif(verdict.median, 0)) || ' % of'
 			end, maintsched.bloat_size_text(round(verdict.median)), kind, verdict.compared);
 	end if;
-	select t.*, t.start_lsn = b.start_lsn as same_start into twin
-	from maintsched.like_backups(b) t
+	select t.label, t.start_lsn, s.same_start into twin
+	from unnest(likes) with ordinality t
+	-- no two backups of a primary begin at the same position; those of a standby do, where
+	-- its primary made no checkpoint between them
+	cross join lateral (select t.start_lsn = b.start_lsn and coalesce(t.started_at = b.started_at, true) as same_start) s
 	where (t.label <> b.label or t.start_lsn <> b.start_lsn) and (
-		-- no two backups of a primary begin at the same position
-		t.start_lsn = b.start_lsn
+		s.same_start
 		or t.size_bytes = b.size_bytes and t.stored_bytes is not distinct from b.stored_bytes
 			and t.delta_bytes is not distinct from b.delta_bytes and b.size_bytes > 0 and (
 				b.type = 'full' and b.size_bytes >= 64 * r.size_floor
@@ -144,7 +151,7 @@ begin
 				-- files that are switched early say little of how much that was
 				or abs(b.start_lsn - t.start_lsn) > (case when b.stored_bytes <> b.size_bytes then 16 else 64 end) * segment
 					and coalesce(b.delta_bytes, b.size_bytes) > r.size_floor / 16))
-	order by t.start_lsn = b.start_lsn desc, t.ordinal desc
+	order by s.same_start desc, t.ordinality
 	limit 1;
 	if found then
 		problems := problems || case
@@ -185,9 +192,41 @@ $$;
 
 comment on function maintsched.complete_backups(text) is 'Internal: How many full backups a repository has that are completed.';
 
+create function maintsched.missing_files(r maintsched.repository, b maintsched.backup_record) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+	names constant text[] := maintsched.backup_names(b.location);
+begin
+	-- one that was not completed may lack anything
+	if names is null or not r.pulled or b.state <> 'done' then
+		return null;
+	elsif names = '{}' then
+		return format('backup %s is not at %s any more', b.label, b.location);
+	end if;
+	return (
+		select format('of backup %s, %s', b.label, string_agg(m.what, ' and ' order by m.what))
+		from (values
+			('basebackup', 'backup_manifest is missing', 'backup_manifest' = any (names)),
+			('basebackup', 'both PG_VERSION and base.tar are missing', 'PG_VERSION' = any (names)
+				or exists (select from unnest(names) n where n like 'base.tar%')),
+			('pgbackrest', 'backup.manifest is missing', 'backup.manifest' = any (names)),
+			-- others may have nothing of their own
+			('pgbackrest', 'both pg_data and bundle are missing', b.type is distinct from 'full' or names && '{pg_data,bundle}'),
+			('barman', 'data is missing', 'data' = any (names) or b.details ? 'snapshots')) m (kind, what, there)
+		where m.kind = r.kind and not m.there
+		having count(*) > 0);
+end
+$$;
+
+comment on function maintsched.missing_files(maintsched.repository, maintsched.backup_record) is
+'Internal: What is not there now of a completed backup that its tool still lists; NULL: nothing that could be seen from here.';
+
 create function maintsched.judge_place(r maintsched.repository, b maintsched.backup_record, x maintsched.backup_reading, complete bigint, plain bigint,
 	out result text, out problems text[], out facts jsonb)
-language plpgsql stable
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
@@ -196,7 +235,7 @@ declare
 	encrypted constant boolean := coalesce(b.encrypted, (x.facts ->> 'encrypted')::boolean);
 	unknown text[] := '{}';
 begin
-	problems := '{}';
+	problems := array_remove(array[maintsched.missing_files(r, b)], null);
 	place := b.location;
 	if place is null and jsonb_typeof(x.facts -> 'paths') = 'array' and jsonb_array_length(x.facts -> 'paths') = 1 then
 		place := x.facts -> 'paths' ->> 0;
@@ -227,4 +266,4 @@ end
 $$;
 
 comment on function maintsched.judge_place(maintsched.repository, maintsched.backup_record, maintsched.backup_reading, bigint, bigint) is
-'Internal: Level 4 of a backup: that it lies where expected_location says, is encrypted where it must be, and that there are enough complete ones. plain: how many files of the archive were seen not to be encrypted.';
+'Internal: Level 4 of a backup: that what must be of it is there now, as far as that can be seen from here, that it lies where expected_location says, is encrypted where it must be, and that there are enough complete ones. plain: how many files of the archive were seen not to be encrypted.';

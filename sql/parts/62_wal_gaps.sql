@@ -199,12 +199,14 @@ declare
 	place text;
 	w jsonb;
 	one text;
+	states maintsched.backup_record[];
 	b maintsched.backup_record;
 begin
 	-- of those that are there
 	return query select v.* from maintsched.live_levels(repository) v where v.label = any (labels) order by v.level;
+	states := array(select y from maintsched.backup_states(repository) y where y.label = any (labels));
 	foreach one in array labels loop
-		select y.* into b from maintsched.backup_states(repository) y where y.label = one;
+		select y.* into b from unnest(states) y where y.label = one;
 		if b.label is null or b.state = 'removed' then
 			return query
 			select one, l.level,

@@ -204,12 +204,35 @@ begin
 		how := 'when the last file came';
 		seconds := extract(epoch from maintsched.clock() - came_at);
 	end if;
-	seconds := round(greatest(seconds, 0), 1);
+	-- what is not known is not nothing: greatest() passes over NULL
+	seconds := case when seconds is not null then round(greatest(seconds, 0), 1) end;
 end
 $$;
 
 comment on function maintsched.unarchived_since(jsonb, pg_lsn, timestamptz) is
 'Internal: How many seconds of work would be lost with this server if only what is before a position is archived, and how that is known; NULL: it is not. came_at: when the last archived file came.';
+
+create function maintsched.waiting_wal(x maintsched.backup_reading, s jsonb, archived text, out words text, out came_at timestamptz)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	select case when sum(l.files) = 1
+			then format('WAL %s was streamed, and is not taken in by "barman cron"', min(l.first collate "C"))
+			else format('WAL %s to %s (%s files) were streamed, and are not taken in by "barman cron"',
+				min(l.first collate "C"), max(l.last collate "C"), sum(l.files)) end, max(l.modified)
+		into words, came_at
+	from maintsched.list_wal(x.facts ->> 'streaming_path', maintsched.backup_roots(), (s -> 'segment_size')::bigint) l
+	where l.item = 'range' and l.last > coalesce(archived, '')
+	having count(*) > 0;
+exception when undefined_file or insufficient_privilege or wrong_object_type or io_error or object_not_in_prerequisite_state then
+	-- it is not seen from here
+	null;
+end
+$$;
+
+comment on function maintsched.waiting_wal(maintsched.backup_reading, jsonb, text) is
+'Internal: The WAL files that Barman has received by streaming after the last archived one and has not archived, in words, and when the last of them came; NULL: none, or they cannot be seen.';
 
 create function maintsched.judge_distance(r maintsched.repository, b maintsched.backup_record, newest text, x maintsched.backup_reading,
 	s jsonb, w jsonb, out problems text[], out unknown text[], out facts jsonb)
@@ -225,6 +248,10 @@ declare
 	claimed constant text := maintsched.claimed_file(s);
 	-- Barman takes files in once a minute
 	settled constant boolean := r.kind <> 'barman' or coalesce((s ->> 'last_archived_at')::timestamptz < maintsched.clock() - interval '10 minutes', true);
+	-- archive_command has nothing to do with it
+	streamed constant boolean := coalesce((x.facts ->> 'streamed')::boolean, false);
+	waiting_words text;
+	waiting_at timestamptz;
 	listed text;
 	end_number bigint;
 	end_timeline bigint;
@@ -246,12 +273,16 @@ begin
 		if end_number is null then
 			problems := problems || format('the archive has no WAL of the timelines of this server (%s)', timeline);
 		end if;
-		if claimed > coalesce(maintsched.wal_file(end_timeline, end_number, segment), '') and settled
+		if claimed > coalesce(maintsched.wal_file(end_timeline, end_number, segment), '') and settled and not streamed
 			and not w -> 'arriving' ? claimed and not w -> 'damaged' ? claimed
 		then
 			problems := problems || format('archive_command returned success for %s, which is not in the archive', claimed);
 		elsif w -> 'damaged' ? claimed then
-			problems := problems || format('archive_command returned success for %s, which %s in the archive', claimed, w -> 'damaged' ->> claimed);
+			problems := problems || format(case when streamed then '%s %s in the archive' else 'archive_command returned success for %s, which %s in the archive' end,
+				claimed, w -> 'damaged' ->> claimed);
+		end if;
+		if streamed then
+			select v.words, v.came_at into waiting_words, waiting_at from maintsched.waiting_wal(x, s, maintsched.wal_file(end_timeline, end_number, segment)) v;
 		end if;
 		if listed > coalesce(maintsched.wal_file(end_timeline, end_number, segment), '') and not w -> 'arriving' ? listed
 			and not w -> 'damaged' ? listed and listed is distinct from claimed
@@ -261,7 +292,7 @@ begin
 	elsif listed is not null and claimed is not null then
 		-- two words agree
 		until := maintsched.wal_start(maintsched.wal_number(least(listed, claimed), segment) + 1, segment);
-		if claimed > listed and settled and x.source <> 'import' then
+		if claimed > listed and settled and x.source <> 'import' and not streamed then
 			problems := problems || format('archive_command returned success for %s, which %s does not list', claimed, x.facts ->> 'tool');
 		end if;
 	else
@@ -281,10 +312,15 @@ begin
 			problems := problems || format('the archive ends at %s, and this server is at %s: work of %s would be lost; %s is %s%s', maintsched.lsn_text(until), maintsched.lsn_text(at_lsn),
 				maintsched.age_text(make_interval(secs => lost_seconds::double precision)),
 				case when r.rpo is null then 'no RPO is set, and max_age' else 'the RPO' end, maintsched.age_text(allowed),
-				case when s ->> 'archive_mode' = 'off' then '; archive_mode is off' else '' end);
+				case when s ->> 'archive_mode' = 'off' and not streamed then '; archive_mode is off' else '' end);
+			if waiting_words is not null then
+				problems := problems || waiting_words;
+			end if;
+		elsif waiting_at < maintsched.clock() - interval '10 minutes' then
+			problems := problems || waiting_words;
 		end if;
 	end if;
-	facts := jsonb_build_object('position', maintsched.lsn_text(at_lsn), 'archived_until', maintsched.lsn_text(until), 'behind_bytes', greatest(at_lsn - until, 0),
+	facts := jsonb_build_object('position', maintsched.lsn_text(at_lsn), 'archived_until', maintsched.lsn_text(until), 'behind_bytes', case when until is not null then greatest(at_lsn - until, 0) end,
 		'distance_seconds', lost_seconds, 'distance_by', lost_by, 'rpo_seconds', extract(epoch from r.rpo)::bigint,
 		'files_last', maintsched.wal_file(end_timeline, end_number, segment), 'tool_last', listed, 'archiver_last', claimed,
 		'archiver_failures', s -> 'failures', 'waiting_for_archiver', s -> 'ready', 'seen', w -> 'source', 'place', w -> 'place');
@@ -313,7 +349,7 @@ begin
 	facts := jsonb_build_object('system_identifier', b.system_identifier, 'timeline', b.timeline, 'server_timeline', s -> 'timeline');
 	if w ->> 'source' = 'none' then
 		age := maintsched.clock() - b.finished_at;
-		facts := facts || jsonb_build_object('archive', 'none', 'distance_seconds', greatest(extract(epoch from age), 0)::bigint,
+		facts := facts || jsonb_build_object('archive', 'none', 'distance_seconds', case when age is not null then greatest(extract(epoch from age), 0)::bigint end,
 			'distance_by', 'the age of the backup', 'rpo_seconds', extract(epoch from r.rpo)::bigint);
 		if b.label = newest and age > r.rpo then
 			problems := problems || format('there is no archive, and backup %s is %s old: the work since would be lost; the RPO is %s',

@@ -247,7 +247,8 @@ begin
 	elsif not exists (select from pg_database d where d.datname = database_name and d.datallowconn) then
 		raise exception using
 			errcode = 'invalid_catalog_name',
-			message = format('database "%s" does not exist', database_name);
+			message = format('database "%s" %s', database_name, case
+				when exists (select from pg_database d where d.datname = database_name) then 'takes no connections' else 'does not exist' end);
 	end if;
 	select x.query into was
 	from maintsched.sample_query x

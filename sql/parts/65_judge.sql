@@ -16,7 +16,9 @@ language sql immutable parallel safe
 return coalesce(
 	substring(error from '^([0-9A-Z]{5})$'),
 	substring(error from '[[:upper:]]+:[ ]+([0-9A-Z]{5})(?:$|[:[:space:]])'),
-	case when error ~* 'timeout|timed out' then 'timeout' end);
+	case when error ~* 'timeout|timed out' then 'timeout' end,
+	-- program_limit_exceeded
+	case when error ~ 'the answer is longer than' then '54000' end);
 
 comment on function maintsched.error_state(text) is
 'Internal: The condition out of what psql printed of an error, with VERBOSITY verbose or sqlstate; NULL: it is not in it.';
@@ -120,13 +122,12 @@ as $$
 	)
 	select q.seq, q.name,
 		a.value is not null
-			and not (q.step = 'expectations' and coalesce(e.state = 'timeout' or left(e.state, 2) in ('53', '57'), false)),
+			and not coalesce(u.unanswered, false),
 		(a.value ->> 'seconds')::numeric,
 		case when jsonb_typeof(a.value -> 'answer') = 'array' then jsonb_array_length(a.value -> 'answer') end::bigint,
 		case
 			when a.value is null then '{}'
-			-- its time or the room for it, which says nothing of what was restored
-			when q.step = 'expectations' and (e.state = 'timeout' or left(e.state, 2) in ('53', '57')) then '{}'
+			when u.unanswered then '{}'
 			when jsonb_typeof(a.value -> 'answer') is distinct from 'array' then array[case
 				when q.step <> 'queries' then format('%s could not be read (%s)',
 					case when i.item ? 'table' then q.name else format('the list of %s', q.name) end,
@@ -145,12 +146,46 @@ as $$
 	left join maintsched.sample_query s on q.step = 'queries' and s.repository = d.repository and s.name = q.name
 	left join answer a on a.key = case when (select bool_and(x.by_name) from answer x) then q.name else q.seq::text end
 	cross join lateral (select maintsched.error_state(a.value ->> 'error') as state) e
+	-- its time, its length or the room for it, which says nothing of what was restored;
+	-- of a sample query it is asked to be in time
+	cross join lateral (select left(e.state, 2) in ('53', '54')
+		or q.step = 'expectations' and (e.state = 'timeout' or left(e.state, 2) = '57') as unanswered) u
 	where q.step = judged_questions.step
 	order by q.seq
 $$;
 
 comment on function maintsched.judged_questions(bigint, text, jsonb) is
 'Internal: Each question of a step of a drill, and what is wrong with its answer.';
+
+create function maintsched.missed_tables(repository text, e maintsched.expectation) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	with named as materialized (
+		select x.* from maintsched.expected_table x
+		where x.repository = missed_tables.repository and x.database = current_database()
+		and exists (select from jsonb_array_elements(e.items) i where i.value ->> 'database' = x.database)
+	)
+	select array_remove(array[
+		-- they were read then, and nothing else
+		case when exists (select from named) then e.message end,
+		(
+			select 'named since: ' || maintsched.list_text(array_agg(s.name order by s.name collate "C"), 5)
+			from (
+				select format('%I.%I', n.schema_name, n.table_name) as name
+				from named n
+				-- partitions are read by themselves
+				join pg_class c on c.relname = n.table_name and c.relkind in ('r', 'm')
+				join pg_namespace p on p.oid = c.relnamespace and p.nspname = n.schema_name
+				where not exists (
+					select from jsonb_array_elements(e.items) i
+					where i.value ->> 'database' = n.database and i.value ->> 'schema' = n.schema_name and i.value ->> 'table' = n.table_name)) s
+			where strpos(coalesce(e.message, ''), s.name || ' (') = 0
+			having count(*) > 0)], null)
+$$;
+
+comment on function maintsched.missed_tables(text, maintsched.expectation) is
+'Internal: Which of the tables that add_expected_table() named are not among what was captured, and why, in words.';
 
 create function maintsched.judge_answers(
 	drill_id bigint, step text, answers jsonb,
@@ -164,6 +199,7 @@ declare
 	e maintsched.expectation;
 	n record;
 	changed text[];
+	missed text[] := '{}';
 	others integer;
 begin
 	perform maintsched.check_word('step', step, array['expectations', 'queries']);
@@ -182,6 +218,7 @@ begin
 				from maintsched.judged_questions(d.drill_id, step, coalesce(answers, '[]')) j2
 				cross join unnest(j2.problems) p(problem)
 				group by p.problem) x), '{}') as problems,
+		array_agg(j.name order by j.seq) filter (where not j.answered) as unanswered,
 		coalesce(jsonb_agg(jsonb_build_object('name', j.name, 'rows', j.rows, 'ok', j.answered and cardinality(j.problems) = 0,
 			'seconds', j.seconds) order by j.seq) filter (where step = 'queries'), '[]') as queries
 	into n
@@ -191,6 +228,9 @@ begin
 		from maintsched.expected_items(d.drill_id) i
 		where i.changed and step = 'expectations' order by i.seq);
 	select x.* into e from maintsched.expectation x where x.expectation_id = d.expectation_id;
+	if step = 'expectations' and d.target = 'restore point' then
+		missed := maintsched.missed_tables(d.repository, e);
+	end if;
 
 	facts := jsonb_build_object('asked', n.asked, 'answered', n.answered, 'seconds', n.seconds,
 		'problems', to_jsonb(n.problems[1:1000]), 'problem_count', cardinality(n.problems));
@@ -199,7 +239,7 @@ begin
 			'restore_point', e.restore_point, 'changed', to_jsonb(changed[1:1000])) end;
 	result := case
 		when cardinality(n.problems) > 0 then 'fail'
-		when n.answered < n.asked then 'not_checked'
+		when n.answered < n.asked or cardinality(missed) > 0 then 'not_checked'
 		when n.asked > 0 then 'pass'
 		when step = 'queries' then 'not_applicable'
 		when d.expectation_id is null and d.target = 'latest' then 'not_checked'
@@ -207,16 +247,25 @@ begin
 	message := case
 		when cardinality(n.problems) > 0 then array_to_string(n.problems[1:10], '; ')
 			|| case when cardinality(n.problems) > 10 then format('; %s more', maintsched.exact_text(cardinality(n.problems) - 10)) else '' end
-		when n.answered < n.asked then format('%s of %s questions have no answer, or none in time',
-			maintsched.exact_text(n.asked - n.answered), maintsched.exact_text(n.asked))
+		when n.answered < n.asked then format('%s of %s questions have no answer, or none in time or of a length that can be read: %s',
+			maintsched.exact_text(n.asked - n.answered), maintsched.exact_text(n.asked), maintsched.list_text(n.unanswered, 5))
+		when cardinality(missed) > 0 then format('%s, but not what matters: %s', maintsched.expectation_text(d.drill_id), array_to_string(missed, '; '))
 		when step = 'queries' and n.asked > 0 then format('%s sample %s as expected', maintsched.exact_text(n.asked),
 			case n.asked when 1 then 'query' else 'queries' end)
 		when step = 'queries' then 'the repository has no sample queries: add_sample_query()'
 		when n.asked > 0 then maintsched.expectation_text(d.drill_id)
+		when d.target = 'latest' and exists (
+			select from maintsched.expectation x
+			where x.repository = d.repository and x.kept and x.lsn > (d.facts #>> '{backup,end_lsn}')::pg_lsn
+			and x.recorded_at <= d.recorded_at and x.simulated <= d.simulated)
+		then format('the archive has nothing yet of what was captured since the backup: call maintsched.await_archive(%L) waits for it', d.repository)
 		when d.target = 'latest' then format('nothing was captured since the backup that the archive has: select maintsched.capture_expectations(%L)', d.repository)
 		when d.target = 'consistent' and d.expectation_id is null then 'there is no archive to recover to a restore point, and nothing was captured after the backup'
 		when d.target = 'consistent' and cardinality(changed) = 0 then 'there is no archive to recover to a restore point, and nothing was captured before the backup'
 		else 'there is no archive to recover to a restore point, and nothing that was captured stayed the same during the backup' end;
+	if step = 'expectations' and cardinality(missed) = 0 and n.asked > 0 and e.message is not null then
+		message := message || '; ' || left(e.message, 500);
+	end if;
 	if cardinality(changed) > 0 and n.asked > 0 then
 		message := message || format('; not compared, for it changed during the backup: %s', maintsched.list_text(changed, 5));
 	end if;

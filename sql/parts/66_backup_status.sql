@@ -147,7 +147,8 @@ as $$
 			select c.problems[1]
 			from maintsched.backup_check c
 			where c.repository = r.name and c.level = 7 and c.result = 'not_checked' and c.clock_at <= maintsched.clock()
-			order by c.check_id desc
+			-- the newest backup is what it is about
+			order by c.label is not distinct from (maintsched.newest_usable(r.name)).label desc, c.check_id desc
 			limit 1) as unverified, (
 			select format('drill %s was %s', d.drill_id, case p.verdict when 'fail' then 'one that failed' else p.verdict end)
 			from maintsched.drill d
@@ -195,7 +196,7 @@ as $$
 		select has_column_privilege(maintsched.acting_role(), 'maintsched.backup_status', 'problems', 'select') as shown
 	)
 	select p.repository, p.kind, p.label, p.finished_at,
-		greatest(extract(epoch from maintsched.clock() - p.finished_at), 0)::bigint, p.size_bytes,
+		case when p.finished_at is not null then greatest(extract(epoch from maintsched.clock() - p.finished_at), 0)::bigint end, p.size_bytes,
 		c.level, l.name,
 		case
 			when p.label is null then case when u.problem is null then 'CRIT' else 'UNKNOWN' end
@@ -232,7 +233,7 @@ comment on column maintsched.backup_status.repository is 'The repository.';
 comment on column maintsched.backup_status.kind is 'basebackup, pgbackrest or barman.';
 comment on column maintsched.backup_status.label is 'The backup; NULL: the repository has none.';
 comment on column maintsched.backup_status.finished_at is 'When it ended.';
-comment on column maintsched.backup_status.age_seconds is 'How long ago that is.';
+comment on column maintsched.backup_status.age_seconds is 'How long ago that is; NULL: there is no backup, or it is not known when it ended.';
 comment on column maintsched.backup_status.size_bytes is 'Size of the database that it holds.';
 comment on column maintsched.backup_status.level is 'The highest level up to which everything was passed, or does not apply; NULL: not even 0.';
 comment on column maintsched.backup_status.level_name is 'Its name: backup_levels().';

@@ -233,17 +233,19 @@ begin
 	with standbys as (
 		select format('"%s"', coalesce(nullif(r.application_name, ''), r.client_addr::text, r.pid::text)) as name,
 			extract(epoch from r.replay_lag)::double precision as age,
-			pg_wal_lsn_diff(here, r.replay_lsn)::double precision as bytes
+			pg_wal_lsn_diff(here, x.lsn)::double precision as bytes, r.replay_lsn is null as keeps
 		from pg_stat_replication r
+		-- pg_receivewal keeps WAL, and replays none
+		cross join lateral (select coalesce(r.replay_lsn, r.flush_lsn, r.write_lsn) as lsn) x
 		-- a base backup has no lag
-		where r.state <> 'backup' and r.replay_lsn is not null
+		where r.state <> 'backup' and x.lsn is not null
 	), judged as (
 		select 1 as rank, greatest(
 				array_position(array['OK', 'WARN', 'CRIT'], maintsched.grade(s.age, lag_warn, lag_crit)),
 				array_position(array['OK', 'WARN', 'CRIT'], maintsched.grade(s.bytes,
 					pg_size_bytes(p ->> 'replication_bytes_warn'), pg_size_bytes(p ->> 'replication_bytes_crit')))) as level,
 			coalesce(s.age, 0) as figure,
-			format('standby %s is %s%s behind', s.name, pg_size_pretty(s.bytes::bigint), coalesce(' and ' || maintsched.seconds_text(s.age), '')) as detail,
+			format('%s %s is %s%s behind', case when s.keeps then 'WAL receiver' else 'standby' end, s.name, pg_size_pretty(s.bytes::bigint), coalesce(' and ' || maintsched.seconds_text(s.age), '')) as detail,
 			'The view pg_stat_replication shows where it hangs: sent, written, flushed, replayed. Its network, its disks, or a query on it that replay waits for.' as hint
 		from standbys s
 		union all
@@ -302,7 +304,7 @@ end
 $$;
 
 comment on function maintsched.health_replication(jsonb) is
-'Internal: Item replication lag: standbys of this server, synchronous ones that are missing, this server itself as a standby, subscriptions of this database; the worst counts.';
+'Internal: Item replication lag: standbys and WAL receivers of this server, synchronous ones that are missing, this server itself as a standby, subscriptions of this database; the worst counts.';
 
 create function maintsched.health_slots(p jsonb)
 returns table (item text, status text, figure double precision, value text, detail text, hint text)

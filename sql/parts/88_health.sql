@@ -18,17 +18,20 @@ declare
 		select from maintsched.task t join maintsched.routine k on k.name = t.routine
 		where t.enabled and t.retired_at is null);
 	launcher constant text := maintsched.launcher_state();
+	idle constant boolean := launcher = 'running' and current_setting('maintsched.max_workers')::integer = 0;
 	version constant text := (
 		select e.extversion from pg_extension e where e.extname = 'maintsched');
 begin
 	return query
 	select 'launcher',
-		case when launcher = 'running' or not automated then 'OK' else 'WARN' end,
+		case when launcher = 'running' and not idle or not automated then 'OK' else 'WARN' end,
 		launcher,
-		case when launcher = 'running' then 'what is due starts by itself'
+		case when idle then 'maintsched.max_workers is 0: nothing starts by itself, and runs stay queued'
+			when launcher = 'running' then 'what is due starts by itself'
 			when automated then 'what is due starts when tick() is called'
 			else 'no task is automated' end,
-		case when launcher <> 'running' and automated
+		case when idle and automated then 'alter system set maintsched.max_workers = 4; select pg_reload_conf();'
+			when launcher <> 'running' and automated
 			then 'Preload the library and set maintsched.launcher, or let pg_cron call tick(): select maintsched.enable_pg_cron();' end;
 	return query
 	select 'library',

@@ -24,11 +24,13 @@
 #include "utils/builtins.h"
 
 #include "backup/catalogue.h"
+#include "backup/folder.h"
 #include "core/roots.h"
 
 PG_FUNCTION_INFO_V1(maintsched_check_backup_folder);
 PG_FUNCTION_INFO_V1(maintsched_backup_roots);
 PG_FUNCTION_INFO_V1(maintsched_backup_file);
+PG_FUNCTION_INFO_V1(maintsched_backup_names);
 
 #define SMALL_FILE	65536
 
@@ -188,4 +190,58 @@ maintsched_backup_file(PG_FUNCTION_ARGS)
 	if (length < 0 || length == SMALL_FILE || !pg_verifymbstr(data, length, true))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(data, length));
+}
+
+/*
+ * Is there a folder, and can it be found?  So one that is not in it is gone, and
+ * not on another machine, or on a volume that is not mounted.
+ */
+static bool
+is_folder(const VerifyRoots *roots, const char *path)
+{
+	char		below[MANIFEST_MAX_PATH + 1];
+	int			root;
+	struct stat st;
+
+	return verify_is_below(roots, path) && verify_resolve(roots, path, &root, below, &st) == VERIFY_FOUND && S_ISDIR(st.st_mode);
+}
+
+/*
+ * backup_names(folder text) returns text[]
+ */
+Datum
+maintsched_backup_names(PG_FUNCTION_ARGS)
+{
+	char	   *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *above = pstrdup(path);
+	VerifyRoots roots;
+	char		below[MANIFEST_MAX_PATH + 1];
+	int			root;
+	struct stat st;
+	VerifyFound found;
+	List	   *items = NIL;
+	Datum	   *names;
+	int			count = 0;
+	ListCell   *cell;
+
+	if (backup_roots[0] == '\0')
+		PG_RETURN_NULL();
+	backup_roots_get(&roots);
+	if (!verify_is_below(&roots, path))
+		PG_RETURN_NULL();
+	found = verify_resolve(&roots, path, &root, below, &st);
+	get_parent_directory(above);
+	if (found == VERIFY_ERROR && (errno == ENOENT || errno == ENOTDIR) && is_folder(&roots, above))
+		PG_RETURN_ARRAYTYPE_P(construct_empty_array(TEXTOID));
+	if (found != VERIFY_FOUND || !S_ISDIR(st.st_mode) || !folder_list(&roots, root, below, &items))
+		PG_RETURN_NULL();
+	names = palloc(Max(list_length(items), 1) * sizeof(Datum));
+	foreach(cell, items)
+	{
+		const FolderItem *item = lfirst(cell);
+
+		if (pg_verifymbstr(item->name, strlen(item->name), true))
+			names[count++] = CStringGetTextDatum(item->name);
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
 }

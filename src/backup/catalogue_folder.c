@@ -257,7 +257,8 @@ take_folder(StringInfo json, const VerifyRoots *roots, int root, const char *bel
 			continue;
 		if (folder_list(roots, place_root, place, &inner))
 			(void) take_backup(json, item->name, roots, place_root, place, inner);
-		else if (errno != ENOENT)
+		/* the one that mkfs makes for fsck(8) is no one's backup */
+		else if (errno != ENOENT && strcmp(item->name, "lost+found") != 0)
 			backup_write_unreadable(json, item->name, path, strerror(errno));
 	}
 }

@@ -212,8 +212,9 @@ backup_write(StringInfo json, Backup *backup)
 		bool		written = backup->usage.newest > time(NULL) - STILL_WRITTEN;
 
 		state = written ? "running" : "failed";
-		backup_problem(backup, "it has no backup_manifest: pg_basebackup %s, or was told to make none",
-					   written ? "may still be at it" : "did not end");
+		/* that one is being made is nothing wrong */
+		if (!written)
+			backup_problem(backup, "it has no backup_manifest: pg_basebackup did not end, or was told to make none");
 	}
 	begin_element(json);
 	put_place(json, backup);

@@ -49,6 +49,7 @@ typedef struct Level7
 	char	   *start_wal;		/* first WAL file that it needs; NULL: not
 								 * known */
 	char	   *end_wal;		/* last one to be consistent */
+	bool		waiting;		/* for WAL that is to come */
 	char	   *archive;		/* the tool's name for the archive; NULL: not
 								 * known */
 	List	   *chain;			/* Level7Member *, the backup itself last */

@@ -127,6 +127,7 @@ level7_describe(Level7 *l, const char *repository, const char *label)
 	l->archive = verify_value_of(0, 10);
 	l->paths = lines_of(verify_value_of(0, 11));
 	l->archives = lines_of(verify_value_of(0, 17));
+	l->waiting = strcmp(verify_value_of(0, 5), "waiting") == 0;
 	if (strcmp(verify_value_of(0, 4), "t") != 0)
 		level7_unchecked(l, "the repository is not read from here: its catalogue is imported");
 	else if (strcmp(verify_value_of(0, 5), "done") != 0 && strcmp(verify_value_of(0, 5), "waiting") != 0)

@@ -117,6 +117,8 @@ read_wal(Level7 *l, WalReading *reading, const char *unseen)
 	switch (reading->result)
 	{
 		case WAL_OPENED:
+			if (reading->records == 0)
+				level7_unchecked(l, "there is no record in the WAL that the backup is to need");
 			break;
 		case WAL_BROKEN:
 			level7_fail(l, "%s", reading->problem);
@@ -128,7 +130,7 @@ read_wal(Level7 *l, WalReading *reading, const char *unseen)
 			if (unseen != NULL)
 				level7_unchecked(l, "%s, and %s", reading->problem, unseen);
 			else
-				level7_fail(l, "%s", reading->problem);
+				(l->waiting ? level7_unchecked : level7_fail) (l, "%s", reading->problem);
 			break;
 	}
 }

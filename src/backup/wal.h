@@ -40,7 +40,7 @@ typedef struct WalName
 	WalKind		kind;
 	uint32		timeline;
 	uint64		segno;
-	WalPacking compression; /* as the name says */
+	WalPacking	compression;	/* as the name says */
 	bool		with_checksum;	/* pgBackRest's: -SHA1 after the name */
 } WalName;
 

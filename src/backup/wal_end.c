@@ -62,7 +62,9 @@ unpacks(int fd, Unpack *unpack, char *in, char *out, uint64 wanted)
 	{
 		size_t		room = UNPACK_BYTES;
 
-		CHECK_FOR_INTERRUPTS();
+		/* whoever asked ends then, before this answer counts */
+		if (QueryCancelPending || ProcDiePending)
+			return false;
 		if (!unpack_some(unpack, &next, &waiting, out, &room))
 			return false;
 		unpacked += room;

@@ -25,7 +25,7 @@
 
 typedef struct WalMagic
 {
-	WalPacking compression;
+	WalPacking	compression;
 	int			length;
 	const char *magic;
 } WalMagic;
@@ -129,7 +129,7 @@ wal_check_head(WalList *list, const WalEntry *entry, WalPacking named,
 			   const unsigned char *head, size_t length, uint64 *found)
 {
 	XLogLongPageHeaderData page;
-	WalPacking actual = wal_compressed_by(head, length);
+	WalPacking	actual = wal_compressed_by(head, length);
 
 	*found = 0;
 	if (wal_is_encrypted(head, length))

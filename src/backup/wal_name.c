@@ -26,7 +26,7 @@
 typedef struct WalSuffix
 {
 	const char *suffix;
-	WalPacking compression;
+	WalPacking	compression;
 } WalSuffix;
 
 static const WalSuffix suffixes[] = {

@@ -22,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -319,6 +320,35 @@ open_in(WalPlace *place, WalFile *file, int folder, const char *above, const cha
 }
 
 /*
+ * Look in a folder for its name with a checksum, as pgBackRest has it.
+ */
+static WalOpened
+open_with_sum(WalPlace *place, WalFile *file, int folder, const char *above, const char *name)
+{
+	DIR		   *dir;
+	struct dirent *entry;
+	char	   *found = NULL;
+	int			fd = dup(folder);
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir == NULL)
+	{
+		if (fd >= 0)
+			(void) close(fd);
+		return WAL_NOT_THERE;
+	}
+	while (found == NULL && (entry = readdir(dir)) != NULL)
+	{
+		WalName		parsed = wal_parse_name(entry->d_name, wal_segment_size);
+
+		if (parsed.kind == WAL_SEGMENT && parsed.with_checksum && strncmp(entry->d_name, name, WAL_NAME_LENGTH) == 0)
+			found = pnstrdup(entry->d_name, WAL_NAME_LENGTH + 41);
+	}
+	(void) closedir(dir);
+	return found == NULL ? WAL_NOT_THERE : open_in(place, file, folder, above, found);
+}
+
+/*
  * Look for it in the folder itself, and in the one that is named by its first 16
  * digits.
  */
@@ -341,7 +371,11 @@ open_in_folder(WalPlace *place, WalFile *file, const char *name)
 		return WAL_NOT_THERE;
 	PG_TRY();
 	{
-		result = open_in(place, file, fd, psprintf("%s/%s", place->path, part), name);
+		char	   *above = psprintf("%s/%s", place->path, part);
+
+		result = open_in(place, file, fd, above, name);
+		if (result == WAL_NOT_THERE)
+			result = open_with_sum(place, file, fd, above, name);
 	}
 	PG_FINALLY();
 	{

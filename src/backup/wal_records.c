@@ -12,8 +12,9 @@
  * Only WAL of this server's major version can be read so; that of another is told
  * by the mark on its first page.
  *
- * Memory: a page, and what the longest record needs.  Runs in any backend; files
- * are closed by an error, too, and it can be cancelled.
+ * Memory: a page, what the longest record needs, and a few kB for the file that is
+ * open.  Runs in any backend; files are closed by an error, too, and it can be
+ * cancelled.
  *
  * Copyright (c) 2026, maintsched developers
  *
@@ -25,6 +26,7 @@
 #include "access/xlog_internal.h"
 #include "access/xlogreader.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "backup/wal_read.h"
 
@@ -37,6 +39,7 @@ typedef struct Cursor
 	XLogSegNo	segno;			/* of the file that is open */
 	TimeLineID	timeline;
 	WalFile		file;
+	MemoryContext context;		/* for what is needed of that file */
 	bool		ended;			/* nothing more is needed */
 } Cursor;
 
@@ -101,10 +104,15 @@ open_file(Cursor *cursor, XLogSegNo segno)
 	WalReading *reading = cursor->reading;
 	XLogSegNo	last;
 	WalOpened	result;
+	MemoryContext before;
 
 	wal_file_close(&cursor->file);
+	MemoryContextReset(cursor->context);
 	cursor->segno = segno;
+	before = MemoryContextSwitchTo(cursor->context);
 	result = open_anywhere(cursor, segno);
+	MemoryContextSwitchTo(before);
+	CHECK_FOR_INTERRUPTS();
 	if (result == WAL_OPENED)
 	{
 		reading->files++;
@@ -199,6 +207,7 @@ close_reader(Cursor *cursor, XLogReaderState *state)
 {
 	wal_file_close(&cursor->file);
 	XLogReaderFree(state);
+	MemoryContextDelete(cursor->context);
 }
 
 static void
@@ -240,6 +249,7 @@ wal_read_records(WalReading *reading)
 					(errcode(ERRCODE_OUT_OF_MEMORY),
 					 errmsg("out of memory")));
 		state->system_identifier = reading->system;
+		cursor.context = AllocSetContextCreate(CurrentMemoryContext, "maintsched WAL file", ALLOCSET_DEFAULT_SIZES);
 		read_and_close(&cursor, state);
 	}
 }

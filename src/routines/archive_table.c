@@ -143,11 +143,16 @@ check_publication(const ArchiveTable * table)
 	Relation	rel = table->rel;
 	PublicationDesc published;
 
-	if (rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL || OidIsValid(RelationGetReplicaIndex(rel)) ||
-		!is_publishable_relation(rel))
+	if (rel->rd_rel->relreplident == REPLICA_IDENTITY_FULL || !is_publishable_relation(rel))
 		return;
 	RelationBuildPublicationDesc(rel, &published);
-	if (published.pubactions.pubdelete)
+	if (!published.rf_valid_for_delete)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s is published where a column has a value that is not part of its replica identity", table->name),
+				 errdetail("PostgreSQL refuses to delete its rows."),
+				 errhint("ALTER TABLE ... REPLICA IDENTITY FULL, or an index that has the column.")));
+	if (published.pubactions.pubdelete && !OidIsValid(RelationGetReplicaIndex(rel)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table %s has no replica identity, and a publication publishes its deletes", table->name),

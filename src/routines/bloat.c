@@ -13,7 +13,9 @@
  * of operator classes that say whether an index may deduplicate are a
  * superuser's.)
  *
- * What cannot be judged has a state that says why, and no figures.
+ * What cannot be judged has a state that says why, and no figures.  So has,
+ * in bloat_sample(), a relation whose file is not there or cannot be read: the
+ * others are looked at all the same.
  *
  * Copyright (c) 2026, maintsched developers
  *
@@ -24,6 +26,7 @@
 #include <math.h>
 
 #include "access/relation.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
@@ -34,10 +37,12 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/smgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
@@ -169,7 +174,9 @@ dead_entries(Question *question, Relation index)
 
 		if (rel == NULL)
 			return 0;
-		sample.blocks = rel->rd_rel->relam == HEAP_TABLE_AM_OID ? RelationGetNumberOfBlocks(rel) : 0;
+		/* that its file is missing, is for the table to say */
+		sample.blocks = rel->rd_rel->relam == HEAP_TABLE_AM_OID && smgrexists(RelationGetSmgr(rel), MAIN_FORKNUM) ?
+			RelationGetNumberOfBlocks(rel) : 0;
 		sample.seed = question->seed;
 		sample.wanted = Min(question->pages, BLOAT_GLANCE);
 		known = sample.blocks > 0 && bloat_heap(rel, &sample, &ignored, &question->entries);
@@ -263,6 +270,47 @@ look(Question *question, Oid relid, int64 least, Datum *values, bool *nulls)
 }
 
 /*
+ * The same, of one of many: where it cannot be read, that is its state.
+ */
+static const char *
+look_or_say(Question *question, Oid relid, int64 least, Datum *values, bool *nulls)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+	const char *volatile state = "unreadable";
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		state = look(question, relid, least, values, nulls);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+
+	if (error != NULL)
+	{
+		if (!bloat_is_damage(error->sqlerrcode))
+			ReThrowError(error);
+		memset(nulls, true, BLOAT_COLUMNS * sizeof(bool));
+		values[BLOAT_MESSAGE] = CStringGetTextDatum(error->message);
+		nulls[BLOAT_MESSAGE] = false;
+		FreeErrorData(error);
+	}
+	return state;
+}
+
+/*
  * The same for others: other pages each time.
  */
 const char *
@@ -331,7 +379,7 @@ maintsched_bloat_sample(PG_FUNCTION_ARGS)
 
 		CHECK_FOR_INTERRUPTS();
 		memset(nulls, true, sizeof(nulls));
-		state = look(&question, DatumGetObjectId(relations[i]), DatumGetInt64(least[i]), values, nulls);
+		state = look_or_say(&question, DatumGetObjectId(relations[i]), DatumGetInt64(least[i]), values, nulls);
 		values[BLOAT_RELATION] = relations[i];
 		values[BLOAT_STATE] = CStringGetTextDatum(state);
 		nulls[BLOAT_RELATION] = nulls[BLOAT_STATE] = false;

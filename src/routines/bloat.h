@@ -101,6 +101,7 @@ enum
 	BLOAT_UNUSED_HALF,
 	BLOAT_DAMAGED_PAGES,
 	BLOAT_DAMAGED_BLOCK,
+	BLOAT_MESSAGE,
 	BLOAT_COLUMNS
 };
 
@@ -138,6 +139,7 @@ bloat_step(int n, bool sparse)
 }
 
 /* bloat_sample.c */
+extern bool bloat_is_damage(int sqlerrcode);
 extern bool bloat_take(BloatSample *sample, BloatReader *reader);
 extern double bloat_half(const BloatSample *sample, double squares, double scale, double mean, double model);
 extern bool bloat_page_sane(Page page, Size special);

@@ -217,13 +217,15 @@ take_once(Taking *taking)
 /*
  * Is this error about what is stored, so that other blocks may be read?
  */
-static bool
-is_damage(int sqlerrcode)
+bool
+bloat_is_damage(int sqlerrcode)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
+	/* the system's "permission denied" has no class of its own */
 	return category == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) ||
-		category == ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR);
+		category == ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR) ||
+		sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE;
 }
 
 /*
@@ -269,7 +271,7 @@ bloat_take(BloatSample *sample, BloatReader *reader)
 
 		if (error != NULL)
 		{
-			if (!is_damage(error->sqlerrcode))
+			if (!bloat_is_damage(error->sqlerrcode))
 				ReThrowError(error);
 			FreeErrorData(error);
 			if (taking.careful && taking.n_unreadable == BLOAT_UNREADABLE)

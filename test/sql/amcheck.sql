@@ -19,6 +19,10 @@ select status, value, detail, hint from maintsched.health where item = 'corrupti
 -- in whatever schema it is
 create schema "regress_maintsched Ext";
 create extension amcheck schema "regress_maintsched Ext";
+-- and however the session writes names
+set quote_all_identifiers = on;
+select count(*) > 100 as planned from maintsched.plan('amcheck');
+reset quote_all_identifiers;
 
 --
 -- Parameters.

@@ -107,6 +107,42 @@ select maintsched.record_check('again', 'latest', 7, 'pass', reading_id => :read
 insert into maintsched.drill_result (drill_id, verdict, removed) values (3, 'pass', true);
 select level, verdict, problems from pg_temp.standing;
 
+-- no backup has no age, nor has one of which it is not known when it ended
+select maintsched.add_repository('none', 'basebackup', '/srv/none', pulled => false);
+select maintsched.import_backup_catalog('none', '[]') is not null as read;
+select label, age_seconds, verdict from maintsched.backup_status where repository = 'none';
+select maintsched.import_backup_catalog('none', '[{"label": "x", "state": "running"}]') is not null as read;
+select label, age_seconds, verdict from maintsched.backup_status where repository = 'none';
+select label, age, age_seconds from maintsched.backups where repository = 'none';
+select facts -> 'age_seconds' as age from maintsched.judge_backup('none', 'x') where level = 2;
+-- nor is it nothing that would be lost, where it is not known: the server's WAL says nothing of it
+select seconds, how from maintsched.unarchived_since('{"lsn": "FFFFFF/0"}', '0/28', null);
+
+-- of a stanza with two repositories one cannot be read: what was in that is not known
+create function pg_temp.stanza(code integer, backups jsonb) returns boolean
+language sql as $$
+	select maintsched.import_backup_catalog('two', jsonb_build_array(jsonb_build_object('name', 'two', 'cipher', 'none',
+		'status', jsonb_build_object('code', case code when 0 then 0 else 4 end, 'message', case code when 0 then 'ok' else 'different across repos' end),
+		'repo', jsonb_build_array(
+			'{"key": 1, "cipher": "none", "status": {"code": 0, "message": "ok"}}'::jsonb,
+			jsonb_build_object('key', 2, 'cipher', 'none', 'status', jsonb_build_object('code', code, 'message', case code when 0 then 'ok'
+				else '[FormatError] unable to load info file HINT: has a stanza-create been performed?' end))),
+		'db', '[{"id": 1, "repo-key": 1, "system-id": 1, "version": "15"}, {"id": 1, "repo-key": 2, "system-id": 1, "version": "15"}]'::jsonb,
+		'archive', '[]'::jsonb, 'backup', backups))) is not null
+$$;
+create function pg_temp.full_backup(repo integer, label text, ago interval) returns jsonb
+language sql as $$
+	select jsonb_build_object('label', label, 'type', 'full', 'error', false, 'database', jsonb_build_object('id', 1, 'repo-key', repo),
+		'timestamp', jsonb_build_object('start', extract(epoch from maintsched.clock() - ago)::bigint - 60, 'stop', extract(epoch from maintsched.clock() - ago)::bigint),
+		'info', '{"size": 100, "delta": 100, "repository": {"delta": 10}}'::jsonb)
+$$;
+select maintsched.add_repository('two', 'pgbackrest', 'two', pulled => false);
+select pg_temp.stanza(0, jsonb_build_array(pg_temp.full_backup(1, '20261124-010000F', '2 hours'), pg_temp.full_backup(2, '20261124-020000F', '1 hour')));
+select label, result, problems[1] from maintsched.live_levels('two') where level = 0 order by 1;
+select pg_temp.stanza(99, jsonb_build_array(pg_temp.full_backup(1, '20261124-010000F', '2 hours')));
+select label, result, problems[1] from maintsched.live_levels('two') where level = 0 order by 1;
+select label, level, verdict from maintsched.backup_status where repository = 'two' order by 1;
+
 drop view pg_temp.standing;
 set client_min_messages = warning;
 drop extension maintsched;

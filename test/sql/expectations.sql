@@ -203,6 +203,7 @@ select maintsched.add_sample_query('main', 'q', 'select 1 as a', min_rows => 2, 
 select maintsched.add_sample_query('main', 'q', 'select 1 as a', columns => '{b}');
 select maintsched.add_sample_query('main', 'q', 'select 1 as a', timeout => '0');
 select maintsched.add_sample_query('main', 'q', 'select 1 as a', database => 'regress_maintsched_none');
+select maintsched.add_sample_query('main', 'q', 'select 1 as a', database => 'template0');
 select maintsched.add_sample_query('mian', 'q', 'select 1 as a');
 -- who may: managers who may read everything
 set role regress_maintsched_m;
@@ -281,6 +282,9 @@ select result, message from maintsched.judge_answers(:drill_id, 'expectations', 
 select result, message from maintsched.judge_answers(:drill_id, 'expectations', null);
 select result, message from maintsched.judge_answers(:drill_id, 'expectations', '[{"seq": 5, "error": "ERROR:  57014: canceling statement due to statement timeout\nDETAIL: x"}]');
 select result, message from maintsched.judge_answers(:drill_id, 'queries', '[{"seq": 1000001, "answer": "x"}, {"seq": 1000002, "error": "ERROR:  22012"}]');
+-- a result that is too long to be read proves nothing, either way
+select result, message from maintsched.judge_answers(:drill_id, 'queries', '[{"seq": 1000001, "answer": [{"n": 10000}]}, {"seq": 1000002, "error": "the answer is longer than 16777216 bytes"}]');
+select result, message from maintsched.judge_answers(:drill_id, 'queries', '[{"seq": 1000001, "answer": [{"n": 10000}]}, {"seq": 1000002, "error": "ERROR:  54000: total size of jsonb array elements exceeds the maximum of 268435455 bytes"}]');
 select result, message from maintsched.judge_answers(:drill_id, 'queries', '[{"seq": 7, "name": "oldest", "answer": [{"id": 1, "name": "a"}]}, {"seq": 8, "name": "count", "answer": []}]');
 select result, message from maintsched.judge_answers(:drill_id, 'queries', '[{"seq": 1000001, "answer": [{"n": 10000.0}]}, {"seq": 1000002, "answer": []}]');
 select * from maintsched.judge_answers(:drill_id, 'reports', '[]');

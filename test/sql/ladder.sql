@@ -128,6 +128,7 @@ from (values
 	('half of the one before', array[1000, 500]),
 	('double the one before', array[1000, 2000]),
 	('half as much again, with few to compare with', array[1000, 1300, 1450]),
+	('1.8 times the only one before', array[1000, 1800]),
 	('1 % growth a day', array(select 1000 * 1.01 ^ i from generate_series(0, 59) i)),
 	('7 % growth each time', array(select 1000 * 1.07 ^ i from generate_series(0, 29) i)),
 	('shrinking by 3 % each time', array(select 1000 * 0.97 ^ i from generate_series(0, 29) i)),
@@ -171,8 +172,11 @@ select pg_temp.backup('twin', 'a', 48, '{"size_bytes": 2400000000, "stored_bytes
 select pg_temp.backup('twin', 'b', 24, '{"size_bytes": 2400000000, "stored_bytes": 600000000}');
 select pg_temp.backup('twin', 'c', 12, '{"size_bytes": 2400000000, "stored_bytes": 600000001}');
 select pg_temp.backup('twin', 'd', 6, '{"size_bytes": 2400008192, "stored_bytes": 600000002}');
-select pg_temp.backup('twin', 'copy', 5, (select jsonb_build_object('size_bytes', 2400008192, 'start_lsn', start_lsn) from maintsched.backup_states('twin') where label = 'd'));
+select pg_temp.backup('twin', 'copy', 5, (select jsonb_build_object('size_bytes', 2400008192, 'start_lsn', start_lsn, 'started_at', started_at) from maintsched.backup_states('twin') where label = 'd'));
 select label, pg_temp.judged('twin', label, 3) as level_3 from unnest(array['a', 'b', 'c', 'd', 'copy']) label;
+-- a standby begins two backups at one position, when its primary made no checkpoint in between
+select pg_temp.backup('twin', 'standby', 4, (select jsonb_build_object('size_bytes', 2400016384, 'start_lsn', start_lsn) from maintsched.backup_states('twin') where label = 'd'));
+select pg_temp.judged('twin', 'standby', 3) as level_3;
 -- a small database in which nothing happens is not suspicious
 select pg_temp.repository('idle'), pg_temp.reading('idle') is not null;
 select pg_temp.backup('idle', 'a', 48, '{"size_bytes": 24000000, "stored_bytes": 3000000, "start_lsn": "0/3000028"}');

@@ -317,7 +317,9 @@ select label, started_at, finished_at, details from maintsched.backups where rep
 -- times of backup_label are in a zone of the server
 select maintsched.label_time(t) from unnest(array['2026-07-01 10:00:00 UTC', '2026-07-01 10:00:00 CEST', '2026-01-01 10:00:00 CET', '2026-07-01 10:00:00 +03', '2026-07-01 10:00:00 XYZT', '2026-07-41 10:00:00 UTC', 'x', null]) t;
 -- names may hold anything but control characters
-select maintsched.import_backup_catalog('folder', '{"it''s \"a\" %s; -- ..": {}, "{0}": {}}') is not null as read;
+-- Barman's is an object of names, too
+select maintsched.import_backup_catalog('folder', '{"demo": {"directories": {"hint": "", "status": "OK"}}}');
+select maintsched.import_backup_catalog('folder', '{"it''s \"a\" %s; -- ..": {"state": "done"}, "{0}": {"state": "done"}}') is not null as read;
 select label from maintsched.backups where repository = 'folder' order by 1;
 select c.value, pg_temp.refused('folder', '{0}', c.value::jsonb, '[0]')
 from (values

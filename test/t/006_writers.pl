@@ -15,7 +15,7 @@ my $all = $writers * $each;
 
 my $node = PostgreSQL::Test::Cluster->new('writers');
 $node->init;
-$node->append_conf('postgresql.conf', "max_connections = 40\nfsync = off\n");
+$node->append_conf('postgresql.conf', "max_connections = 40\nlog_lock_waits = off\nfsync = off\n");
 $node->start;
 my $folder = $node->basedir;
 

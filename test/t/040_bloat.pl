@@ -254,6 +254,44 @@ foreach my $round (1 .. 12)
 }
 damage(sub { });
 like(estimate('victim'), qr/^$healthy\|$/, 'healthy again');
+
+# What cannot be read at all: the others are measured, and the run says it.
+sub measured_beside
+{
+	my ($finding, $name) = @_;
+	my $before = $node->safe_psql('postgres', 'select clock_timestamp()');
+	my $id = $node->safe_psql('postgres', q{select maintsched.run_routine('bloat', '{"include": ["d"], "min_wasted": "1 MB"}')});
+	wait_for($node, 'postgres', "select state from maintsched.run_history where run_id = $id", "$name: the run fails", 'failed');
+	like($node->safe_psql('postgres', "select message from maintsched.run_actions where run_id = $id"),
+		qr/ damaged, the rest was measured: .*table d\.victim, $finding/, "$name: and names it");
+	like($node->safe_psql('postgres', q{select detail from maintsched.bloat_report where schema = 'd' and relation = 'victim' and kind = 'table'}),
+		qr/^$finding/, "$name: so does the report");
+	is($node->safe_psql('postgres', qq{select string_agg(relation, ' ' order by relation) from maintsched.bloat_report
+		where schema = 'd' and measured_at > '$before' and bloat_ratio is not null and relation in ('churn', 'lump_pkey', 'odd')}),
+		'churn lump_pkey odd', "$name: the others are measured");
+	like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/WARNING:  table d\.victim: $finding/, "$name: a warning is in the log");
+	return;
+}
+damage(sub { unlink $file{victim} or die $! });
+$node->psql('postgres', q{select * from maintsched.bloat_estimate('d.victim')}, stderr => \$err);
+like($err, qr/ERROR:  could not open file/, 'a file that is gone: an estimate of it is an error');
+like(estimate('victim_pkey'), qr/^0\.\d\|$/, 'and its index has one');
+measured_beside(qr/not judged: it cannot be read: could not open file .*: No such file or directory/, 'a file that is gone');
+damage(sub { chmod(0, $file{victim}) or die $! });
+measured_beside(qr/not judged: it cannot be read: could not open file .*: Permission denied/, 'a file that may not be read');
+like($node->safe_psql('postgres', q{select string_agg(reason, ' ') from maintsched.plan('reindex', '{"include": ["d"], "min_wasted": 0, "min_bloat": 0}')}),
+	qr/ reclaimable \(.*it cannot be read/s, 'rebuilds of others are planned');
+chmod(0600, $file{victim}) or die $!;
+damage(sub { });
+$node->stop;
+PostgreSQL::Test::Utils::system_log('pg_checksums', '--enable', '-D', $node->data_dir);
+%saved = ();
+$node->start;
+is($node->safe_psql('postgres', 'show data_checksums'), 'on', 'checksums are on');
+damage(sub { scribble('victim', 4, 4000, 'changed on disk') });
+like(estimate('victim'), qr/^$healthy\|1 of \d+ pages make no sense, the first one is block 4; amcheck/, 'a page whose checksum is wrong');
+measured_beside(qr/1 of \d+ pages make no sense, the first one is block 4; amcheck tells more/, 'a page whose checksum is wrong');
+damage(sub { });
 $node->safe_psql('postgres', 'drop table d.victim');
 
 #
@@ -272,6 +310,22 @@ like($node->safe_psql('postgres', q{
 like($node->safe_psql('postgres', q{
 	select wanted from maintsched.bloat_report where schema = 'd' and relation = 'lump' and kind = 'table'}),
 	qr{^report only: .* VACUUM FULL, CLUSTER or pg_repack by hand$}, 'a table is reported only');
+
+# A role that is to write nothing: what is found is the extension's to keep.
+$node->safe_psql('postgres', q{
+	create role careful login;
+	alter role careful set default_transaction_read_only = on;
+	grant usage on schema d to careful;
+	grant pg_stat_scan_tables to careful;
+	select maintsched.grant_access('careful', 'manager')});
+$run = $node->safe_psql('postgres', q{begin read write; select maintsched.run_routine('bloat', '{"include": ["d"]}'); commit}, extra_params => ['-U', 'careful']);
+wait_for($node, 'postgres', "select state from maintsched.run_history where run_id = $run", 'a run of a role whose transactions are read-only', 'succeeded');
+is($node->safe_psql('postgres', "select details #>> '{settings,default_transaction_read_only}' from maintsched.run_action where run_id = $run"),
+	'off', 'because its action says that it writes');
+$run = $node->safe_psql('postgres', q{begin read write; select maintsched.run_routine('health'); commit}, extra_params => ['-U', 'careful']);
+wait_for($node, 'postgres', "select finished_at is not null from maintsched.run_history where run_id = $run", 'routine health of that role ends');
+is($node->safe_psql('postgres', "select count(*) from maintsched.run_action where run_id = $run and (state = 'done' or message like 'health is CRIT: %')"),
+	'1', 'and has kept what it found');
 
 #
 # Whom bloat_estimate() alone was granted to; and on a standby.

@@ -188,6 +188,20 @@ $run = run_reindex(qq{$all, "lock_timeout": "300 ms"});
 is(actions($run), 'public.t1_note REINDEX skipped lock_timeout', 'an old snapshot of an idle transaction, of another table');
 like(sql("select message from maintsched.run_actions where run_id = $run and skip_reason = 'lock_timeout'"),
 	qr/^process \d+, in a transaction, has been idle for .*: it would be waited for$/, 'is seen before anything is built');
+
+# Behind one obstacle the first one waits, and the others are only looked at.
+sub waited
+{
+	my ($run) = @_;
+	return sql("select count(*) filter (where a.skip_reason = 'lock_timeout') || ' skipped, ' || count(*) filter (where a.finished_at - a.started_at >= interval '6 s') || ' waited'
+		from maintsched.run_actions a where a.run_id = $run and a.target <> 'postgres'");
+}
+my $both = qq{"include": ["public.t1_note", "public.t2_note"], "lock_timeout": "6 s", $always};
+wait_for($node, 'postgres', q{select exists (select from pg_stat_activity where state = 'idle in transaction' and state_change < clock_timestamp() - interval '6 s')});
+is(waited(run_reindex($both)), '2 skipped, 1 waited', 'two tables behind one transaction');
+$session->query_safe('rollback');
+$session->query_safe('begin; lock table public.t1 in share update exclusive mode');
+is(waited(run_reindex(qq{"include": ["public.t1_note", "public.t1_pkey"], "lock_timeout": "6 s", $always})), '2 skipped, 1 waited', 'two indexes of a table that is locked');
 $session->query_safe('rollback');
 # one that is at work: a dump, a report
 my $report = IPC::Run::start([ 'psql', '-XqAtd', $node->connstr('postgres'), '-c', 'begin isolation level repeatable read', '-c', 'select pg_sleep(600) from public.other right join (values (1)) x on true' ],

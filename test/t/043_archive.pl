@@ -284,6 +284,10 @@ sql(q{
 	create table audit.published (id integer, at timestamptz default '2020-01-01');
 	insert into audit.published values (1)});
 refused_table('audit.published', 'table audit.published has no replica identity, and a publication publishes its deletes');
+sql(q{create table audit.filtered (id integer primary key, at timestamptz default '2020-01-01', a integer);
+	create publication some_of_it for table audit.filtered where (a > 1)});
+refused_table('audit.filtered', 'table audit.filtered is published where a column has a value that is not part of its replica identity');
+sql('drop publication some_of_it');
 sql('alter table audit.published replica identity full');
 like(sql(q{select maintsched.archive_batch('audit.published', 'at', '2021-01-01')}), qr/^\d+$/, 'which it may have');
 sql('drop publication all_of_it');
@@ -765,6 +769,14 @@ is(run_of_archive(q{{"tables": [{"table": "audit.referred", "column": "at"}], "b
 	join("\n", 'partial', 'audit.referred skipped lock_timeout', ('audit.referred skipped lock_timeout the file before it was not written') x 3),
 	'a lock that is not to be had is waited for once');
 sql(q{select pg_terminate_backend(pid) from pg_stat_activity where query like '%lock table audit.referred%' and pid <> pg_backend_pid()});
+finish($holder);
+# nor is one that cannot be read in the way of the other tables
+$holder = background(q{begin; lock table audit.referred; select pg_sleep(601)});
+wait_for($node, 'postgres', q{select exists (select from pg_locks where relation = 'audit.referred'::regclass and mode = 'AccessExclusiveLock' and granted)}) or die;
+is(run_of_archive(q{{"tables": [{"table": "audit.referred", "column": "at"}, {"table": "public.heir", "column": "at"}]}}) =~ s/lock_not_available.*/lock_not_available/r,
+	"partial\naudit.referred skipped lock_timeout lock_not_available\npublic.heir skipped not_needed", 'a table that somebody has locked is left over');
+is(sql(q{select max(reason) from maintsched.run_actions where target = 'audit.referred'}), 'its old rows cannot be counted now: somebody has locked it', 'and the plan says so');
+sql(q{select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(601)%' and pid <> pg_backend_pid()});
 finish($holder);
 
 # a partition of a name of any letters comes back through what it was a part of

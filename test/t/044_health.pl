@@ -4,6 +4,7 @@
 use strict;
 use warnings FATAL => 'all';
 use FindBin;
+use IPC::Run;
 use lib $FindBin::RealBin;
 use Maintsched;
 use Worker;
@@ -365,6 +366,26 @@ is_item('replication slots', 'CRIT', 'slot "left_behind" is lost: what it is to 
 mend_by_hint('replication slots');
 is_item('replication slots', 'OK', 'there is none');
 
+# --- who keeps the WAL elsewhere ---
+
+mkdir $node->basedir . '/received';
+my $receiver;
+{
+	local $ENV{PGAPPNAME} = 'keeper';
+	$receiver = IPC::Run::start([ 'pg_receivewal', '--no-loop', '-D', $node->basedir . '/received', '-d', $node->connstr . ' fallback_application_name=keeper' ],
+		'>', \my $receiver_out, '2>', \my $receiver_err);
+}
+my $receives = q{select status || ': ' || regexp_replace(detail, '[0-9].*( behind)$', 'N\1') from maintsched.health_replication(
+	(select defaults from maintsched.routine where name = 'health') || '{"replication_bytes_warn": "1 MB"}')};
+ok($node->poll_query_until('app', "select exists (select from pg_stat_replication where write_lsn is not null)"), 'pg_receivewal gets WAL');
+$receiver->signal('STOP');
+sql('create table behind as select repeat(md5(i::text), 10) from generate_series(1, 20000) i; drop table behind');
+is(sql($receives), 'WARN: WAL receiver "keeper" is N behind', 'one that does not keep up is seen');
+$receiver->signal('CONT');
+ok($node->poll_query_until('app', "select ($receives) like 'OK: WAL receiver \"keeper\" is %'"), 'until it does') or diag(sql($receives));
+$receiver->kill_kill;
+$node->poll_query_until('app', 'select not exists (select from pg_stat_replication)') or die;
+
 # --- a standby ---
 
 $node->backup('base');
@@ -596,6 +617,13 @@ wait_for($node, 'well', q{select status from maintsched.task_status where task =
 	'astral-core: the background does "Database connectivity tests"', 'compliant');
 like(sql(q{select a.after ->> 'OK' from maintsched.run_actions a join maintsched.run_history r using (run_id)
 	where r.task = 'database-connectivity-tests'}, 'well'), qr/"connections"/, 'with what it found');
+
+set('maintsched.max_workers = 0');
+is(sql(q{select status || ': ' || detail from maintsched.health where item = 'launcher'}, 'well'),
+	'WARN: maintsched.max_workers is 0: nothing starts by itself, and runs stay queued', 'a launcher that may start nothing');
+sql(sql(q{select hint from maintsched.health where item = 'launcher'}, 'well') =~ s/;.*//r);
+reload();
+is(sql(q{select status from maintsched.health where item = 'launcher'}, 'well'), 'OK', 'mended by its hint');
 
 sql(q{create sequence nearly as smallint; select setval('nearly', 32766)}, 'ill');
 install('ill', 'smartmed');

@@ -148,7 +148,9 @@ if ($summarized)
 # what becomes of it
 move("$path{plain}/backup_manifest", "$root/kept") or die $!;
 ok(reading('folder'), 'without a manifest');
-is(backup('folder', 'plain', 'state, problem'), 'running|it has no backup_manifest: pg_basebackup may still be at it, or was told to make none', 'it may be running');
+is(backup('folder', 'plain', 'state, problem'), 'running|', 'it may be running');
+like(sql(q{select verdict, problems[1] from maintsched.backup_status where repository = 'folder' and label = 'plain'}),
+	qr/^UNKNOWN[|]backup plain is not ended, and was (?:begun|first seen) \S+.* ago$/, 'which is nothing wrong');
 my $long_ago = time - 3600;
 find({ wanted => sub { utime $long_ago, $long_ago, $_ unless -l $_ }, no_chdir => 1 }, $path{plain}, "$path{plain}.space");
 ok(reading('folder'), 'left behind');
@@ -228,13 +230,14 @@ symlink($path{tar}, "$home/link") or die $!;
 make_path("$root-elsewhere/out");
 system('cp', '-r', $path{tar}, "$root-elsewhere/out/tar") == 0 or die;
 symlink("$root-elsewhere/out/tar", "$home/outside") or die $!;
-make_path("$home/closed");
-chmod 0, "$home/closed";
+make_path("$home/closed", "$home/lost+found");
+chmod 0, "$home/closed", "$home/lost+found";
 ok(reading('folder'), 'links, and a folder that cannot be read');
-is(labels('folder'), 'bare closed fast gzip link plain small tar', 'a link out of the roots is no backup');
+is(labels('folder'), 'bare closed fast gzip link plain small tar', 'a link out of the roots is no backup, nor is lost+found of a volume');
 is(backup('folder', 'closed', 'state, problem'), 'failed|its folder cannot be read: Permission denied', 'what cannot be read may be one');
-chmod 0700, "$home/closed";
+chmod 0700, "$home/closed", "$home/lost+found";
 rmdir "$home/closed";
+rmdir "$home/lost+found";
 unlink("$home/link", "$home/outside");
 
 # itself a backup
@@ -369,8 +372,16 @@ my $show = (barman($barman, '-f', 'json', 'show-backup', 'primary', $id))[1];
 sql(q{select maintsched.add_repository('brought', 'barman', 'primary', pulled => false)});
 sql(qq{select maintsched.import_backup_catalog('brought', '[$list, $show]')});
 is(backup('brought', $id, 'start_lsn, end_lsn, size_bytes'), backup('primary', $id, 'start_lsn, end_lsn, size_bytes'), 'brought from elsewhere it is the same');
-(barman($barman, 'delete', 'primary', $id))[0] == 0 or die;
-ok(reading('primary'), 'it was deleted');
+# deleted after it was listed, and before it was asked for
+write_file("$root/late", '');
+my $late = write_file("$root/late.sh", qq{#!/bin/sh
+case "\$*" in *show-backup*) [ -e $root/late ] && rm $root/late && /usr/bin/barman -c $barman->{config} delete primary $id >/dev/null 2>&1 ;; esac
+exec /usr/bin/barman "\$@"
+}, 0755);
+setting('barman_command', $late);
+ok(reading('primary'), 'it was deleted in the middle of a reading');
+ok(!-e "$root/late", 'really');
+setting('barman_command', '/usr/bin/barman');
 is(labels('primary'), '', 'and is gone');
 
 # --- tools that do what they like ---

@@ -77,6 +77,38 @@ is(not_passed($stanza, $incr), '3 not_applicable: there is no incremental backup
 is(not_passed($stanza, $full), "2 not_applicable: there is a newer one: $incr\n$first", 'the full one that it builds on');
 is(not_passed($apart, $apart_full), $first, 'an encrypted one');
 
+# -- files that are gone since the repository was read
+
+# Level 4 now, without another reading.
+sub place_now
+{
+	my ($repository, $label) = @_;
+	return $repository->{node}->safe_psql('postgres', "select concat_ws(': ', result, nullif(array_to_string(problems, '; '), ''))
+		from maintsched.judge_backup(" . quote($repository->{name}) . ', ' . quote($label) . ') where level = 4');
+}
+foreach my $case (
+	[ $folder, 'own', "$folder->{location}/own", 'backup own is not at %s any more' ],
+	[ $folder, 'own', "$folder->{location}/own/PG_VERSION", 'of backup own, both PG_VERSION and base.tar are missing' ],
+	[ $folder, 'own', "$folder->{location}/own/backup_manifest", 'of backup own, backup_manifest is missing' ],
+	[ $folder, 'tar', "$folder->{location}/tar/base.tar.gz", 'of backup tar, both PG_VERSION and base.tar are missing' ],
+	[ $stanza, $full, "$stanza->{repo}/backup/main/$full", "backup $full is not at %s any more" ],
+	[ $stanza, $full, "$stanza->{repo}/backup/main/$full/backup.manifest", "of backup $full, backup.manifest is missing" ],
+	[ $stanza, $full, "$stanza->{repo}/backup/main/$full/pg_data", "of backup $full, both pg_data and bundle are missing" ],
+	[ $apart, $apart_full, "$apart->{repo}/backup/apart/$apart_full", "backup $apart_full is not at %s any more" ])
+{
+	my ($repository, $label, $path, $words) = @$case;
+	is(place_now($repository, $label), 'pass', "$label is where it should be");
+	# aside, where no backup is looked for
+	my $aside = root($node) . '/aside';
+	move($path, $aside) or die "$path: $!";
+	is(place_now($repository, $label), 'fail: ' . $words =~ s/%s/$path/r, "$path is gone: in words");
+	move($aside, $path) or die $!;
+}
+# all of it, as when a volume is not mounted: that is no more known than before
+move("$stanza->{repo}/backup", root($node) . '/aside') or die $!;
+is(place_now($stanza, $full), 'pass', 'what is above it is gone, too: that says level 5');
+move(root($node) . '/aside', "$stanza->{repo}/backup") or die $!;
+
 # -- encryption is seen in the files, too
 
 $node->safe_psql('postgres', "select maintsched.change_repository(name, '{\"encrypted\": true}') from unnest(array['main', 'apart']) name");
@@ -349,6 +381,17 @@ foreach my $how ([ 'plain', 'postgres' ], [ 'packed', 'local-rsync', 'compressio
 	hide($file);
 	is(levels($barman, $id)->{6}{problems}, "WAL $needed missing, needed by $id", 'WAL that the backup needs');
 	unhide($file);
+
+	# its folder is gone since the reading
+	my $base = "$barman->{server}/base/$id";
+	foreach my $case ([ $base, "backup $id is not at $base any more" ], [ "$base/data", "of backup $id, data is missing" ])
+	{
+		my ($path, $words) = @$case;
+		is(place_now($barman, $id), 'pass', "$id is where it should be");
+		move($path, root($server) . '/aside') or die $!;
+		is(place_now($barman, $id), "fail: $words", "$path is gone: in words");
+		move(root($server) . '/aside', $path) or die $!;
+	}
 
 	# not below the roots: Barman's list is no evidence
 	$server->append_conf('postgresql.conf', "maintsched.backup_roots = '/srv/elsewhere'\n");

@@ -115,6 +115,15 @@ sabotage(@bare, what => 'WAL that the backup needs is missing', level => 5, says
 	harm => sub { moved("$archive/$own_wal") }, drill => 'fails');
 sabotage(@bare, what => 'WAL that the backup needs is cut off', level => 5, says => [qr/$own_wal/, qr/needed by nowal/],
 	harm => sub { cut_off("$archive/$own_wal") }, drill => 'fails');
+# where the first record of a backup has its contents
+sub first_record { my ($path) = @_; return hex((slurp_file("$path/backup_label") =~ m{^START WAL LOCATION: [0-9A-F]+/([0-9A-F]+)}m)[0]) % 16777216 + 26; }
+my ($plain_wal) = slurp_file("$plain/backup_label") =~ /file ([0-9A-F]{24})/;
+sabotage(@bare, what => 'bytes of WAL that the backup needs are flipped', level => 6, says => [qr/$own_wal is damaged, and the backup needs it: incorrect resource manager data checksum/],
+	harm => sub { flipped("$archive/$own_wal", first_record($nowal)) }, drill => 'fails');
+sabotage(@folder, what => 'bytes of its own WAL are flipped', level => 6, says => [qr/pg_wal\/$plain_wal is damaged, and the backup needs it: incorrect resource manager data checksum/],
+	harm => sub { flipped("$plain/pg_wal/$plain_wal", first_record($plain)) });
+sabotage(@folder, what => 'WAL that it needs is garbage but for its header', level => 6, says => [qr/$plain_wal is damaged, and the backup needs it/],
+	harm => sub { my @undo = map { changed("$_/$plain_wal", sub { substr($_[0], 0, 40) . "\xa5" x (length($_[0]) - 40) }) } $archive, "$plain/pg_wal"; sub { $_->() foreach @undo } });
 sabotage(@folder, what => 'the last WAL is missing, of which the archiver was told it is there', level => 4,
 	says => [qr/archive_command returned success for $segments[3], which is not in the archive/],
 	harm => sub { moved("$archive/$segments[3]") });

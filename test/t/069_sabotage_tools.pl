@@ -86,7 +86,7 @@ sabotage(@full, what => 'a stored file is empty', level => 6, says => [qr/\Q$tab
 	harm => sub { overwritten($table_gz, '') });
 sabotage(@incr, what => 'the folder of the full backup is missing', level => 6, says => [qr/\Q$full\E/],
 	harm => sub { moved("$stored/$full") });
-sabotage(@full, what => 'backup.manifest and its copy are missing', level => 6, says => [qr/manifest/],
+sabotage(@full, what => 'backup.manifest and its copy are missing', level => 3, says => [qr/manifest/],
 	harm => sub { moved("$stored/$full/backup.manifest", "$stored/$full/backup.manifest.copy") });
 sabotage(@full, what => 'backup.manifest and its copy are edited', level => 6, says => [qr/manifest/],
 	harm => sub {
@@ -192,8 +192,25 @@ sabotage(@barman, what => 'WAL that the backup needs is missing', level => 5, sa
 	harm => sub { moved(barman_wal($barman_start)) }, drill => 'fails');
 sabotage(@barman, what => 'WAL that the backup needs is cut off', level => 5, says => [qr/WAL $barman_start has/],
 	harm => sub { cut_off(barman_wal($barman_start)) });
+# where the first record of the backup has its contents
+my ($barman_lsn) = slurp_file($info[-1]) =~ m{^begin_xlog=[0-9A-F]+/([0-9A-F]+)}m;
+sabotage(@barman, what => 'bytes of WAL that the backup needs are flipped', level => 6, says => [qr/$barman_start is damaged, and the backup needs it/],
+	harm => sub { flipped(barman_wal($barman_start), hex($barman_lsn) % 16777216 + 26) }, drill => 'fails');
 sabotage(@barman, what => 'receive-wal is stopped', level => 4, with => { rpo => '1 millisecond' }, says => [qr/the archive ends at .* would be lost/],
 	harm => sub { stop_receiving($barman); archive_now($node) for 1 .. 2; sub { start_receiving($barman) } });
+
+# archive_command of the server goes to the stanza alone, and has nothing to do with it
+sabotage(@barman, what => 'barman cron stands still', level => 4, with => { rpo => '1 millisecond' },
+	says => [qr/the archive ends at .* would be lost/, qr/WAL [0-9A-F]{24} .*(?:was|were) streamed, and (?:is|are) not taken in by "barman cron"/],
+	harm => sub {
+		my @written = map { archive_now($node) } 1 .. 2;
+		my $count = 0;
+		until (-e "$barman->{server}/streaming/$written[0]")
+		{
+			die 'WAL is not streamed' if $count++ > 10 * $PostgreSQL::Test::Utils::timeout_default;
+			select(undef, undef, undef, 0.1);
+		}
+		return sub { archive_now($node, $barman) } });
 
 # --- what is expected, Barman itself ---
 
@@ -211,6 +228,8 @@ sabotage(@server, what => 'the server does not exist', label => undef, with => {
 # Barman then knows of no backups, which is no error to it
 sabotage(@server, label => undef, what => 'Barman\'s home cannot be read', verdict => 'CRIT|UNKNOWN', says => [qr/ERROR/], tool => sub { return barman_says($barman) },
 	harm => sub { mode_of($barman->{server}, 0000) });
+sabotage(@server, label => undef, what => 'Barman\'s folder of backups cannot be read', says => [qr/Barman lists no backup of server "primary", and their folder cannot be read/],
+	tool => sub { return barman_says($barman) }, harm => sub { mode_of("$barman->{server}/base", 0000) });
 
 sabotage_table('Sabotages of backups by pgBackRest and Barman');
 stop_receiving($barman);

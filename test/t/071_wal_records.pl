@@ -204,6 +204,11 @@ my %programs = (gz => 'gzip', zst => 'zstd', lz4 => 'lz4', bz2 => 'bzip2', xz =>
 foreach my $ending (sort keys %programs)
 {
 	my $program = $programs{$ending};
+	if ((rc_of('sh', '-c', "command -v $program"))[0] != 0)
+	{
+		note("$program is not on this machine: nothing is compressed with it");
+		next;
+	}
 	my $whole = slurp_file("$archive/$file");
 	my $put = sub {
 		my ($text, $path) = @_;
@@ -220,7 +225,10 @@ foreach my $ending (sort keys %programs)
 	my $inner = "$archive/" . substr($file, 0, 16) . "/$file";
 	rename "$archive/$file.$ending", $inner or die $!;
 	is(level7($folder, 'none'), 'pass', "$ending, in a folder of its timeline and without an ending: pass");
-	unlink $inner;
+	# as pgBackRest does
+	rename $inner, "$inner-" . 'a' x 40 . ".$ending" or die $!;
+	is(level7($folder, 'none'), 'pass', "$ending, with a checksum in its name: pass");
+	unlink "$inner-" . 'a' x 40 . ".$ending";
 	rmdir "$archive/" . substr($file, 0, 16);
 	$put->(flip($whole, $at), "$archive/$file.$ending");
 	like(level7($folder, 'none'), qr/^fail: WAL file \Q$archive\/$file.$ending\E is damaged, and the backup needs it: incorrect resource manager data checksum/,
@@ -236,13 +244,28 @@ foreach my $ending (sort keys %programs)
 	unlink "$archive/$file.$ending";
 	write_file("$archive/$file", $whole);
 }
+{
+	# a whole file of lz4's in which there is nothing
+	my $whole = slurp_file("$archive/$file");
+	unlink "$archive/$file";
+	write_file("$archive/$file.lz4", "\x04\x22\x4d\x18\x60\x40\x82\0\0\0\0");
+	utime time - 3600, time - 3600, "$archive/$file.lz4";
+	my $there = (rc_of('sh', '-c', 'command -v lz4'))[0] == 0;
+	like(level7($folder, 'none'), $there ? qr/^fail: WAL file \Q$archive\/$file.lz4\E is damaged, and the backup needs it: it holds 0 bytes, and not $segment_size\z/
+		: qr/^not_checked: WAL file \Q$archive\/$file.lz4\E is not read: it is compressed with lz4, which is not on this machine\z/,
+		$there ? 'nothing in it: fail' : 'what is compressed with a program that is not here: not checked');
+	write_file("$archive/$file.lz4", 'Salted__' . 'x' x 1024);
+	like(level7($folder, 'none'), qr/^not_checked: WAL file \Q$archive\/$file.lz4\E is not read: it is encrypted\z/, 'encrypted: not checked');
+	unlink "$archive/$file.lz4";
+	write_file("$archive/$file", $whole);
+}
 is(level7($folder, 'none'), 'pass', 'put back: pass');
 
 # --- nothing is left of what was unpacked ---
 
 is(sql(q{select count(*) from pg_ls_tmpdir()}), '0', 'no temporary file is left');
 
-# --- another major version; another cluster ---
+# --- its version ---
 
 my $other = flipped_at("$archive/$file", 0);
 like(level7($folder, 'none'), qr/^fail: /, 'a byte of the mark of its version: fail');

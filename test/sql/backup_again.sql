@@ -65,10 +65,10 @@ select level, verdict from pg_temp.standing;
 -- sizes have a history, whatever the name
 set maintsched.now = '2026-11-23 03:00:00+00';
 select pg_temp.made(72, 1000000000) as reading \gset
-select l.label, l.size_bytes, l.start_lsn
+select l.label, l.size_bytes, maintsched.lsn_text(l.start_lsn) as start_lsn
 from maintsched.current_backups('again') b
-cross join lateral maintsched.like_backups(b) l
-order by l.ordinal;
+cross join lateral maintsched.like_backups(b) with ordinality l
+order by l.ordinality desc;
 select j.result, j.problems from maintsched.judge_backup('again', 'latest') j where j.level = 3;
 set maintsched.now = '2026-11-24 03:00:00+00';
 select pg_temp.made(96, 2000000000) as reading \gset
@@ -116,7 +116,7 @@ select label, age_seconds, verdict from maintsched.backup_status where repositor
 select label, age, age_seconds from maintsched.backups where repository = 'none';
 select facts -> 'age_seconds' as age from maintsched.judge_backup('none', 'x') where level = 2;
 -- nor is it nothing that would be lost, where it is not known: the server's WAL says nothing of it
-select seconds, how from maintsched.unarchived_since('{"lsn": "FFFFFF/0"}', '0/28', null);
+select seconds, how from maintsched.unarchived_since('{"lsn": "FFFFFF/0"}', 'FFFFF0/28', null);
 
 -- of a stanza with two repositories one cannot be read: what was in that is not known
 create function pg_temp.stanza(code integer, backups jsonb) returns boolean

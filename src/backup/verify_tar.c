@@ -82,8 +82,10 @@ verify_is_tar(const VerifyPlace *place)
 	if (find_in_backup(place, "PG_VERSION", &root, below, &st) == VERIFY_FOUND || !list_backup(place, &items))
 		return false;
 	foreach(cell, items)
+	{
 		if (tar_suffix(((FolderItem *) lfirst(cell))->name, "base") != NULL)
 			return true;
+	}
 	return false;
 }
 

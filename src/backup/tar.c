@@ -5,9 +5,10 @@
  *
  * pg_basebackup writes ustar: a header of 512 bytes before each member, whose
  * contents are filled up to that, and two such records of zeros in the end.
- * The checksum of each header must be right, and nothing but zeros may follow the
- * end.  That an archive ends without the mark is told apart: pg_verifybackup lets
- * it pass, for plain ones.
+ * The checksum of each header must be right.  What follows the end is not looked
+ * at, as tar and pg_verifybackup do not, but has to be there as the compression has
+ * it.  That an archive ends without the mark is told apart: pg_verifybackup lets
+ * that pass.
  *
  * Runs in any backend; no locks.  The stream is the caller's.
  *
@@ -95,29 +96,16 @@ header_is_right(const char *header)
 	return sum == number(header + CHECKSUM_AT, CHECKSUM_LENGTH);
 }
 
-static bool
-is_zero(const char *data, size_t length)
-{
-	return length == 0 || (data[0] == '\0' && memcmp(data, data + 1, length - 1) == 0);
-}
-
 /*
  * After the end: what is compressed has a checksum of its own there.
  */
 static TarNext
 read_rest(VerifyStream *stream)
 {
-	const char *data;
 	size_t		got;
 
-	while ((data = verify_stream_some(stream, VERIFY_BLOCK, &got)) != NULL)
-	{
-		if (!is_zero(data, got))
-		{
-			(void) verify_stream_broken(stream, "it goes on after its end");
-			return TAR_BROKEN;
-		}
-	}
+	while (stream->unpack != NULL && verify_stream_some(stream, VERIFY_BLOCK, &got) != NULL)
+		;
 	return stream->problem != NULL ? TAR_BROKEN : TAR_END;
 }
 
@@ -128,6 +116,7 @@ read_rest(VerifyStream *stream)
 TarNext
 tar_next(VerifyStream *stream, TarMember *member)
 {
+	static const char zeros[TAR_RECORD] = {0};
 	char		header[TAR_RECORD];
 	size_t		used = 0;
 
@@ -143,7 +132,7 @@ tar_next(VerifyStream *stream, TarMember *member)
 		memcpy(header + used, data, got);
 		used += got;
 	}
-	if (is_zero(header, TAR_RECORD))
+	if (memcmp(header, zeros, TAR_RECORD) == 0)
 		return read_rest(stream);
 	if (!header_is_right(header))
 	{

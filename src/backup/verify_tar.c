@@ -12,9 +12,9 @@
  *
  * Stricter than pg_verifybackup in two things: the checksum of each header must be
  * right, for no tar unpacks a member of which it is not; and what is compressed
- * has to end as its format does.  Less strict in one: zeros may follow the end.
- * An archive whose library is not on this machine is a problem of kind
- * "unsupported", and what is in it is not missed.
+ * has to end as its format does, where pg_verifybackup may never end.  An archive
+ * whose library is not on this machine is a problem of kind "unsupported", and
+ * what is in it is not missed.
  *
  * Runs in the backend that verifies, alone: one stream cannot be divided.
  *
@@ -82,8 +82,10 @@ verify_is_tar(const VerifyPlace *place)
 	if (find_in_backup(place, "PG_VERSION", &root, below, &st) == VERIFY_FOUND || !list_backup(place, &items))
 		return false;
 	foreach(cell, items)
+	{
 		if (tar_suffix(((FolderItem *) lfirst(cell))->name, "base") != NULL)
 			return true;
+	}
 	return false;
 }
 

@@ -207,7 +207,7 @@ open_library(Unpack *unpack)
 /*
  * Begin with a file, for which nothing is lacking.
  */
-Unpack *
+Unpack	   *
 unpack_begin(UnpackFormat format)
 {
 	Unpack	   *unpack = palloc0(sizeof(Unpack));

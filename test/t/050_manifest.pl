@@ -334,7 +334,7 @@ foreach my $sabotage (
 	[ 'an archive cut off', sub { truncate("$copy/base.tar", (place_in_tar('base.tar', $table))[0] + 100_000) }, 0, 'unreadable base.tar: it is cut off, at byte \d+', 'missing ' ],
 	[ 'an archive emptied', sub { write_file("$copy/$space_tar", '') }, 0, 'missing pg_tblspc/' ],
 	[ 'an archive without its end', sub { truncate("$copy/$space_tar", (-s "$copy/$space_tar") - 1024) }, 1 ],
-	[ 'something after the end', sub { append_to_file("$copy/base.tar", 'x' x 600) }, 0, 'unreadable base.tar: it goes on after its end, at byte \d+', ],
+	[ 'something after the end', sub { append_to_file("$copy/base.tar", 'x' x 600_000) }, 1 ],
 	[ 'WAL is not looked at', sub { write_file("$copy/pg_wal.tar", 'x') }, 1 ],
 	[ 'a manifest made anew without a file', sub { edit_manifest(sub { s/^\{ "Path": "PG_VERSION".*\n//m or die }) }, 0, 'extra PG_VERSION: it is in base.tar, but not in the manifest' ],
 	[ 'a manifest made anew with another size', sub { edit_manifest(sub { s/("PG_VERSION", "Size": )3/${1}4/ or die }) }, 0, 'size PG_VERSION: it has 3 bytes, in the manifest 4' ],
@@ -360,8 +360,6 @@ flip('base.tar', (place_in_tar('base.tar', $table))[1] + 105);
 like((we_say($copy))[1], qr/^unreadable base.tar: a header is damaged, or it is no tar archive, at byte \d+/, 'tar, a bit of a header, which stops tar: bad, though not to pg_verifybackup');
 copy_backup('tar');
 is((we_say($copy, roots => "'{}'"))[0], 1, 'tar, the folder alone is enough');
-append_to_file("$copy/base.tar", "\0" x 600);
-is((we_say($copy))[0], 1, 'tar, zeros after the end, as programs fill up blocks: good, though not to pg_verifybackup');
 rename("$copy/base.tar", "$copy/base.tar.zst") or die;
 like((we_say($copy))[1], qr/^unreadable base.tar.zst: it is not what was compressed \(.+\), at byte 0/, 'tar, by the name of a compressed one');
 
@@ -467,7 +465,7 @@ foreach my $format (qw(gz lz4 zst))
 		[ 'a member of it that is cut off, as it should end', packed($format, substr $tar, 0, (length $tar) / 2), 0, 'it is cut off' ],
 		[ 'garbage after it', $whole . 'garbage after it', 0, 'it is not what was compressed' ],
 		[ 'a byte after it', $whole . 'x', 0, 'it is (cut off|not what was compressed)' ],
-		[ 'garbage in a frame after it', $whole . packed($format, 'x' x 600), 0, 'it goes on after its end' ],
+		[ 'a frame after it, which is not looked at', $whole . packed($format, 'x' x 600), 1 ],
 		[ 'garbage', 'x' x 10000, 0, 'it is not what was compressed' ],
 		[ 'its first bytes are others', "\0\0\0\0" . substr($whole, 4), 0, 'it is not what was compressed' ],
 		[ 'in another format', packed($format eq 'gz' ? 'lz4' : 'gz', $tar), 0, 'it is not what was compressed' ])

@@ -24,7 +24,12 @@ create function maintsched.read_folder_catalog(repository text, folder text) ret
 language sql volatile
 begin atomic
 	select coalesce(jsonb_agg(
-		case when b.value ? 'system_identifier' or coalesce(b.value #>> '{details,compression}', 'none') = 'none' then b.value
+		case
+			-- while this server gives one to pg_basebackup, that one is being made is nothing wrong
+			when b.value ->> 'problem' = 'it has no backup_manifest: pg_basebackup may still be at it, or was told to make none'
+				and exists (select from pg_stat_progress_basebackup)
+			then b.value - 'problem'
+			when b.value ? 'system_identifier' or coalesce(b.value #>> '{details,compression}', 'none') = 'none' then b.value
 			else b.value || jsonb_strip_nulls(jsonb_build_object('system_identifier', coalesce(
 				-- once is enough
 				(

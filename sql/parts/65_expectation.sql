@@ -8,6 +8,16 @@
 -- same.
 --
 
+create function maintsched.unlocked_size(relation oid, pages integer, exclusive oid[]) returns bigint
+language sql volatile
+return case
+	-- to ask for it would wait
+	when relation = any (exclusive) then greatest(pages, 0)::bigint * current_setting('block_size')::bigint
+	else coalesce(pg_table_size(relation), 0) end;
+
+comment on function maintsched.unlocked_size(oid, integer, oid[]) is
+'Internal: The size of a table; of those that somebody has locked or is about to, as many pages as it had when it was last vacuumed or analyzed.';
+
 create function maintsched.expected_relations(repository text)
 returns table (relation oid, schema_name text, table_name text, method text, bytes bigint, problem text)
 language plpgsql volatile
@@ -15,6 +25,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
+	exclusive constant oid[] := array(
+		select l.relation from pg_locks l
+		where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.pid <> pg_backend_pid()
+		and l.database = (select d.oid from pg_database d where d.datname = current_database()));
 	named boolean;
 begin
 	return query
@@ -43,7 +57,7 @@ begin
 		from part p
 		group by p.oid
 	)
-	select c.oid, n.nspname::text, c.relname::text, b.method, coalesce(pg_table_size(c.oid), 0),
+	select c.oid, n.nspname::text, c.relname::text, b.method, maintsched.unlocked_size(c.oid, c.relpages, exclusive),
 		case
 			when c.relkind = 'p' then 'has no partitions'
 			when c.relkind = 'v' then 'is a view'
@@ -70,7 +84,7 @@ begin
 		return;
 	end if;
 	return query
-	select c.oid, n.nspname::text, c.relname::text, 'rows', coalesce(pg_table_size(c.oid), 0), null
+	select c.oid, n.nspname::text, c.relname::text, 'rows', maintsched.unlocked_size(c.oid, c.relpages, exclusive), null
 	from pg_class c
 	join pg_namespace n on n.oid = c.relnamespace
 	where c.relkind = 'r' and c.relpersistence = 'p'
@@ -282,7 +296,7 @@ language c volatile
 as 'MODULE_PATHNAME', 'maintsched_capture_expectations';
 
 comment on function maintsched.capture_expectations(text) is
-'Captures what a restored backup of this cluster is to hold: of this database the row counts or digests of the tables that add_expected_table() named (where it named none: row counts of its ordinary tables of up to 1 GB, the smallest up to 2 GB in all, of these up to 2000), the lists of its tables and extensions with versions, and the lists of databases and of roles with attributes and memberships. A restore point is made, and it is read again as of that point. To know what was there at the very point, the tables are locked in mode SHARE for the instant, where that needs no waiting; of a table where it did within a second, what was read is kept only if it is the same as before and the statistics know of no write in between. What is not kept is named by the message in expectations. Tables are read as their owners, of whom the caller must have the privileges. Returns expectation_id. A drill recovers to the point, once its WAL is archived. Other databases are captured from within them. For managers. Errors: undefined_object (42704), read_only_sql_transaction (25006) on a standby, object_not_in_prerequisite_state (55000) with wal_level minimal and for a repository of another cluster, active_sql_transaction (25001) in a transaction that has changed something, feature_not_supported (0A000) outside read committed.';
+'Captures what a restored backup of this cluster is to hold: of this database the row counts or digests of the tables that add_expected_table() named (where it named none: row counts of its ordinary tables of up to 1 GB, the smallest up to 2 GB in all, of these up to 2000), the lists of its tables and extensions with versions, and the lists of databases and of roles with attributes and memberships. A restore point is made, and it is read again as of that point. To know what was there at the very point, the tables are locked in mode SHARE for the instant, where that needs no waiting; of a table where it did within a second, what was read is kept only if it is the same as before and the statistics know of no write in between; what somebody has for himself for five seconds is left out. What is not kept is named by the message in expectations. Tables are read as their owners, of whom the caller must have the privileges. Returns expectation_id. A drill recovers to the point, once its WAL is archived. Other databases are captured from within them. For managers. Errors: undefined_object (42704), read_only_sql_transaction (25006) on a standby, object_not_in_prerequisite_state (55000) with wal_level minimal and for a repository of another cluster, active_sql_transaction (25001) in a transaction that has changed something, feature_not_supported (0A000) outside read committed.';
 
 create view maintsched.expectations as
 select e.expectation_id, e.repository, e.kept, e.captured_at, e.restore_point, e.lsn, e.timeline,

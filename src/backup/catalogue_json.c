@@ -212,9 +212,8 @@ backup_write(StringInfo json, Backup *backup)
 		bool		written = backup->usage.newest > time(NULL) - STILL_WRITTEN;
 
 		state = written ? "running" : "failed";
-		/* that one is being made is nothing wrong */
-		if (!written)
-			backup_problem(backup, "it has no backup_manifest: pg_basebackup did not end, or was told to make none");
+		backup_problem(backup, "it has no backup_manifest: pg_basebackup %s, or was told to make none",
+					   written ? "may still be at it" : "did not end");
 	}
 	begin_element(json);
 	put_place(json, backup);

@@ -57,6 +57,8 @@
 /* how often, and how far apart in ms, locks are asked for */
 #define LOCK_ROUNDS 20
 #define LOCK_PAUSE 50
+/* so long in all is waited for tables that others have for themselves */
+#define READ_ROUNDS 100
 
 /* as long as the name of a restore point may be */
 #define POINT_NAME 64
@@ -91,6 +93,7 @@ typedef struct Capture
 	Datum		lists;
 	int			ntables;
 	ExpectedTable *tables;
+	int			waited;
 	MemoryContext context;
 } Capture;
 
@@ -177,20 +180,46 @@ obstacle(const Capture *capture, const ExpectedTable *table, Relation rel)
 }
 
 /*
+ * Open a table for reading; NULL: *problem says why not.  Whoever rebuilds or
+ * drops one may take hours: it is not waited for.
+ */
+static Relation
+open_table(Capture *capture, const ExpectedTable *table, const char **problem)
+{
+	Relation	rel;
+
+	while (!ConditionalLockRelationOid(table->relation, AccessShareLock))
+	{
+		if (++capture->waited > READ_ROUNDS)
+		{
+			*problem = "is locked";
+			return NULL;
+		}
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_PAUSE, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	rel = try_relation_open(table->relation, NoLock);
+	if (rel == NULL)
+		UnlockRelationOid(table->relation, AccessShareLock);
+	*problem = rel == NULL ? "was dropped" : obstacle(capture, table, rel);
+	return rel;
+}
+
+/*
  * Read a table, as its owner, with the snapshot of the restore point, if it was
  * locked for that.
  */
 static char *
 read_table(Capture *capture, ExpectedTable *table)
 {
-	Relation	rel = try_relation_open(table->relation, AccessShareLock);
 	const char *problem;
+	Relation	rel = open_table(capture, table, &problem);
 	ExecRole	saved;
 	char	   *rows;
 	char	   *digest;
 	char	   *answer;
 
-	problem = rel == NULL ? "was dropped" : obstacle(capture, table, rel);
 	if (problem != NULL)
 	{
 		table->problem = MemoryContextStrdup(capture->context, problem);

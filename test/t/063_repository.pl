@@ -7,6 +7,7 @@ use File::Copy qw(move);
 use File::Find;
 use File::Path qw(make_path remove_tree);
 use FindBin;
+use IPC::Run;
 use lib $FindBin::RealBin;
 use Backups;
 use JSON::PP;
@@ -151,9 +152,21 @@ make_path("$home/anew");
 system('cp', (map { "$path{plain}/$_" } qw(PG_VERSION backup_label)), "$home/anew") == 0 or die;
 ok(reading('folder'), 'without a manifest');
 is(backup('folder', 'plain', 'state, problem'), 'failed|its backup_manifest is gone, which was there', 'one that was complete');
-is(backup('folder', 'anew', 'state, problem'), 'running|', 'another one may be running');
-like(sql(q{select verdict, problems[1] from maintsched.backup_status where repository = 'folder' and label = 'anew'}),
-	qr/^UNKNOWN[|]backup anew is not ended, and was (?:begun|first seen) \S+.* ago$/, 'which is nothing wrong');
+is(backup('folder', 'anew', 'state, problem'), 'running|it has no backup_manifest: pg_basebackup may still be at it, or was told to make none', 'another one may be running');
+is(sql(q{select verdict from maintsched.backup_status where repository = 'folder' and label = 'anew'}), 'CRIT', 'but none is made now');
+{
+	my $words = '';
+	my $making = IPC::Run::start([ 'pg_basebackup', '-d', $node->connstr('postgres'), '-D', "$home/making", '--no-sync', '-cfast', '-Xnone', '-Ft', '--max-rate=32k' ],
+		'<', \undef, '>', \$words, '2>&1');
+	$node->poll_query_until('postgres', q{select count(*) = 1 from pg_stat_progress_basebackup where phase = 'streaming database files'}) or BAIL_OUT($words);
+	$node->poll_query_until('postgres', qq{select exists (select from pg_ls_dir('$home/making') f where f = 'base.tar')}) or BAIL_OUT($words);
+	ok(reading('folder'), 'one is being made');
+	like(sql(q{select state, verdict, problems[1] from maintsched.backup_status where repository = 'folder' and label = 'making'}),
+		qr/^running[|]UNKNOWN[|]backup making is not ended, /, 'which is nothing wrong');
+	$making->kill_kill;
+	$node->poll_query_until('postgres', q{select count(*) = 0 from pg_stat_progress_basebackup}) or BAIL_OUT('it goes on');
+	remove_tree("$home/making");
+}
 my $long_ago = time - 3600;
 find({ wanted => sub { utime $long_ago, $long_ago, $_ unless -l $_ }, no_chdir => 1 }, $path{plain}, "$path{plain}.space", "$home/anew");
 ok(reading('folder'), 'left behind');

@@ -85,7 +85,7 @@ sabotage(@folder, what => 'its own WAL is missing, the archive has it', level =>
 
 # --- the manifest and the label ---
 
-sabotage(@folder, what => 'the manifest is missing', level => 0, says => [qr/is not ended/],
+sabotage(@folder, what => 'the manifest is missing', level => 0, says => [qr/manifest/],
 	harm => sub { moved("$plain/backup_manifest") });
 sabotage(@folder, what => 'the manifest is cut off', level => 0, says => [qr/manifest/],
 	harm => sub { cut_off("$plain/backup_manifest") });
@@ -150,7 +150,7 @@ sabotage(repository => $folder, what => 'there is no backup', level => undef, sa
 sabotage(@folder, what => 'the folder cannot be read', level => undef, verdict => 'UNKNOWN', says => [qr/could not|[Pp]ermission denied/],
 	harm => sub { mode_of($folder->{location}, 0000) });
 # pg_basebackup is killed in the middle of it.
-sabotage(repository => $folder, label => 'begun', what => 'a backup was broken off', level => 0, verdict => 'UNKNOWN', says => [qr/begun/, qr/is not ended/],
+sabotage(repository => $folder, label => 'begun', what => 'a backup was broken off', level => 0, says => [qr/begun/, qr/is not ended/],
 	tool => sub { return verifybackup_says("$folder->{location}/begun") },
 	harm => sub {
 		my $begun = "$folder->{location}/begun";

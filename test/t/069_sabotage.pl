@@ -122,8 +122,8 @@ sabotage(@bare, what => 'bytes of WAL that the backup needs are flipped', level 
 	harm => sub { flipped("$archive/$own_wal", first_record($nowal)) }, drill => 'fails');
 sabotage(@folder, what => 'bytes of its own WAL are flipped', level => 6, says => [qr/pg_wal\/$plain_wal is damaged, and the backup needs it: incorrect resource manager data checksum/],
 	harm => sub { flipped("$plain/pg_wal/$plain_wal", first_record($plain)) });
-sabotage(@folder, what => 'WAL that it needs is garbage but for its header', level => 6, says => [qr/$plain_wal is damaged, and the backup needs it/],
-	harm => sub { my @undo = map { changed("$_/$plain_wal", sub { substr($_[0], 0, 40) . "\xa5" x (length($_[0]) - 40) }) } $archive, "$plain/pg_wal"; sub { $_->() foreach @undo } });
+sabotage(@folder, what => 'WAL that it needs is garbage from its start on', level => 6, says => [qr/$plain_wal is damaged, and the backup needs it/],
+	harm => sub { my @undo = map { changed("$_/$plain_wal", sub { my $at = first_record($plain); substr($_[0], 0, $at) . "\xa5" x (length($_[0]) - $at) }) } $archive, "$plain/pg_wal"; sub { $_->() foreach @undo } });
 sabotage(@folder, what => 'the last WAL is missing, of which the archiver was told it is there', level => 4,
 	says => [qr/archive_command returned success for $segments[3], which is not in the archive/],
 	harm => sub { moved("$archive/$segments[3]") });

@@ -6,6 +6,14 @@
 -- not do is not planned, or refused in words.
 --
 
+create function maintsched.recording_settings() returns jsonb
+language sql stable
+return case when current_setting('default_transaction_read_only') = 'on'
+	then jsonb '{"settings": {"default_transaction_read_only": "off"}}' else '{}' end;
+
+comment on function maintsched.recording_settings() is
+'Internal: In the details of an action that changes nothing but what the extension keeps, so that it may be one of a role that is to write nothing.';
+
 create function maintsched.count_text(n numeric) returns text
 language sql immutable parallel safe
 return case

@@ -197,10 +197,7 @@ begin
 			round(0.05 + g.relations * 0.0001 + g.reads * 0.0001, 2),
 			jsonb_strip_nulls(jsonb_build_object(
 				'bytes', g.reads * current_setting('block_size')::bigint,
-				'verify', 'maintsched.bloat_findings()',
-				-- of a role that is to write nothing, either: it is the extension that keeps what is found
-				'settings', case when current_setting('default_transaction_read_only') = 'on'
-					then jsonb '{"default_transaction_read_only": "off"}' end)))::maintsched.action as action
+				'verify', 'maintsched.bloat_findings()')) || maintsched.recording_settings())::maintsched.action as action
 		from grouped g
 	)
 	select (select array_agg(p.action order by p.batch_no) from planned p),

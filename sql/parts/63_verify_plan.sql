@@ -89,7 +89,7 @@ begin
 				else format(', last verified %s ago', maintsched.age_text(at - c.verified_at)) end,
 		null::bigint,
 		round(case when level < 7 then 5 else 5 + c.bytes / c.speed end, 2),
-		jsonb_build_object('repository', c.name, 'level', level, 'backups', backups)
+		jsonb_build_object('repository', c.name, 'level', level, 'backups', backups) || maintsched.recording_settings()
 	from maintsched.verify_costs(array(select t from maintsched.verify_targets(params) t)) c
 	-- whatever there is no time for is first the next time
 	order by c.verified_at nulls first, c.name collate "C";

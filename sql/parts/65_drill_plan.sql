@@ -178,18 +178,18 @@ begin
 	if r.pulled then
 		return next (r.repository, format('select maintsched.read_repository(%L)', r.repository),
 			'so that it is known which backups there are', null::bigint, 2::numeric,
-			'{"statement_timeout": "10 min"}'::jsonb)::maintsched.action;
+			'{"statement_timeout": "10 min"}'::jsonb || maintsched.recording_settings())::maintsched.action;
 	end if;
 	if (params -> 'capture') is distinct from 'false' then
 		return next (r.repository, format('select maintsched.capture_expectations(%L)', r.repository),
 			case when r.archive then 'what the restored backup is compared with'
 				else 'what backups before and after now are compared with' end,
 			null::bigint, 10::numeric,
-			'{"statement_timeout": "2 h", "lock_timeout": "5s"}'::jsonb)::maintsched.action;
+			'{"statement_timeout": "2 h", "lock_timeout": "5s"}'::jsonb || maintsched.recording_settings())::maintsched.action;
 		if r.archive then
 			return next (r.repository, format('call maintsched.await_archive(%L)', r.repository),
 				'recovery to what was captured needs its WAL from the archive', null::bigint, 10::numeric,
-				'{"statement_timeout": "0"}'::jsonb)::maintsched.action;
+				'{"statement_timeout": "0"}'::jsonb || maintsched.recording_settings())::maintsched.action;
 		end if;
 	end if;
 	return next (r.repository,
@@ -200,7 +200,7 @@ begin
 			when 'random' then 'a backup' || coalesce(format(' of the last %s', params ->> 'within'), '')
 			else format('backup %s', backup) end),
 		null::bigint, maintsched.drill_estimate(r.repository),
-		'{"statement_timeout": "0"}'::jsonb)::maintsched.action;
+		'{"statement_timeout": "0"}'::jsonb || maintsched.recording_settings())::maintsched.action;
 end
 $$;
 

@@ -60,7 +60,7 @@ as $$
 			-- plan() and a run call the plan function with the rights of who plans, and these
 			'plan_of', 'estimate_seconds', 'window_reserve',
 			'check_actions', 'is_duration', 'duration_ms',
-			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text',
+			'plan_sql', 'plan_analyze', 'plan_log_cleanup', 'check_params', 'count_text', 'age_text', 'recording_settings',
 			'name_matches', 'pattern_like', 'may_analyze', 'log_file_kind', 'log_file_removable',
 			'table_matches', 'pattern_is_known', 'warn_of_unknown_names', 'tables_meant', 'names_of', 'summary_action', 'at_work', 'horizon_holders', 'held_by',
 			'vacuum_outlook', 'autovacuum_scores', 'table_option', 'cost_delay_ms', 'page_throttle', 'threshold', 'threshold_names',

@@ -270,10 +270,7 @@ begin
 		round(0.1 + relations * 0.00005, 2),
 		jsonb_strip_nulls(jsonb_build_object(
 			'lock_timeout', '1 min',
-			'measure', '(select pg_catalog.jsonb_object_agg(s.status, s.items) from (select h.status, pg_catalog.jsonb_agg(h.item order by h.item) as items from maintsched.health h group by h.status) s)',
-			-- as plan_bloat()
-			'settings', case when current_setting('default_transaction_read_only') = 'on'
-				then jsonb '{"default_transaction_read_only": "off"}' end));
+			'measure', '(select pg_catalog.jsonb_object_agg(s.status, s.items) from (select h.status, pg_catalog.jsonb_agg(h.item order by h.item) as items from maintsched.health h group by h.status) s)')) || maintsched.recording_settings();
 end
 $$;
 

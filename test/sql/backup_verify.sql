@@ -16,6 +16,11 @@ begin;
 insert into maintsched.repository (name, kind, location) values ('nightly', 'pgbackrest', 'main'), ('folder', 'basebackup', '/nowhere');
 select seq, target, command, reason, estimated_seconds, details from maintsched.plan('backup_verify', '{}');
 select target, command, reason from maintsched.plan('backup_verify', '{"repository": "nightly", "level": 6, "backups": "all"}');
+-- of a role that is to write nothing: the extension keeps what is found
+set default_transaction_read_only = on;
+select details -> 'settings' as settings from maintsched.plan('backup_verify', '{}');
+select details -> 'settings' as settings from maintsched.plan('restore_drill', '{"repository": "nightly"}');
+set default_transaction_read_only = off;
 select target, command from maintsched.plan('backup_verify', '{"repository": ["nightly", "folder", "nightly"], "backups": "it''s"}');
 -- what was verified is second, and its speed is known
 insert into maintsched.backup_check (repository, label, level, result, facts, seconds)

@@ -41,6 +41,7 @@ typedef struct WalPlace
 	gzFile		tar;
 	const char *prefix;			/* of the names in the archive */
 	uint64		next;			/* where a header in it is */
+	bool		own;			/* it is the backup's own, and ends with it */
 	bool		torn;			/* the archive cannot be unpacked to its end */
 	File		temporary;		/* what a program unpacked; -1: none yet */
 	bool		used;			/* a file of it was read */
@@ -70,6 +71,7 @@ extern bool wal_place_folder(WalPlace *place, const VerifyRoots *roots, const ch
 extern bool wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char *path, const char *prefix);
 extern void wal_place_close(WalPlace *place);
 extern WalOpened wal_place_open(WalPlace *place, WalFile *file, TimeLineID timeline, XLogSegNo segno);
+extern bool wal_place_has(const WalPlace *place, const char *name);
 extern void wal_file_close(WalFile *file);
 extern char *wal_file_page(WalFile *file, uint32 at, char *page);
 

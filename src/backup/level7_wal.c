@@ -7,6 +7,8 @@
  * manifest has a checksum of it.  So it is read record by record (wal_records.c):
  * what the backup brings with it, and what the archive has.  A recovery takes from
  * the other place what one has not, and so it is read; but each has to be good.
+ * The last file of the archive is read to its end, where another one follows: so it
+ * is complete, and a recovery goes on through it.
  *
  * The range is that of the manifest, which has one for each timeline; where that
  * was made later, and says nothing, that of the catalogue.
@@ -80,6 +82,7 @@ own_place(const Level7 *l, const char *directory, const VerifySummary *summary)
 {
 	WalPlace   *place = new_place();
 
+	place->own = true;
 	if (wal_place_folder(place, &l->roots, psprintf("%s/pg_wal", directory)) ||
 		wal_place_tar(place, &l->roots, directory, "pg_wal", "") ||
 		(summary != NULL && summary->wal_in_base && wal_place_tar(place, &l->roots, directory, "base", "pg_wal/")))

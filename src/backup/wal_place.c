@@ -410,6 +410,23 @@ find_in_tar(WalPlace *place, WalFile *file, const char *name, uint64 limit)
 	return WAL_NOT_THERE;
 }
 
+/*
+ * Is there a file, in a folder or the one in it that it belongs to?
+ */
+bool
+wal_place_has(const WalPlace *place, const char *name)
+{
+	for (int i = 0; i < lengthof(endings); i++)
+	{
+		struct stat st;
+
+		if (fstatat(place->folder, psprintf("%s%s", name, endings[i]), &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+			fstatat(place->folder, psprintf("%.16s/%s%s", name, name, endings[i]), &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	}
+	return false;
+}
+
 static WalOpened
 open_in_tar(WalPlace *place, WalFile *file, const char *name)
 {

@@ -25,6 +25,7 @@ typedef struct WalPlace
 	VerifyStream tar;			/* its reader is NULL: it is a folder */
 	const char *prefix;			/* of the names in the archive */
 	uint64		next;			/* where a header in it is */
+	bool		own;			/* it is the backup's own, and ends with it */
 	File		temporary;		/* what a program unpacked; -1: none yet */
 	bool		used;			/* a file of it was read */
 } WalPlace;
@@ -54,6 +55,7 @@ extern bool wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char 
 extern bool wal_place_is_torn(WalPlace *place);
 extern void wal_place_close(WalPlace *place);
 extern WalOpened wal_place_open(WalPlace *place, WalFile *file, TimeLineID timeline, XLogSegNo segno);
+extern bool wal_place_has(const WalPlace *place, const char *name);
 extern void wal_file_close(WalFile *file);
 extern char *wal_file_page(WalFile *file, uint32 at, char *page);
 

@@ -40,6 +40,8 @@ typedef struct Cursor
 	TimeLineID	timeline;
 	WalFile		file;
 	MemoryContext context;		/* for what is needed of that file */
+	WalPlace   *place;			/* where that is */
+	bool		going_on;		/* past what the backup needs */
 	bool		ended;			/* nothing more is needed */
 } Cursor;
 
@@ -62,7 +64,9 @@ found_damage(Cursor *cursor, const char *why)
 {
 	const char *path = cursor->file.path == NULL ? "" : cursor->file.path;
 
-	if (cursor->file.arriving)
+	if (cursor->going_on)
+		found(cursor, WAL_BROKEN, psprintf("WAL file %s is damaged after what the backup needs, so a recovery ends there: %s", path, why));
+	else if (cursor->file.arriving)
 		found(cursor, WAL_NOT_READ, psprintf("WAL file %s may still be arriving: %s", path, why));
 	else
 		found(cursor, WAL_BROKEN, psprintf("WAL file %s is damaged, and the backup needs it: %s", path, why));
@@ -88,6 +92,7 @@ open_anywhere(Cursor *cursor, XLogSegNo segno)
 			WalOpened	result = wal_place_open(lfirst(place), &cursor->file, lfirst_int(cell), segno);
 
 			cursor->timeline = lfirst_int(cell);
+			cursor->place = lfirst(place);
 			if (result != WAL_NOT_THERE)
 			{
 				((WalPlace *) lfirst(place))->used = true;
@@ -158,6 +163,11 @@ read_page(XLogReaderState *state, XLogRecPtr page, int needed, XLogRecPtr record
 
 	CHECK_FOR_INTERRUPTS();
 	XLByteToSeg(page, segno, wal_segment_size);
+	if (cursor->going_on && cursor->segno != segno)
+	{
+		cursor->ended = true;
+		return -1;
+	}
 	if ((cursor->file.stream == NULL || cursor->segno != segno) && !open_file(cursor, segno))
 		return -1;
 	problem = wal_file_page(&cursor->file, XLogSegmentOffset(page, wal_segment_size), buffer);
@@ -179,6 +189,17 @@ read_page(XLogReaderState *state, XLogRecPtr page, int needed, XLogRecPtr record
 	return XLOG_BLCKSZ;
 }
 
+/*
+ * Is the last file that was read one of an archive that goes on after it?
+ */
+static bool
+goes_on(Cursor *cursor)
+{
+	char	   *next = wal_segment_name(cursor->timeline, cursor->segno + 1, wal_segment_size);
+
+	return cursor->file.stream != NULL && cursor->file.own && !cursor->place->own && wal_place_has(cursor->place, next);
+}
+
 static void
 read_range(Cursor *cursor, XLogReaderState *state)
 {
@@ -186,10 +207,17 @@ read_range(Cursor *cursor, XLogReaderState *state)
 	const ManifestRange *range = cursor->range;
 
 	XLogBeginRead(state, range->start);
-	while (state->EndRecPtr < range->end)
+	while (!cursor->ended)
 	{
 		char	   *error = NULL;
 
+		if (state->EndRecPtr >= range->end && !cursor->going_on)
+		{
+			/* a later range goes on by itself */
+			if (cursor->later != NIL || !goes_on(cursor))
+				return;
+			cursor->going_on = true;
+		}
 		if (XLogReadRecord(state, &error) != NULL)
 		{
 			reading->records++;

@@ -119,6 +119,15 @@ foreach my $which (0, 1)
 	while_harmed(flipped_at("$base/pg_wal/$file", $at), sub {
 		($rc) = rc_of('pg_verifybackup', $base);
 		is($rc, 1, 'as it finds the byte') });
+	# what comes after it in its last file, when there is another one
+	my ($last) = slurp_file("$base/backup_manifest") =~ m{"End-LSN": "([0-9A-F]+/[0-9A-F]+)"};
+	my ($last_file, $end) = split /\|/, sql(qq{select file_name || '|' || file_offset from pg_walfile_name_offset('$last')});
+	my $tail = sub { changed($_[0], sub { substr($_[0], 0, $end) . "\xa5" x ($segment_size - $end) }) };
+	while_harmed($tail->("$archive/$last_file"), sub {
+		my $found = level7($folder, 'plain');
+		# a switch to the next file may come at once
+		like($found, qr/^fail: WAL file \Q$archive\/$last_file\E is damaged after what the backup needs, so a recovery ends there: /, 'garbage after what it needs, in the archive: fail, in words') });
+	while_harmed($tail->("$base/pg_wal/$last_file"), sub { is(level7($folder, 'plain'), 'pass', 'its own WAL ends with it: pass') });
 	# in zeros after the last record of a file
 	while_harmed(flipped_at("$archive/$file", $segment_size - 20000), sub {
 		is(level7($folder, 'plain'), 'pass', 'a byte that no recovery reads: pass') });

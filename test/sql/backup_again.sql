@@ -116,7 +116,7 @@ select label, age_seconds, verdict from maintsched.backup_status where repositor
 select label, age, age_seconds from maintsched.backups where repository = 'none';
 select facts -> 'age_seconds' as age from maintsched.judge_backup('none', 'x') where level = 2;
 -- nor is it nothing that would be lost, where it is not known: the server's WAL says nothing of it
-select seconds, how from maintsched.unarchived_since('{"lsn": "FFFFFF/0"}', '0/28', null);
+select seconds, how from maintsched.unarchived_since('{"lsn": "FFFFFF/0"}', 'FFFFFE/28', null);
 
 -- of a stanza with two repositories one cannot be read: what was in that is not known
 create function pg_temp.stanza(code integer, backups jsonb) returns boolean

@@ -197,7 +197,7 @@ goes_on(Cursor *cursor)
 {
 	char	   *next = wal_segment_name(cursor->timeline, cursor->segno + 1, wal_segment_size);
 
-	return cursor->file.stream != NULL && cursor->file.own && !cursor->place->own && wal_place_has(cursor->place, next);
+	return cursor->file.stream == &cursor->file.own && !cursor->place->own && wal_place_has(cursor->place, next);
 }
 
 static void

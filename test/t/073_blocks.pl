@@ -120,8 +120,8 @@ foreach my $stanza (@repositories)
 		my $of_incr = level7($stanza, $incr);
 		$undo->();
 		like($of_full, qr/^fail: .*\Q$shown\E/, "$name, $what: the full backup");
-		# what nothing needs may grow
-		like($of_incr, qr/^fail: /, "$name, $what: the one that builds on it") if $what ne 'it has grown';
+		# one file of many may have been stored anew since
+		like($of_incr, qr/^fail: /, "$name, $what: the one that builds on it") if $what =~ /cut off|missing/;
 	}
 	is(level7($stanza, $incr), 'pass', "$name: put back, it passes");
 

@@ -105,31 +105,40 @@ as 'MODULE_PATHNAME', 'maintsched_await_archive';
 comment on procedure maintsched.await_archive(text, interval) is
 'Waits until the WAL up to the restore point of the newest expectations (capture_expectations()) is archived, so that a drill can recover to it; ends the current WAL file for that. Not in a transaction block. For managers. Errors: object_not_in_prerequisite_state (55000) when it is not after patience, or there is no archive, undefined_object (42704), active_sql_transaction (25001) in a transaction block.';
 
-create function maintsched.repository_to_drill(name text) returns text
+create function maintsched.repositories_to_drill(name text, backup text) returns setof text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
 	known constant text[] := array(select r.repository from maintsched.repositories r order by 1);
+	seen constant text[] := array(select r.repository from maintsched.repositories r where r.pulled order by 1);
 begin
-	if name is not null and name <> all (known) or cardinality(known) <> 1 and name is null then
+	if cardinality(known) = 0 then
 		raise exception using
-			errcode = case when name is null or cardinality(known) = 0 then 'no_data_found' else 'undefined_object' end,
-			message = case
-				when cardinality(known) = 0 then 'no repository is configured: there is no backup to restore'
-				when name is null then format('which of the repositories is meant is not said: %s', array_to_string(known, ', '))
-				else format('repository "%s" does not exist', name) end,
-			hint = case
-				when cardinality(known) = 0 then 'Tell where backups are: select maintsched.add_repository(...).'
-				when name is null then format('Name it in the params, such as {"repository": "%s"}.', known[1])
-				else maintsched.perhaps(name, known, 'Repositories are') end;
+			errcode = 'no_data_found',
+			message = 'no repository is configured: there is no backup to restore',
+			hint = 'Tell where backups are: select maintsched.add_repository(...).';
+	elsif name <> all (known) then
+		raise exception using
+			errcode = 'undefined_object',
+			message = format('repository "%s" does not exist', name),
+			hint = maintsched.perhaps(name, known, 'Repositories are');
+	elsif name is null and backup not in ('latest', 'random') and cardinality(known) > 1 then
+		raise exception using
+			errcode = 'no_data_found',
+			message = format('of which repository backup "%s" is meant is not said: %s', backup, array_to_string(known, ', ')),
+			hint = format('Name it in the params, such as {"repository": "%s"}.', known[1]);
 	end if;
-	return coalesce(name, known[1]);
+	return query select r from unnest(case
+		when name is not null then array[name]
+		-- a catalogue that is brought cannot be restored from here
+		when cardinality(seen) > 0 then seen
+		else known end) r;
 end
 $$;
 
-comment on function maintsched.repository_to_drill(text) is
-'Internal: The repository that params of restore_drill mean. Errors: no_data_found (P0002) without any, or where there are several and none is named, undefined_object (42704).';
+comment on function maintsched.repositories_to_drill(text, text) is
+'Internal: The repositories that params of restore_drill mean: the named one, or all that are read from here. Errors: no_data_found (P0002) without any, or where there are several and a backup is named by its label alone, undefined_object (42704).';
 
 create function maintsched.drill_estimate(repository text) returns numeric
 language sql stable security definer
@@ -161,51 +170,57 @@ as $$
 declare
 	backup constant text := coalesce(params ->> 'backup', 'latest');
 	options jsonb := '{}';
-	chosen text;
+	chosen text[];
 	r record;
 begin
 	perform maintsched.check_params('restore_drill', params);
-	chosen := maintsched.repository_to_drill(params ->> 'repository');
-	select x.repository, x.kind, x.pulled,
-		x.kind in ('pgbackrest', 'barman') or x.archive is not null as archive into r
-	from maintsched.repositories x where x.repository = chosen;
+	chosen := array(select n from maintsched.repositories_to_drill(params ->> 'repository', backup) n);
 	if params ->> 'deadline' is not null then
 		options := options || jsonb_build_object('timeout', params ->> 'deadline');
 	end if;
 	if params ->> 'amcheck' is not null then
 		options := options || jsonb_build_object('amcheck', params -> 'amcheck');
 	end if;
-	if r.pulled then
-		return next (r.repository, format('select maintsched.read_repository(%L)', r.repository),
-			'so that it is known which backups there are', null::bigint, 2::numeric,
-			'{"statement_timeout": "10 min"}'::jsonb || maintsched.recording_settings())::maintsched.action;
-	end if;
-	if (params -> 'capture') is distinct from 'false' then
-		return next (r.repository, format('select maintsched.capture_expectations(%L)', r.repository),
-			case when r.archive then 'what the restored backup is compared with'
-				else 'what backups before and after now are compared with' end,
-			null::bigint, 10::numeric,
-			'{"statement_timeout": "2 h", "lock_timeout": "5s"}'::jsonb || maintsched.recording_settings())::maintsched.action;
-		if r.archive then
-			return next (r.repository, format('call maintsched.await_archive(%L)', r.repository),
-				'recovery to what was captured needs its WAL from the archive', null::bigint, 10::numeric,
-				'{"statement_timeout": "0"}'::jsonb || maintsched.recording_settings())::maintsched.action;
+	for r in
+		select x.repository, x.pulled, x.kind in ('pgbackrest', 'barman') or x.archive is not null as archive
+		from maintsched.repositories x
+		where x.repository = any (chosen)
+		-- whatever there is no time for is first the next time
+		order by (select max(d.began_at) from maintsched.drills d where d.repository = x.repository) nulls first,
+			x.repository collate "C"
+	loop
+		if r.pulled then
+			return next (r.repository, format('select maintsched.read_repository(%L)', r.repository),
+				'so that it is known which backups there are', null::bigint, 2::numeric,
+				'{"statement_timeout": "10 min"}'::jsonb || maintsched.recording_settings())::maintsched.action;
 		end if;
-	end if;
-	return next (r.repository,
-		format('call maintsched.drill(%L, backup => %L, within => %L, options => %L)',
-			r.repository, backup, params ->> 'within', options),
-		format('%s is restored, started, checked and removed', case backup
-			when 'latest' then 'the latest backup'
-			when 'random' then 'a backup' || coalesce(format(' of the last %s', params ->> 'within'), '')
-			else format('backup %s', backup) end),
-		null::bigint, maintsched.drill_estimate(r.repository),
-		'{"statement_timeout": "0"}'::jsonb || maintsched.recording_settings())::maintsched.action;
+		if (params -> 'capture') is distinct from 'false' then
+			return next (r.repository, format('select maintsched.capture_expectations(%L)', r.repository),
+				case when r.archive then 'what the restored backup is compared with'
+					else 'what backups before and after now are compared with' end,
+				null::bigint, 10::numeric,
+				'{"statement_timeout": "2 h", "lock_timeout": "5s"}'::jsonb || maintsched.recording_settings())::maintsched.action;
+			if r.archive then
+				return next (r.repository, format('call maintsched.await_archive(%L)', r.repository),
+					'recovery to what was captured needs its WAL from the archive', null::bigint, 10::numeric,
+					'{"statement_timeout": "0"}'::jsonb || maintsched.recording_settings())::maintsched.action;
+			end if;
+		end if;
+		return next (r.repository,
+			format('call maintsched.drill(%L, backup => %L, within => %L, options => %L)',
+				r.repository, backup, params ->> 'within', options),
+			format('%s is restored, started, checked and removed', case backup
+				when 'latest' then 'the latest backup'
+				when 'random' then 'a backup' || coalesce(format(' of the last %s', params ->> 'within'), '')
+				else format('backup %s', backup) end),
+			null::bigint, maintsched.drill_estimate(r.repository),
+			'{"statement_timeout": "0"}'::jsonb || maintsched.recording_settings())::maintsched.action;
+	end loop;
 end
 $$;
 
 comment on function maintsched.plan_restore_drill(jsonb) is
-'Plan of routine restore_drill: the repository is read, what is expected is captured (capture_expectations()) and its WAL awaited in the archive, and a backup is drilled. params: repository (the only one), backup (latest; random, or a label), within (latest and random: of the backups that ended no longer ago), capture (true), deadline of the drill, amcheck (true; false: tables and indexes of the copy are not checked, and so level 10 is not proven). Errors: no_data_found (P0002) without a repository, or where none of several is named, undefined_object (42704), invalid_parameter_value (22023).';
+'Plan of routine restore_drill: the repository is read, what is expected is captured (capture_expectations()) and its WAL awaited in the archive, and a backup is drilled. params: repository (each that is read from here, the one that was drilled longest ago first), backup (latest; random, or a label), within (latest and random: of the backups that ended no longer ago), capture (true), deadline of the drill, amcheck (true; false: tables and indexes of the copy are not checked, and so level 10 is not proven). Errors: no_data_found (P0002) without a repository, or where a label is named and none of several repositories, undefined_object (42704), invalid_parameter_value (22023).';
 
 insert into maintsched.routine (name, plan, description, defaults, change_class, built_in) values
 	('restore_drill', 'maintsched.plan_restore_drill', 'Restores a backup into a server of its own, checks what is in it, and removes it.',

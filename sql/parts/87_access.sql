@@ -77,7 +77,7 @@ as $$
 			'plan_reindex', 'reindex_scope', 'check_reindex_scope', 'judge_indexes', 'index_bloat', 'index_matches',
 			'relation_bytes', 'index_definition', 'is_being_built', 'invalid_indexes', 'index_state', 'volume', 'space_problem',
 			'last_rebuilds', 'churn', 'bloat_text', 'estimate_rebuild', 'rebuild_action', 'drop_action', 'plan_optimize', 'param_types',
-			'drill_report', 'drill_report_json', 'plan_restore_drill', 'repository_to_drill', 'drill_estimate',
+			'drill_report', 'drill_report_json', 'plan_restore_drill', 'repositories_to_drill', 'drill_estimate',
 			'plan_backup_verify', 'verify_targets', 'verify_costs']),
 		('operator', 'execute', array['begin_task', 'check_item', 'check_items', 'complete_task',
 			'complete_open_task', 'review_completion', 'record_corrective_action', 'request_waiver', 'acknowledge_notice']),

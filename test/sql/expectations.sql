@@ -360,6 +360,7 @@ select target, command, reason, estimated_seconds, details from maintsched.plan(
 select target, command from maintsched.plan('restore_drill', '{"repository": "main", "backup": "random", "within": "10 days", "deadline": "2 hours", "amcheck": false, "capture": false}');
 select target, command from maintsched.plan('restore_drill', '{"repository": "folder", "backup": "it''s"}');
 select target, command from maintsched.plan('restore_drill');
+select target, command from maintsched.plan('restore_drill', '{"backup": "F"}');
 select target, command from maintsched.plan('restore_drill', '{"repository": "mian"}');
 select target, command from maintsched.plan('restore_drill', '{"repo": "main"}');
 select target, command from maintsched.plan('restore_drill', '{"within": "soon"}');

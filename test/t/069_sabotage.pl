@@ -164,6 +164,7 @@ sabotage(repository => $folder, label => 'begun', what => 'a backup was broken o
 		}
 		$run->signal('KILL');
 		eval { $run->finish };
+		$node->poll_query_until('postgres', 'select count(*) = 0 from pg_stat_progress_basebackup') or die 'the server goes on';
 		sub { remove_tree($begun, "$begun.space") } });
 
 # --- archives in tar ---

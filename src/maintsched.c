@@ -14,6 +14,7 @@
  *		json.c			strict JSON reading, errors with the JSON path
  *		exec.c			the only two ways in which C runs SQL
  *		process*.c		child processes: programs, and servers of a drill
+ *		attempt.c		work whose error is an answer
  *		unpack.c		gzip, lz4 and zstd, uncompressed block by block
  *		wake.c			telling the background, at commit, of something new
  *		stream.c		blocks of a relation in an order of one's own, read ahead

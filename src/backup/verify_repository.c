@@ -26,7 +26,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -36,9 +35,9 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "backup/level7.h"
+#include "core/attempt.h"
 #include "core/exec.h"
 
 PG_FUNCTION_INFO_V1(maintsched_verify_repository);
@@ -161,40 +160,27 @@ ends_us(int sqlstate)
 		class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) || sqlstate == ERRCODE_INTERNAL_ERROR;
 }
 
+static void
+verify_in(void *arg)
+{
+	level7_verify(arg);
+}
+
 /*
- * Level 7 in a subtransaction, so that an error in it can be caught.
+ * Level 7; an error in it becomes what it has to say.
  */
 static void
 verify_caught(Level7 *l)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *error = attempt(verify_in, l);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		level7_verify(l);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ends_us(error->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		level7_unchecked(l, "%s%s%s", error->message, error->detail != NULL ? ": " : "",
-						 error->detail != NULL ? error->detail : "");
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	if (error == NULL)
+		return;
+	if (ends_us(error->sqlerrcode))
+		ReThrowError(error);
+	level7_unchecked(l, "%s%s%s", error->message, error->detail != NULL ? ": " : "",
+					 error->detail != NULL ? error->detail : "");
+	FreeErrorData(error);
 }
 
 static void

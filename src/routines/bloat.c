@@ -26,7 +26,6 @@
 #include <math.h>
 
 #include "access/relation.h"
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
@@ -42,10 +41,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
+#include "core/attempt.h"
 #include "core/compat.h"
 #include "routines/bloat.h"
 
@@ -269,34 +268,32 @@ look(Question *question, Oid relid, int64 least, Datum *values, bool *nulls)
 	return state;
 }
 
+typedef struct Look
+{
+	Question   *question;
+	Oid			relid;
+	int64		least;
+	Datum	   *values;
+	bool	   *nulls;
+	const char *state;
+}			Look;
+
+static void
+look_for(void *arg)
+{
+	Look	   *l = arg;
+
+	l->state = look(l->question, l->relid, l->least, l->values, l->nulls);
+}
+
 /*
  * The same, of one of many: where it cannot be read, that is its state.
  */
 static const char *
 look_or_say(Question *question, Oid relid, int64 least, Datum *values, bool *nulls)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-	const char *volatile state = "unreadable";
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		state = look(question, relid, least, values, nulls);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	Look		l = {question, relid, least, values, nulls, "unreadable"};
+	ErrorData  *error = attempt(look_for, &l);
 
 	if (error != NULL)
 	{
@@ -307,7 +304,7 @@ look_or_say(Question *question, Oid relid, int64 least, Datum *values, bool *nul
 		nulls[BLOAT_MESSAGE] = false;
 		FreeErrorData(error);
 	}
-	return state;
+	return l.state;
 }
 
 /*

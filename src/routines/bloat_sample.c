@@ -39,13 +39,12 @@
 
 #include <math.h>
 
-#include "access/xact.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
+#include "core/attempt.h"
 #include "core/stream.h"
 #include "routines/bloat.h"
 
@@ -184,8 +183,9 @@ add_page(Taking *taking, BlockNumber block, const BloatPage *page)
  * Read the sample once; raises the error of a block that cannot be read.
  */
 static void
-take_once(Taking *taking)
+take_once(void *arg)
 {
+	Taking	   *taking = arg;
 	BloatSample *sample = taking->sample;
 	Stream	   *stream;
 
@@ -234,10 +234,8 @@ bloat_is_damage(int sqlerrcode)
 bool
 bloat_take(BloatSample *sample, BloatReader *reader)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	Taking		taking = {0};
-	volatile bool done = false;
+	bool		done = false;
 
 	Assert(sample->blocks > sample->first);
 	taking.sample = sample;
@@ -248,27 +246,9 @@ bloat_take(BloatSample *sample, BloatReader *reader)
 
 	while (!done)
 	{
-		ErrorData  *volatile error = NULL;
+		ErrorData  *error = attempt(take_once, &taking);
 
-		BeginInternalSubTransaction(NULL);
-		MemoryContextSwitchTo(context);
-		PG_TRY();
-		{
-			take_once(&taking);
-			ReleaseCurrentSubTransaction();
-			done = true;
-		}
-		PG_CATCH();
-		{
-			MemoryContextSwitchTo(context);
-			error = CopyErrorData();
-			FlushErrorState();
-			RollbackAndReleaseCurrentSubTransaction();
-		}
-		PG_END_TRY();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-
+		done = error == NULL;
 		if (error != NULL)
 		{
 			if (!bloat_is_damage(error->sqlerrcode))

@@ -8,13 +8,15 @@
  * times was the same does not say what was there in between: rows come and go,
  * and a transaction whose commit is in the WAL already may not be seen yet (it
  * waits for a synchronous standby).  So the tables are locked for that instant,
- * in mode SHARE, where that can be had without waiting: nobody is in the middle
- * of writing to them, the restore point is written, and a snapshot is taken;
- * then the locks go.  What the second reading sees with that snapshot is what
- * recovery to the restore point brings back, to the row.  A table that could
- * not be had within a second, because of a writer that is in no hurry or of
- * VACUUM, is kept only if both readings are the same and its statistics know
- * of no write in between (capture_outcome() in SQL).
+ * in mode SHARE: nobody is in the middle of writing to them, the restore point
+ * is written, and a snapshot is taken; then the locks go.  What the second
+ * reading sees with that snapshot is what recovery to the restore point brings
+ * back, to the row.  For a second the locks are asked for without waiting; for
+ * tables that somebody is writing to each time, we then stand in the queue,
+ * QUEUE_WAIT ms each.  A table that could not be had even so, because of a
+ * writer that is in no hurry or of VACUUM, is kept only if both readings are
+ * the same and its statistics know of no write in between (capture_outcome() in
+ * SQL).
  *
  * Which tables are read, by which statements, and what follows is SQL
  * (65_expectation.sql).  A table is read as its owner, in a security-restricted
@@ -41,22 +43,29 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/pg_lsn.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "core/attempt.h"
 #include "core/condition.h"
 #include "core/exec.h"
 
 /* how often, and how far apart in ms, locks are asked for */
 #define LOCK_ROUNDS 20
 #define LOCK_PAUSE 50
+/* how long we stand in the queue for one table, and for all, in ms */
+#define QUEUE_WAIT 50
+#define QUEUE_WAITS 200
 /* so long in all is waited for tables that others have for themselves */
 #define READ_ROUNDS 100
 
@@ -96,6 +105,13 @@ typedef struct Capture
 	int			waited;
 	MemoryContext context;
 } Capture;
+
+typedef struct Reading
+{
+	Capture    *capture;
+	ExpectedTable *table;
+	char	   *answer;
+} Reading;
 
 static char *
 keep_text(Capture *capture, int row, int column)
@@ -250,47 +266,37 @@ read_table(Capture *capture, ExpectedTable *table)
 	return answer;
 }
 
+static void
+read_in(void *arg)
+{
+	Reading    *reading = arg;
+
+	reading->answer = read_table(reading->capture, reading->table);
+}
+
 /*
  * The same; an error becomes the table's problem.
  */
 static char *
 try_table(Capture *capture, ExpectedTable *table)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	char	   *volatile answer = NULL;
+	Reading		reading = {capture, table, NULL};
+	ErrorData  *error;
 
 	if (table->problem != NULL)
 		return NULL;
 	CHECK_FOR_INTERRUPTS();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		answer = read_table(capture, table);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(capture->context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
-			error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
-			ReThrowError(error);
-		/* what it says may hold values */
-		table->problem = MemoryContextStrdup(capture->context,
-											 psprintf("could not be read: %s", condition_name(error->sqlerrcode)));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return answer;
+	error = attempt(read_in, &reading);
+	if (error == NULL)
+		return reading.answer;
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+		error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+		ReThrowError(error);
+	/* what it says may hold values */
+	table->problem = MemoryContextStrdup(capture->context,
+										 psprintf("could not be read: %s", condition_name(error->sqlerrcode)));
+	FreeErrorData(error);
+	return NULL;
 }
 
 static void
@@ -317,12 +323,64 @@ lock_tables(Capture *capture)
 	{
 		ExpectedTable *table = &capture->tables[i];
 
-		if (table->problem != NULL)
-			continue;
-		table->locked = ConditionalLockRelationOid(table->relation, ShareLock);
-		all = all && table->locked;
+		if (table->problem == NULL && !table->locked)
+			table->locked = ConditionalLockRelationOid(table->relation, ShareLock);
+		all = all && (table->locked || table->problem != NULL);
 	}
 	return all;
+}
+
+static void
+queue_in(void *arg)
+{
+	LockRelationOid(*(Oid *) arg, ShareLock);
+}
+
+/*
+ * Stand in the queue for a table, for so many milliseconds at most: those that
+ * come after us stand behind.
+ */
+static bool
+queue_for(Oid relation, int timeout)
+{
+	int			nest_level = NewGUCNestLevel();
+	ErrorData  *error;
+
+	(void) set_config_option("lock_timeout", psprintf("%d", timeout), PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	error = attempt(queue_in, &relation);
+	AtEOXact_GUC(true, nest_level);
+	if (error == NULL)
+		return true;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE && error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
+}
+
+/*
+ * The tables that somebody is always writing to: for once the writers wait for
+ * us, QUEUE_WAITS ms at most.  A transaction that has written to two of them
+ * and waits for the second, which we have, is not to die of that: we are gone
+ * before its server looks for deadlocks.
+ */
+static void
+queue_for_tables(Capture *capture)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(QUEUE_WAITS, DeadlockTimeout / 2));
+
+	for (int i = 0; i < capture->ntables; i++)
+	{
+		ExpectedTable *table = &capture->tables[i];
+		long		left;
+
+		if (table->problem != NULL || table->locked)
+			continue;
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		if (left <= 0)
+			break;
+		table->locked = queue_for(table->relation, (int) Min(left, QUEUE_WAIT));
+	}
 }
 
 /*
@@ -334,8 +392,13 @@ make_point(Capture *capture)
 {
 	bool	   *held = palloc0(sizeof(bool) * Max(capture->ntables, 1));
 
-	for (int round = 1; !lock_tables(capture) && round < LOCK_ROUNDS; round++)
+	for (int round = 1; !lock_tables(capture); round++)
 	{
+		if (round == LOCK_ROUNDS)
+		{
+			queue_for_tables(capture);
+			break;
+		}
 		/* nobody is to wait for us meanwhile */
 		unlock_tables(capture);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_PAUSE, PG_WAIT_EXTENSION);

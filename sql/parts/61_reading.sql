@@ -59,16 +59,6 @@ begin
 		-- its folders are not known then; the backups are
 		null;
 	end;
-	-- of the folder of the backups themselves its check says nothing
-	base := folders ->> 'basebackups_directory';
-	if list -> server = '[]' and maintsched.backup_names(base) is null
-		and substring(base from '([^/]+)/*$') = any (maintsched.backup_names(regexp_replace(base, '/[^/]+/*$', '')))
-	then
-		raise exception using
-			errcode = 'external_routine_exception',
-			message = format('Barman lists no backup of server "%s", and their folder cannot be read', server),
-			detail = format('Folder "%s" is there, and nobody can see what is in it.', base);
-	end if;
 	loop
 		begin
 			shown := '[]';
@@ -92,6 +82,16 @@ begin
 			list := later;
 		end;
 	end loop;
+	-- of the folder of the backups themselves its check says nothing; the list may be the later one
+	base := folders ->> 'basebackups_directory';
+	if list -> server = '[]' and maintsched.backup_names(base) is null
+		and substring(base from '([^/]+)/*$') = any (maintsched.backup_names(regexp_replace(base, '/[^/]+/*$', '')))
+	then
+		raise exception using
+			errcode = 'external_routine_exception',
+			message = format('Barman lists no backup of server "%s", and their folder cannot be read', server),
+			detail = format('Folder "%s" is there, and nobody can see what is in it.', base);
+	end if;
 	return jsonb_build_array(list)
 		|| case when folders is not null then jsonb_build_array(jsonb_build_object(server, jsonb_strip_nulls(folders))) else '[]' end
 		|| shown;

@@ -276,7 +276,7 @@ typedef struct Look
 	Datum	   *values;
 	bool	   *nulls;
 	const char *state;
-}			Look;
+} Look;
 
 static void
 look_for(void *arg)

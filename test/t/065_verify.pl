@@ -290,11 +290,9 @@ sub finished
 		where t.name = 'backup-verification' and r.finished_at is not null}) or die;
 	return sql(q{select max(r.run_id) from maintsched.run r join maintsched.task t using (task_id) where t.name = 'backup-verification'});
 }
-my $last = stanza_backup($main, 'incr');
+my $last = stanza_backup($main, 'full');
 {
-	# the newest full backup is in bundles
-	my ($bundle) = sort { -s $b <=> -s $a } map { glob("$_/bundle/*") } glob("$home/*F");
-	while_changed($bundle, \&flip, sub {
+	while_changed("$home/$last/pg_data/$resting.gz", \&flip, sub {
 		sql(q{begin; select maintsched.install_calendar('astral-core', timezone => 'UTC');
 			update maintsched.task set params = '{"level": 7, "repository": "main"}' where name = 'backup-verification'; commit});
 		my $run = finished(1);

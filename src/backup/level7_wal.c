@@ -74,11 +74,12 @@ new_place(void)
 }
 
 /*
- * Where the backup has WAL of its own; NULL: nowhere.  A base.tar that is compressed
- * has to be uncompressed for it, so only where it is known to have some.
+ * Where the backup has WAL of its own; NULL: nowhere, or where it is not read, which
+ * is told.  A base.tar that is compressed has to be uncompressed for it, so only
+ * where it is known to have some.
  */
 static WalPlace *
-own_place(const Level7 *l, const char *directory, const VerifySummary *summary)
+own_place(Level7 *l, const char *directory, const VerifySummary *summary)
 {
 	WalPlace   *place = new_place();
 
@@ -87,6 +88,8 @@ own_place(const Level7 *l, const char *directory, const VerifySummary *summary)
 		wal_place_tar(place, &l->roots, directory, "pg_wal", "") ||
 		(summary != NULL && summary->wal_in_base && wal_place_tar(place, &l->roots, directory, "base", "pg_wal/")))
 		return place;
+	if (place->unread != NULL)
+		level7_unchecked(l, "%s", place->unread);
 	return NULL;
 }
 

@@ -9,9 +9,11 @@
  * recovery would get.
  *
  * What gzip, lz4 and zstd have compressed is read as a stream (unpack.c), after
- * it was looked whether it comes to a whole WAL file.  For all else that recovery
- * could unpack, and where a library is missing, there is a program, which writes
- * into a temporary file of the server, of the size of one WAL file at the most.
+ * it was looked whether it comes to a whole WAL file.  For bzip2 and xz there is the
+ * program, which reads the file that is open here, whatever its name means by then,
+ * and writes into a temporary file of the server, of the size of one WAL file at the
+ * most.  Where a library or a program is missing, the file is not read, and it is
+ * said what is.
  *
  * Runs in any backend, as the server's user, below the roots that the caller
  * names.  No locks.  Whoever opens a place closes it, by an error, too.
@@ -44,14 +46,12 @@
 
 static const char *const endings[] = {"", ".gz", ".zst", ".lz4", ".bz2", ".xz"};
 
-/* which program unpacks what we cannot; none: we always can */
-static const char *const programs[] = {
-	[WAL_PLAIN] = NULL,[WAL_GZIP] = NULL,[WAL_LZ4] = "lz4",[WAL_ZSTD] = "zstd",[WAL_BZIP2] = "bzip2",[WAL_XZ] = "xz"
-};
+/* which program unpacks what no library does */
+static const char *const programs[] = {[WAL_BZIP2] = "bzip2",[WAL_XZ] = "xz"};
 
-/* $1: blocks of 512 bytes that it may write, $2: program, $3: file, $4: where to */
+/* $1: blocks of 512 bytes that it may write, $2: program, $3: where to */
 #define UNPACK \
-"command -v \"$2\" >/dev/null || exit 127; ulimit -f \"$1\" && exec \"$2\" -dc <\"$3\" >\"$4\""
+"command -v \"$2\" >/dev/null || exit 127; ulimit -f \"$1\" && exec \"$2\" -dc >\"$3\""
 
 #define NO_PROGRAM 127
 
@@ -60,7 +60,16 @@ wal_place_init(WalPlace *place)
 {
 	memset(place, 0, sizeof(WalPlace));
 	place->folder = -1;
+	place->packed = -1;
 	place->temporary = -1;
+}
+
+static void
+close_packed(WalPlace *place)
+{
+	if (place->packed >= 0)
+		(void) close(place->packed);
+	place->packed = -1;
 }
 
 /*
@@ -113,9 +122,14 @@ wal_place_tar(WalPlace *place, const VerifyRoots *roots, const char *directory, 
 	{
 		char	   *name = ((FolderItem *) lfirst(cell))->name;
 		char	   *path = psprintf("%s/%s", directory, name);
+		const char *lacking;
 
-		if (tar_suffix(name, stem) == NULL || verify_resolve(roots, path, &root, below, &st) != VERIFY_FOUND ||
-			!verify_stream_open(&place->tar, roots, root, below, name))
+		if (tar_suffix(name, stem) == NULL || verify_resolve(roots, path, &root, below, &st) != VERIFY_FOUND)
+			continue;
+		lacking = unpack_lacks(unpack_format_of(name));
+		if (lacking != NULL)
+			place->unread = psprintf("%s is not read: it is compressed, and %s is not on this machine", path, lacking);
+		if (!verify_stream_open(&place->tar, roots, root, below, name))
 			continue;
 		place->path = path;
 		place->prefix = prefix;
@@ -131,6 +145,7 @@ wal_place_close(WalPlace *place)
 	if (place->folder >= 0)
 		(void) close(place->folder);
 	verify_stream_close(&place->tar);
+	close_packed(place);
 	if (place->temporary >= 0)
 		FileClose(place->temporary);
 	place->folder = -1;
@@ -184,7 +199,7 @@ not_unpacked(WalFile *file, const char *program, const ProcessResult *result)
 	char	   *end = process_end_text(result);
 
 	if (result->exit_code == NO_PROGRAM)
-		return opened(file, WAL_NOT_READ, psprintf("it is compressed with %s, which is not on this machine", program));
+		return opened(file, WAL_NOT_READ, psprintf("it is compressed with %s, and program \"%s\" is not on this machine", program, program));
 	/* that says nothing about the file */
 	if (strstr(result->error.data, strerror(ENOSPC)) != NULL)
 		return opened(file, WAL_NOT_READ, psprintf("there is no room to unpack it: %s", strerror(ENOSPC)));
@@ -194,7 +209,8 @@ not_unpacked(WalFile *file, const char *program, const ProcessResult *result)
 }
 
 /*
- * Have a program write what a file holds into the temporary file of the place.
+ * Have a program write what the open file holds into the temporary file of the
+ * place.
  */
 static WalOpened
 unpack(WalPlace *place, WalFile *file, const char *program)
@@ -209,11 +225,9 @@ unpack(WalPlace *place, WalFile *file, const char *program)
 		place->temporary = OpenTemporaryFile(false);
 	path = psprintf("%s/%s", DataDir, FilePathName(place->temporary));
 	spec.program = "/bin/sh";
-	spec.arguments = list_make3("-c", UNPACK, "sh");
-	spec.arguments = lappend(spec.arguments, psprintf("%d", wal_segment_size / 512 + 1));
-	spec.arguments = lappend(spec.arguments, unconstify(char *, program));
-	spec.arguments = lappend(spec.arguments, file->path);
+	spec.arguments = list_make5("-c", UNPACK, "sh", psprintf("%d", wal_segment_size / 512 + 1), unconstify(char *, program));
 	spec.arguments = lappend(spec.arguments, path);
+	spec.input_file = place->packed;
 	spec.output_limit = spec.error_limit = MAX_ERROR;
 	process_run(&spec, &result);
 	if (result.exit_code != 0)
@@ -240,7 +254,7 @@ unpack(WalPlace *place, WalFile *file, const char *program)
  * It is in compression what it was packed with.
  */
 static char *
-check_whole(WalFile *file, int fd, const struct stat *st, WalPacking *compression)
+check_whole(WalFile *file, int fd, const struct stat *st, WalPacking *compression, bool *encrypted)
 {
 	unsigned char head[WAL_HEAD];
 	ssize_t		length = pread(fd, head, sizeof(head), 0);
@@ -250,7 +264,8 @@ check_whole(WalFile *file, int fd, const struct stat *st, WalPacking *compressio
 
 	if (length < 0)
 		return psprintf("it cannot be read: %s", strerror(errno));
-	if (wal_is_encrypted(head, length))
+	*encrypted = wal_is_encrypted(head, length);
+	if (*encrypted)
 		return NULL;
 	*compression = wal_compressed_by(head, length);
 	whole = *compression == WAL_PLAIN ? size >= wal_segment_size : wal_ends(fd, head, length, size, wal_segment_size);
@@ -265,15 +280,6 @@ check_whole(WalFile *file, int fd, const struct stat *st, WalPacking *compressio
 	return NULL;
 }
 
-static bool
-is_encrypted(int fd)
-{
-	unsigned char head[8];
-	ssize_t		length = pread(fd, head, sizeof(head), 0);
-
-	return length > 0 && wal_is_encrypted(head, length);
-}
-
 /*
  * A file of a folder that is open and there.
  */
@@ -281,18 +287,25 @@ static WalOpened
 begin_file(WalPlace *place, WalFile *file, int fd, const struct stat *st)
 {
 	WalPacking	compression = WAL_PLAIN;
-	char	   *problem = check_whole(file, fd, st, &compression);
-	bool		encrypted = is_encrypted(fd);
+	bool		encrypted = false;
+	char	   *problem = check_whole(file, fd, st, &compression, &encrypted);
 	UnpackFormat format = wal_unpack_format(compression);
+	const char *lacking = unpack_lacks(format);
+	WalOpened	result;
 
-	if (problem == NULL && !encrypted && (format != UNPACK_NONE ? unpack_lacks(format) == NULL : compression == WAL_PLAIN))
+	if (problem == NULL && !encrypted && lacking == NULL && programs[compression] == NULL)
 		return read_from(file, fd, format);
-	(void) close(fd);
+	place->packed = fd;
 	if (problem != NULL)
-		return opened(file, WAL_BROKEN, problem);
-	if (encrypted)
-		return opened(file, WAL_NOT_READ, "it is encrypted");
-	return unpack(place, file, programs[compression]);
+		result = opened(file, WAL_BROKEN, problem);
+	else if (encrypted)
+		result = opened(file, WAL_NOT_READ, "it is encrypted");
+	else if (lacking != NULL)
+		result = opened(file, WAL_NOT_READ, psprintf("it is compressed, and %s is not on this machine", lacking));
+	else
+		result = unpack(place, file, programs[compression]);
+	close_packed(place);
+	return result;
 }
 
 /*

@@ -26,8 +26,10 @@ typedef struct WalPlace
 	const char *prefix;			/* of the names in the archive */
 	uint64		next;			/* where a header in it is */
 	bool		own;			/* it is the backup's own, and ends with it */
+	int			packed;			/* a file for a program; -1: none */
 	File		temporary;		/* what a program unpacked; -1: none yet */
 	bool		used;			/* a file of it was read */
+	const char *unread;			/* why an archive is not read; NULL: it is */
 } WalPlace;
 
 typedef enum WalOpened

@@ -51,6 +51,8 @@ typedef struct ProcessSpec
 	const char *directory;		/* where it runs; NULL: in the root folder */
 	const char *input;			/* what it can read; NULL: nothing */
 	size_t		input_length;
+	int			input_file;		/* open, which it reads instead from where it
+								 * is; 0: none */
 	size_t		output_limit;	/* so much is kept of what it writes */
 	size_t		error_limit;	/* the same, of the standard error */
 	bool		keep_last;		/* keep the last so much, not the first */

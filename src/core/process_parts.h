@@ -72,6 +72,7 @@ extern void stream_output(const ProcessStream *stream, ProcessOutput *output);
 extern int	stream_pipe(int *other, bool writes);
 extern void stream_close(int *fd);
 extern int	stream_null(void);
+extern int	stream_copy(int file);
 
 /* ---- process.c: a child while it lives ---- */
 

@@ -209,6 +209,15 @@ open_pipes(Process *process, const ProcessSpec *spec, ProcessChild *child, Launc
 
 	process->output.fd = pipe_from_child(&child->output);
 	process->error.fd = pipe_from_child(&child->error);
+	if (spec->input_file > 0)
+	{
+		child->input = stream_copy(spec->input_file);
+		if (child->input < 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not pass a file to program \"%s\": %m", spec->program)));
+		return;
+	}
 	if (spec->input == NULL)
 	{
 		child->input = stream_null();

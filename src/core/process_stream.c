@@ -121,6 +121,22 @@ stream_null(void)
 	return fd;
 }
 
+/*
+ * A descriptor more of an open file; -1 and errno.
+ */
+int
+stream_copy(int file)
+{
+	int			fd;
+
+	if (!take_descriptor())
+		return -1;
+	fd = fcntl(file, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (fd < 0)
+		ReleaseExternalFD();
+	return fd;
+}
+
 void
 stream_close(int *fd)
 {

@@ -146,8 +146,8 @@ load(const char *const names[2], const Symbol *symbols, int count)
 }
 
 /*
- * The library that would be needed and is not on this machine; NULL: there is
- * all.
+ * The library that would be needed and is not on this machine, and the packages of
+ * Debian and Red Hat that bring it; NULL: there is all.
  */
 const char *
 unpack_lacks(UnpackFormat format)
@@ -156,9 +156,9 @@ unpack_lacks(UnpackFormat format)
 	static const char *const zstd_names[2] = {"libzstd.so.1", "libzstd.1.dylib"};
 
 	if (format == UNPACK_LZ4 && lz4.is_error == NULL && !load(lz4_names, lz4_symbols, lengthof(lz4_symbols)))
-		return lz4_names[0];
+		return "liblz4.so.1 (package liblz4-1 or lz4-libs)";
 	if (format == UNPACK_ZSTD && zstd.is_error == NULL && !load(zstd_names, zstd_symbols, lengthof(zstd_symbols)))
-		return zstd_names[0];
+		return "libzstd.so.1 (package libzstd1 or libzstd)";
 	return NULL;
 }
 

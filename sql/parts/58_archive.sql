@@ -155,7 +155,8 @@ begin
 		'compression', 'gzip',
 		'content', 'COPY text format, no header',
 		'encoding', getdatabaseencoding(),
-		'copy', format('copy %I.%I (%s) from stdin', c.nspname, c.relname, column_list),
+		-- without the encoding COPY goes by client_encoding, which may be set to another one
+		'copy', format('copy %I.%I (%s) from stdin (encoding %s)', c.nspname, c.relname, column_list, getdatabaseencoding()),
 		'settings', jsonb_build_object('datestyle', 'ISO, YMD', 'intervalstyle', 'postgres', 'timezone', 'UTC',
 			'bytea_output', 'hex', 'extra_float_digits', 3, 'lc_monetary', 'C'),
 		'schema', c.nspname,

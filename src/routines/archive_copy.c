@@ -25,6 +25,7 @@
 #include "catalog/pg_type.h"
 #include "commands/copy.h"
 #include "executor/executor.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
@@ -186,17 +187,16 @@ load_some(void *buffer, int least, int most)
 }
 
 /*
- * Begin to read rows of the columns from a file.
+ * Begin to read rows of the columns from a file.  Its encoding is always said:
+ * else COPY goes by client_encoding, which a database or a role may have set.
  */
 static CopyFromState
 begin_load(Relation rel, List *columns, const char *encoding, ArchiveReader * reader)
 {
 	ParseState *pstate = make_parsestate(NULL);
-	List	   *options = NIL;
+	List	   *options = list_make1(makeDefElem("encoding", (Node *) makeString(pstrdup(encoding)), -1));
 
 	(void) addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock, NULL, false, false);
-	if (encoding != NULL)
-		options = list_make1(makeDefElem("encoding", (Node *) makeString(pstrdup(encoding)), -1));
 	load_reader = reader;
 	return BeginCopyFrom(pstate, rel, NULL, NULL, false, load_some, columns, options);
 }
@@ -269,7 +269,7 @@ void
 archive_compare(const ArchiveTable * table, const ArchiveWriter * written, uint64 rows, ArchiveReader * reader)
 {
 	ArchiveWriter *again = archive_writer(-1, NULL);
-	uint64		count = archive_remake(table->rel, table->columns, NULL, reader, again);
+	uint64		count = archive_remake(table->rel, table->columns, GetDatabaseEncodingName(), reader, again);
 
 	if (reader->problem != NULL || count != rows || reader->lines != rows ||
 		reader->bytes != written->bytes || strcmp(reader->file_sha256, written->file_sha256) != 0 ||

@@ -147,7 +147,7 @@ my $digest = q{select count(*), md5(string_agg(md5(row(k.*)::text), '' order by 
 my $before = sql($digest);
 is(sql(q{select count(*), count(distinct command) from maintsched.plan('archive', '{"tables": [{"table": "audit.kinds", "column": "at", "batch": 700}]}')}), '3|1', 'three files are planned');
 is(sql(q{
-	set timezone = 'Asia/Tokyo'; set datestyle = 'German'; set intervalstyle = 'sql_standard'; set extra_float_digits = -5; set bytea_output = 'escape';
+	set timezone = 'Asia/Tokyo'; set datestyle = 'German'; set intervalstyle = 'sql_standard'; set extra_float_digits = -5; set bytea_output = 'escape'; set client_encoding = 'LATIN1';
 	select maintsched.archive_batch('audit.kinds', 'at', '2026-01-01 00:00+00', 700)}), '1', 'the first file, under settings that lose digits');
 sql(q{select maintsched.archive_batch('audit.kinds', 'at', '2026-01-01 00:00+00', 700) from generate_series(1, 2)});
 is(sql('select count(*) from audit.kinds'), '0', 'the table is empty');
@@ -167,8 +167,10 @@ is(sql(qq{
 
 # by hand, as the manifest says
 my $copy = sql(qq{select (pg_read_file('$manifest')::jsonb) ->> 'copy'});
-system_or_bail('sh', '-c', "gzip -dc '$path' | psql -X -q -d '" . $node->connstr('postgres') . "' -c '$copy'");
+system_or_bail('sh', '-c', "gzip -dc '$path' | PGCLIENTENCODING=LATIN1 psql -X -q -d '" . $node->connstr('postgres') . "' -c '$copy'");
 is(sql('select count(*) from audit.kinds'), '700', 'zcat and psql load it');
+is(sql(q{select count(*) from audit.kinds where "Text ""quoted"", and more" = E'\xc3\xbc\xe4\xb8\xad\xf0\x9f\x98\x80'}),
+	sql(q{select count(*) from generate_series(1, 700) k where k % 9 = 5}), 'letters, too, whatever the encoding of the client is');
 sql('truncate audit.kinds');
 
 is(sql('select sum(maintsched.restore_archive(archive_id)) from maintsched.archives'), '2000', 'restored');

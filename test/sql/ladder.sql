@@ -105,6 +105,18 @@ select label, pg_temp.judged('age', label, 2) as level_2 from unnest(array['old'
 select pg_temp.backup('age', 'new', 23.9), pg_temp.backup('age', 'future', -2);
 select label, pg_temp.judged('age', label, 2) as level_2 from unnest(array['old', 'new', 'broken', 'future']) label;
 
+-- a month is one of the calendar, and a day has 24 hours, wherever one looks from: in New
+-- York the clocks were set back on 1 November
+select pg_temp.repository('zones', '{"max_age": "1 mon", "read_within": "30 days"}');
+select pg_temp.reading('zones', ago => '720:30:00') is not null;
+select pg_temp.backup('zones', 'a', 744);
+set timezone = 'America/New_York';
+select pg_temp.judged('zones', 'a', 0);
+select pg_temp.judged('zones', 'a', 2);
+set timezone = 'UTC';
+select pg_temp.judged('zones', 'a', 0);
+select pg_temp.judged('zones', 'a', 2) from pg_temp.backup('zones', 'a', 745);
+
 -- Level 3: sizes in MB, the last one being judged; one a day
 
 create function pg_temp.sizes(sizes numeric[], changes jsonb default '{}') returns text

@@ -283,6 +283,7 @@ my $standby = PostgreSQL::Test::Cluster->new('expect_standby');
 $standby->init_from_backup($node, $backup, has_streaming => 1);
 $standby->start;
 like(said($standby, q{select maintsched.capture_expectations('main')}), qr/^ERROR:  25006: expectations are captured on the primary server\n/, 'not on a standby');
+like(said($standby, q{call maintsched.drill('main')}), qr/^ERROR:  25006: this server is a standby, and records nothing\n/, 'nor is it drilled on one');
 $standby->stop;
 $node->append_conf('postgresql.conf', "archive_mode = off\nwal_level = minimal\nmax_wal_senders = 0\n");
 $node->restart;

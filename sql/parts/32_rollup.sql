@@ -195,6 +195,9 @@ create table maintsched.rollup_owed (
 
 create index rollup_owed_task on maintsched.rollup_owed (task_id, month);
 
+-- it has no key, and a publication of all tables would refuse deletes
+alter table maintsched.rollup_owed replica identity full;
+
 comment on table maintsched.rollup_owed is 'Derived: months of tasks about which a fact was recorded after the closing; tick() rolls them up anew.';
 comment on column maintsched.rollup_owed.task_id is 'The task.';
 comment on column maintsched.rollup_owed.month is 'The local month.';

@@ -108,6 +108,8 @@ comment on function maintsched.same_backup(maintsched.backup_record, maintsched.
 
 create function maintsched.reading_problem(repository text) returns text
 language plpgsql stable
+-- a day of an interval has 24 hours, whoever looks
+set timezone = 'UTC'
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
@@ -147,6 +149,8 @@ returns table (label text, problem text, pending boolean)
 language sql stable
 -- compiling it takes longer than it does
 set jit = off
+-- a day of an interval has 24 hours, whoever looks
+set timezone = 'UTC'
 set search_path = pg_catalog, pg_temp
 as $$
 	with recursive present as materialized (
@@ -267,6 +271,8 @@ comment on function maintsched.judge_completed(maintsched.backup_record, text[],
 create function maintsched.judge_recent(r maintsched.repository, b maintsched.backup_record, newest maintsched.backup_record,
 	out result text, out problems text[], out facts jsonb)
 language plpgsql stable
+-- a day of an interval has 24 hours, whoever looks
+set timezone = 'UTC'
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
@@ -284,7 +290,7 @@ begin
 			when newest.label is null then format('backup %s cannot be used', b.label)
 			when (b.finished_at, coalesce(b.start_lsn, '0/0'), b.record_id) < (newest.finished_at, coalesce(newest.start_lsn, '0/0'), newest.record_id) then format('there is a newer one: %s', newest.label)
 			else format('backup %s cannot be used; the newest that can is %s', b.label, newest.label) end];
-	elsif age > r.max_age then
+	elsif b.finished_at < maintsched.clock() - r.max_age then
 		result := 'fail';
 		problems := array[format('the newest backup that can be used, %s, ended %s ago; it may be %s old',
 			b.label, maintsched.age_text(age), maintsched.age_text(r.max_age))];

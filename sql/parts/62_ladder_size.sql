@@ -109,10 +109,14 @@ begin
 	end if;
 	likes := array(select l from maintsched.like_backups(b) l);
 	for other in
-		select l.label, l.start_lsn, l.size_bytes
-		from unnest(likes) with ordinality l
-		where l.size_bytes is not null
-		order by l.ordinality desc
+		-- one that was given other names is one still
+		select distinct on (x.at) x.label, x.start_lsn, x.size_bytes
+		from (
+			select l.label, l.start_lsn, l.size_bytes, l.ordinality,
+				min(l.ordinality) over (partition by coalesce(l.start_lsn::text, l.label), l.started_at) as at
+			from unnest(likes) with ordinality l
+			where l.size_bytes is not null) x
+		order by x.at desc, x.label = b.label desc, x.ordinality
 	loop
 		select s.* into verdict
 		from maintsched.size_is_like(other.size_bytes, earlier[greatest(cardinality(earlier) - 6, 1):], trusted, r.size_tolerance, r.size_floor) s;
@@ -143,8 +147,11 @@ begin
 	-- its primary made no checkpoint between them
 	cross join lateral (select t.start_lsn = b.start_lsn and coalesce(t.started_at = b.started_at, true) as same_start) s
 	where (t.label <> b.label or t.start_lsn <> b.start_lsn) and (
-		s.same_start
-		or t.size_bytes = b.size_bytes and t.stored_bytes is not distinct from b.stored_bytes
+		-- one that is gone from there was given another name
+		s.same_start and exists (
+			select from maintsched.backup_states(r.name) p
+			where p.label = t.label and p.start_lsn = t.start_lsn and p.state <> 'removed')
+		or not s.same_start and t.size_bytes = b.size_bytes and t.stored_bytes is not distinct from b.stored_bytes
 			and t.delta_bytes is not distinct from b.delta_bytes and b.size_bytes > 0 and (
 				b.type = 'full' and b.size_bytes >= 64 * r.size_floor
 				-- a small one may have been idle, or have found room for what was written: WAL

@@ -122,6 +122,7 @@ declare
 	t record;
 	unknown text;
 begin
+	perform maintsched.need_primary();
 	r := maintsched.need_repository(begin_drill.repository);
 	if jsonb_typeof(begin_drill.options) is distinct from 'object' then
 		raise exception 'the options of a drill are no JSON object' using errcode = 'invalid_parameter_value';

@@ -168,7 +168,10 @@ as $$
 	)
 	select array_remove(array[
 		-- they were read then, and nothing else
-		case when exists (select from named) then e.message end,
+		case when exists (select from named)
+			-- none at all: lists alone say nothing of what is in tables
+			or not exists (select from jsonb_array_elements(e.items) i where i.value ? 'table')
+			then e.message end,
 		(
 			select 'named since: ' || maintsched.list_text(array_agg(s.name order by s.name collate "C"), 5)
 			from (
@@ -185,7 +188,7 @@ as $$
 $$;
 
 comment on function maintsched.missed_tables(text, maintsched.expectation) is
-'Internal: Which of the tables that add_expected_table() named are not among what was captured, and why, in words.';
+'Internal: Which of the tables that add_expected_table() named, and where no table at all is among what was captured which, are not, and why, in words.';
 
 create function maintsched.judge_answers(
 	drill_id bigint, step text, answers jsonb,

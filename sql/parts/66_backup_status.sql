@@ -26,6 +26,8 @@ comment on function maintsched.check_expires(maintsched.repository, integer, boo
 create function maintsched.backup_climbs(repository text)
 returns table (label text, level smallint, name text, result text, problems text[], checked_at timestamptz, stops boolean)
 language sql stable rows 300
+-- a day of an interval has 24 hours, whoever looks
+set timezone = 'UTC'
 set search_path = pg_catalog, pg_temp
 as $$
 	with live as materialized (
@@ -128,6 +130,8 @@ comment on function maintsched.last_drilled(text) is
 
 create function maintsched.repository_wants(repository text) returns text[]
 language sql stable
+-- a day of an interval has 24 hours, whoever looks
+set timezone = 'UTC'
 set search_path = pg_catalog, pg_temp
 as $$
 	select array_remove(array[

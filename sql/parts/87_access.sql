@@ -14,6 +14,9 @@ create table maintsched.access (
 	access text not null check (access in ('viewer', 'operator', 'manager'))
 );
 
+-- a deferrable key is none to a publication of all tables, which then refuses deletes
+alter table maintsched.access replica identity full;
+
 comment on table maintsched.access is 'What roles were given by grant_access().';
 comment on column maintsched.access.role is 'Name of the role.';
 comment on column maintsched.access.role_oid is 'Its oid when the access was last given: tells a new role of an old name.';

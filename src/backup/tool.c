@@ -125,8 +125,12 @@ static char *
 shown(const char *said, size_t length)
 {
 	char	   *text = pnstrdup(said, Min(length, MAX_SHOWN));
+	char	   *trace = strstr(text, "\nTraceback (most recent call last):");
 	bool		valid;
 
+	/* where in its own code Barman was is of no use to its users */
+	if (trace != NULL && trace > text)
+		*trace = '\0';
 	text[		pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), MAX_SHOWN)] = '\0';
 
 	valid = GetDatabaseEncoding() == PG_UTF8 && pg_verify_mbstr(PG_UTF8, text, strlen(text), true);

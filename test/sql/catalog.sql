@@ -105,6 +105,13 @@ from member m
 cross join lateral pg_identify_object(m.classid, m.objid, 0) i
 where coalesce(i.schema, '') <> 'maintsched' and m.classid <> 'pg_namespace'::regclass
 union all
+-- a deferrable key is none
+select r.what, 'cannot be changed where a publication is for all tables'
+from member_relation r
+join pg_class c on c.oid = r.oid
+where r.relkind = 'r' and not (c.relreplident = 'f'
+	or c.relreplident = 'd' and exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indimmediate))
+union all
 select pg_describe_object('pg_proc'::regclass, oid, 0), 'is in the schema, but not of the extension'
 from pg_proc
 where pronamespace = 'maintsched'::regnamespace

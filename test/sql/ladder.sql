@@ -105,6 +105,18 @@ select label, pg_temp.judged('age', label, 2) as level_2 from unnest(array['old'
 select pg_temp.backup('age', 'new', 23.9), pg_temp.backup('age', 'future', -2);
 select label, pg_temp.judged('age', label, 2) as level_2 from unnest(array['old', 'new', 'broken', 'future']) label;
 
+-- a month is one of the calendar, and a day has 24 hours, wherever one looks from: in New
+-- York the clocks were set back on 1 November
+select pg_temp.repository('zones', '{"max_age": "1 mon", "read_within": "30 days"}');
+select pg_temp.reading('zones', ago => '720:30:00') is not null;
+select pg_temp.backup('zones', 'a', 744);
+set timezone = 'America/New_York';
+select pg_temp.judged('zones', 'a', 0);
+select pg_temp.judged('zones', 'a', 2);
+set timezone = 'UTC';
+select pg_temp.judged('zones', 'a', 0);
+select pg_temp.judged('zones', 'a', 2) from pg_temp.backup('zones', 'a', 745);
+
 -- Level 3: sizes in MB, the last one being judged; one a day
 
 create function pg_temp.sizes(sizes numeric[], changes jsonb default '{}') returns text
@@ -177,6 +189,15 @@ select label, pg_temp.judged('twin', label, 3) as level_3 from unnest(array['a',
 -- a standby begins two backups at one position, when its primary made no checkpoint in between
 select pg_temp.backup('twin', 'standby', 4, (select jsonb_build_object('size_bytes', 2400016384, 'start_lsn', start_lsn) from maintsched.backup_states('twin') where label = 'd'));
 select pg_temp.judged('twin', 'standby', 3) as level_3;
+-- one that was given another name is none, nor one that another backup has taken the place of
+select pg_temp.repository('renamed'), pg_temp.reading('renamed') is not null;
+select pg_temp.backup('renamed', 'backup.0', 24);
+select pg_temp.backup('renamed', 'backup.1', 24);
+select label, pg_temp.judged('renamed', label, 3) as level_3 from unnest(array['backup.0', 'backup.1']) label;
+select pg_temp.backup('renamed', 'backup.0', 24, '{"state": "removed"}');
+select pg_temp.judged('renamed', 'backup.1', 3) as level_3;
+select pg_temp.backup('renamed', 'backup.0', 6, '{"size_bytes": 2400016384}');
+select label, pg_temp.judged('renamed', label, 3) as level_3 from unnest(array['backup.0', 'backup.1']) label;
 -- a small database in which nothing happens is not suspicious
 select pg_temp.repository('idle'), pg_temp.reading('idle') is not null;
 select pg_temp.backup('idle', 'a', 48, '{"size_bytes": 24000000, "stored_bytes": 3000000, "start_lsn": "0/3000028"}');

@@ -93,6 +93,7 @@ foreach my $case (
 	[ 'echo "ERROR: [055]: gone" >&2; exit 55', "pgBackRest exited with code 55\nDETAIL:  It said: ERROR: [055]: gone", '38000' ],
 	[ 'echo "[]"; exit 1', "pgBackRest exited with code 1\nDETAIL:  It said: []", '38000' ],
 	[ 'exit 127', 'pgBackRest exited with code 127', '38000' ],
+	[ 'printf "No section\nTraceback (most recent call last):\n  File x\n" >&2; exit 1', "pgBackRest exited with code 1\nDETAIL:  It said: No section", '38000' ],
 	[ 'printf "a\033[31mb\377\tc\n\n" >&2; exit 1', "pgBackRest exited with code 1\nDETAIL:  It said: a [31mb? c", '38000' ],
 	[ 'echo "[]"; kill -9 $$', 'pgBackRest was ended by signal 9: Killed', '39000' ],
 	[ '', "pgBackRest printed no valid JSON\nDETAIL:  It printed nothing.", '22P02' ],

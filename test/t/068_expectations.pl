@@ -251,6 +251,18 @@ while ($compared < 3 && time < $deadline)
 $load->kill_kill;
 is($compared, 3, 'and tables that are written to were among them');
 
+# --- tables, none of which could be read ---
+
+sql(q{select maintsched.drop_expected_table('main', 'public.patients'), maintsched.drop_expected_table('main', 'public.visits'),
+	maintsched.drop_expected_table('main', 'public.queue')});
+sql(q{create role reader; select maintsched.grant_access('reader', 'manager')});
+sql(q{set session authorization reader; select maintsched.capture_expectations('main')});
+said($node, q{call maintsched.await_archive('main')});
+($said, $message) = drill('main', 'expectations', q{, options => '{"amcheck": false}'});
+like($message, qr/^not_checked: \d databases, .*, but not what matters: left out: .*public\.patients [(]role "reader" has not the privileges of its owner[)]/,
+	'lists alone, where there are tables');
+is(level_11(), 'not_checked', 'lists alone: nor does level 11 pass');
+
 # --- the routine ---
 
 sql(q{select maintsched.run_routine('restore_drill', '{"repository": "main", "amcheck": true, "deadline": "10 minutes"}')});
@@ -271,6 +283,7 @@ my $standby = PostgreSQL::Test::Cluster->new('expect_standby');
 $standby->init_from_backup($node, $backup, has_streaming => 1);
 $standby->start;
 like(said($standby, q{select maintsched.capture_expectations('main')}), qr/^ERROR:  25006: expectations are captured on the primary server\n/, 'not on a standby');
+like(said($standby, q{call maintsched.drill('main')}), qr/^ERROR:  25006: this server is a standby, and records nothing\n/, 'nor is it drilled on one');
 $standby->stop;
 $node->append_conf('postgresql.conf', "archive_mode = off\nwal_level = minimal\nmax_wal_senders = 0\n");
 $node->restart;

@@ -136,7 +136,7 @@ read_control(Backup *backup)
 	initStringInfo(&report.json);
 	if (backup->files.control == NULL)
 		return;
-	verify_control_data(backup->files.control, backup->files.control_length, &backup->summary, &report);
+	verify_small_data(VERIFY_CONTROL_FILE, backup->files.control, backup->files.control_length, &backup->summary, &report);
 	if (!backup->summary.has_control)
 	{
 		backup_problem(backup, "its control file is damaged, or is of another system than its manifest");

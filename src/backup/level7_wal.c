@@ -11,7 +11,11 @@
  * is complete, and a recovery goes on through it.
  *
  * The range is that of the manifest, which has one for each timeline; where that
- * was made later, and says nothing, that of the catalogue.
+ * was made later, and says nothing, that of the catalogue.  That it is as long as it
+ * has to be is told by others: the backup_label has the begin of the backup, and a
+ * primary writes a record of its end, which names that begin.  From a standby there is
+ * none, and recovery goes on to where the control file says.  A manifest that was
+ * forged to end early is found so.
  *
  * WAL of pgBackRest is not read here: it has a checksum (pgbackrest_wal.c).
  *
@@ -172,6 +176,30 @@ read_places(Level7 *l, WalReading *reading, WalPlace *own, WalPlace *archive, co
 }
 
 /*
+ * Does the range that was read begin and end where the backup does?
+ */
+static void
+check_range(Level7 *l, const WalReading *reading, const VerifySummary *summary)
+{
+	const ManifestRange *first = linitial(reading->ranges);
+	const ManifestRange *last = llast(reading->ranges);
+	const char *who = reading->exact ? "manifest" : "catalogue";
+	void		(*tell) (Level7 *l, const char *format,...) pg_attribute_printf(2, 3) = reading->exact ? level7_fail : level7_unchecked;
+
+	if (summary == NULL || XLogRecPtrIsInvalid(summary->label_start) || reading->result != WAL_OPENED)
+		return;
+	if (first->start != summary->label_start)
+		tell(l, "the backup begins at %X/%X by its backup_label, and at %X/%X by the %s",
+			 LSN_FORMAT_ARGS(summary->label_start), LSN_FORMAT_ARGS(first->start), who);
+	else if (!summary->label_standby && !reading->ends)
+		tell(l, "the WAL that the backup needs goes on after %X/%X, where it ends by the %s: the record of the end of the backup is not in it",
+			 LSN_FORMAT_ARGS(last->end), who);
+	else if (summary->label_standby && (summary->control_minimum > last->end || summary->control_timeline > last->timeline))
+		tell(l, "the WAL that the backup needs goes on after %X/%X, where it ends by the %s: its control file is to be recovered up to %X/%X on timeline %u",
+			 LSN_FORMAT_ARGS(last->end), who, LSN_FORMAT_ARGS(summary->control_minimum), summary->control_timeline);
+}
+
+/*
  * The same, and whatever happens the places are closed then.
  */
 static void
@@ -210,6 +238,8 @@ level7_wal(Level7 *l, const char *directory, const VerifySummary *summary)
 	reading.exact = summary != NULL && summary->head.ranges > 0;
 	reading.ranges = reading.exact ? summary->wal : range_of_catalogue(l);
 	reading.same_version = summary != NULL && summary->major == PG_VERSION_NUM / 10000;
+	if (summary != NULL)
+		reading.backup = summary->label_start;
 	if (l->system != NULL)
 		reading.system = strtoull(l->system, NULL, 10);
 	if (reading.ranges == NIL)
@@ -225,7 +255,10 @@ level7_wal(Level7 *l, const char *directory, const VerifySummary *summary)
 	own = own_place(l, directory, summary);
 	archive = archive_place(l, &unseen);
 	if (own != NULL || archive != NULL)
+	{
 		read_and_close(l, &reading, own, archive, unseen);
+		check_range(l, &reading, summary);
+	}
 	else
 		level7_unchecked(l, "the WAL that the backup needs is not read: %s",
 						 unseen != NULL ? unseen : "there is none with it that can be looked into, and no archive");

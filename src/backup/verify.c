@@ -197,7 +197,7 @@ verify(Verification *v, const char *directory, const char *manifest, bool checks
 	}
 	verify_walk(&v->place, v->store, &v->report);
 	verify_missing(&v->place, v->store, &v->report);
-	verify_control(&v->place, v->store, &v->summary, &v->report);
+	verify_small(&v->place, v->store, &v->summary, &v->report);
 	if (checksums)
 		verify_sums(&v->place, v->store, &v->report, &v->totals);
 }

@@ -120,7 +120,7 @@ extern void verify_missing(VerifyPlace *place, VerifyStore *store, VerifyReport 
 extern void verify_walk(VerifyPlace *place, VerifyStore *store, VerifyReport *report);
 extern bool verify_location(const VerifyPlace *place, const VerifyEntry *entry, int *root, char *below);
 
-/* ---- verify_manifest.c: the manifest, and the control file ---- */
+/* ---- verify_manifest.c: the manifest, the control file and backup_label ---- */
 
 typedef struct VerifySummary
 {
@@ -136,18 +136,24 @@ typedef struct VerifySummary
 	bool		has_control;
 	uint64		control_identifier;
 	uint64		control_redo;	/* 0: not known */
+	uint64		control_minimum;	/* to be recovered up to; 0: not known */
+	uint32		control_timeline;	/* of that */
+	uint64		label_start;	/* by backup_label; 0: not known */
+	bool		label_standby;	/* by it, it was taken from a standby */
 	int			major;			/* version of PostgreSQL by PG_VERSION; 0: not
 								 * known */
 } VerifySummary;
 
 #define VERIFY_CONTROL_FILE "global/pg_control"
-/* more than what is looked at in it */
-#define VERIFY_CONTROL_SIZE 1024
+#define VERIFY_LABEL_FILE "backup_label"
+/* more than what is looked at in one of these */
+#define VERIFY_SMALL_SIZE 1024
 
 extern bool verify_read_manifest(const VerifyRoots *roots, int root, const char *below,
 								 VerifyStore *store, VerifySummary *summary, VerifyReport *report);
-extern void verify_control_data(const void *data, ssize_t length, VerifySummary *summary, VerifyReport *report);
-extern void verify_control(const VerifyPlace *place, VerifyStore *store, VerifySummary *summary, VerifyReport *report);
+extern bool verify_is_small(const char *path);
+extern void verify_small_data(const char *path, const void *data, ssize_t length, VerifySummary *summary, VerifyReport *report);
+extern void verify_small(const VerifyPlace *place, VerifyStore *store, VerifySummary *summary, VerifyReport *report);
 
 /* ---- verify_file.c: one file ---- */
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * verify_manifest.c
- *	  The manifest of the backup that is verified, and the control file in it.
+ *	  The manifest of the backup that is verified, its control file and label.
  *
  * What is wrong with a manifest is a problem of the backup, and the only one
  * that is reported then: by a manifest that is not as it was written nothing can
@@ -31,7 +31,7 @@
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
 
-#include "backup/verify.h"
+#include "backup/catalogue.h"
 
 /* a backup has one range of WAL for each timeline that it spans */
 #define MAX_RANGES 1000
@@ -261,8 +261,8 @@ check_control(const ControlFileData *control, ssize_t length, const VerifySummar
  * Does a control file say the same as the manifest?  What it says goes into the
  * summary.  length: how much of it could be read.
  */
-void
-verify_control_data(const void *data, ssize_t length, VerifySummary *summary, VerifyReport *report)
+static void
+take_control(const void *data, ssize_t length, VerifySummary *summary, VerifyReport *report)
 {
 	ControlFileData control;
 	const char *wrong;
@@ -279,33 +279,76 @@ verify_control_data(const void *data, ssize_t length, VerifySummary *summary, Ve
 		summary->has_control = true;
 		summary->control_identifier = control.system_identifier;
 		if (control.pg_control_version == PG_CONTROL_VERSION)
+		{
 			summary->control_redo = control.checkPointCopy.redo;
+			summary->control_minimum = control.minRecoveryPoint;
+			summary->control_timeline = control.minRecoveryPointTLI;
+		}
 	}
 }
 
+static void
+take_label(const char *data, ssize_t length, VerifySummary *summary)
+{
+	BackupLabel label;
+
+	if (length <= 0)
+		return;
+	backup_label_parse(pnstrdup(data, length), &label);
+	summary->label_start = label.start_lsn;
+	summary->label_standby = label.from_standby;
+}
+
 /*
- * The same for that of a plain backup, if it was found.
+ * Is it one of the small files that say what a backup is?
+ */
+bool
+verify_is_small(const char *path)
+{
+	return strcmp(path, VERIFY_CONTROL_FILE) == 0 || strcmp(path, VERIFY_LABEL_FILE) == 0;
+}
+
+/*
+ * What such a file says.  length: how much of its begin could be read, up to
+ * VERIFY_SMALL_SIZE.
  */
 void
-verify_control(const VerifyPlace *place, VerifyStore *store, VerifySummary *summary, VerifyReport *report)
+verify_small_data(const char *path, const void *data, ssize_t length, VerifySummary *summary, VerifyReport *report)
 {
-	VerifyEntry *entry = verify_store_find(store, VERIFY_CONTROL_FILE, strlen(VERIFY_CONTROL_FILE));
-	char		data[VERIFY_CONTROL_SIZE];
-	char		below[MANIFEST_MAX_PATH + 1];
-	VerifyOpener opener;
-	ssize_t		length = -1;
-	int			root;
-	int			fd;
+	if (strcmp(path, VERIFY_CONTROL_FILE) == 0)
+		take_control(data, length, summary, report);
+	else
+		take_label(data, length, summary);
+}
 
-	if (entry == NULL || entry->base == VERIFY_NOT_FOUND || !verify_location(place, entry, &root, below))
-		return;
-	verify_opener_init(&opener);
-	fd = verify_open_file(&opener, &place->roots, root, below);
-	verify_opener_close(&opener);
-	if (fd >= 0)
+/*
+ * The same for those of a plain backup, if they were found.
+ */
+void
+verify_small(const VerifyPlace *place, VerifyStore *store, VerifySummary *summary, VerifyReport *report)
+{
+	static const char *const paths[] = {VERIFY_CONTROL_FILE, VERIFY_LABEL_FILE};
+
+	for (int i = 0; i < lengthof(paths); i++)
 	{
-		length = read(fd, data, sizeof(data));
-		(void) close(fd);
+		VerifyEntry *entry = verify_store_find(store, paths[i], strlen(paths[i]));
+		char		data[VERIFY_SMALL_SIZE];
+		char		below[MANIFEST_MAX_PATH + 1];
+		VerifyOpener opener;
+		ssize_t		length = -1;
+		int			root;
+		int			fd;
+
+		if (entry == NULL || entry->base == VERIFY_NOT_FOUND || !verify_location(place, entry, &root, below))
+			continue;
+		verify_opener_init(&opener);
+		fd = verify_open_file(&opener, &place->roots, root, below);
+		verify_opener_close(&opener);
+		if (fd >= 0)
+		{
+			length = read(fd, data, sizeof(data));
+			(void) close(fd);
+		}
+		verify_small_data(paths[i], data, length, summary, report);
 	}
-	verify_control_data(data, length, summary, report);
 }

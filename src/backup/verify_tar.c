@@ -134,9 +134,9 @@ read_file(Tar *tar, VerifyEntry *entry)
 	VerifySum	sum;
 	bool		summed = tar->checksums && entry->algorithm != CHECKSUM_TYPE_NONE;
 	VerifyResult result = VERIFY_GOOD;
-	bool		is_control = strcmp(entry->path, VERIFY_CONTROL_FILE) == 0;
-	char		control[VERIFY_CONTROL_SIZE];
-	size_t		control_length = 0;
+	bool		is_small = verify_is_small(entry->path);
+	char		small[VERIFY_SMALL_SIZE];
+	size_t		small_length = 0;
 	uint64		left = entry->size;
 
 	tar->totals->algorithms |= 1U << entry->algorithm;
@@ -153,12 +153,12 @@ read_file(Tar *tar, VerifyEntry *entry)
 			return verify_stream_broken(&tar->stream, "it is cut off");
 		if (summed && result == VERIFY_GOOD && !verify_sum_add(&sum, data, got))
 			result = VERIFY_NO_SUM;
-		if (is_control && control_length < sizeof(control))
+		if (is_small && small_length < sizeof(small))
 		{
-			size_t		part = Min(got, sizeof(control) - control_length);
+			size_t		part = Min(got, sizeof(small) - small_length);
 
-			memcpy(control + control_length, data, part);
-			control_length += part;
+			memcpy(small + small_length, data, part);
+			small_length += part;
 		}
 		left -= got;
 	}
@@ -170,8 +170,8 @@ read_file(Tar *tar, VerifyEntry *entry)
 			result = verify_sum_compare(&sum, verify_entry_sum(entry), entry->sum_length);
 		verify_report_result(tar->report, entry, result, entry->size, 0);
 	}
-	if (is_control)
-		verify_control_data(control, (ssize_t) control_length, tar->summary, tar->report);
+	if (is_small)
+		verify_small_data(entry->path, small, (ssize_t) small_length, tar->summary, tar->report);
 	return true;
 }
 

@@ -72,6 +72,8 @@ typedef struct WalReading
 	List	   *ranges;			/* ManifestRange *, the oldest first */
 	uint64		system;			/* identifier; 0: any */
 	bool		exact;			/* the ranges end where a record does */
+	XLogRecPtr	backup;			/* which begins there: the record of its end
+								 * is looked for; invalid: none is */
 	bool		same_version;	/* the backup is known to be of this server's */
 	void		(*pace) (void *arg, size_t bytes);
 	void	   *arg;
@@ -82,6 +84,7 @@ typedef struct WalReading
 	uint64		files;
 	uint64		bytes;
 	uint64		records;
+	bool		ends;			/* that record is in a range */
 } WalReading;
 
 extern void wal_read_records(WalReading *reading);

@@ -7,7 +7,8 @@
  * is found by nothing else than reading them.  So this is what "pg_waldump --quiet"
  * does with the range of a backup, and with it pg_verifybackup, by the server's
  * own reader of WAL, but from wherever the files are and however they are
- * compressed.  What is in a record is not looked at.
+ * compressed.  What is in a record is not looked at, but for the one that a primary
+ * writes at the end of a backup: it says where that began.
  *
  * Only WAL of this server's major version can be read so; that of another is told
  * by the mark on its first page.
@@ -25,6 +26,7 @@
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "access/xlogreader.h"
+#include "catalog/pg_control.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -200,6 +202,21 @@ goes_on(Cursor *cursor)
 	return cursor->file.stream == &cursor->file.own && !cursor->place->own && wal_place_has(cursor->place, next);
 }
 
+/*
+ * Is the record that was read that of the end of a backup that began there?
+ */
+static bool
+is_end_of(XLogReaderState *state, XLogRecPtr backup)
+{
+	XLogRecPtr	start;
+
+	if (XLogRecPtrIsInvalid(backup) || XLogRecGetRmid(state) != RM_XLOG_ID ||
+		(XLogRecGetInfo(state) & ~XLR_INFO_MASK) != XLOG_BACKUP_END || XLogRecGetDataLen(state) != sizeof(start))
+		return false;
+	memcpy(&start, XLogRecGetData(state), sizeof(start));
+	return start == backup;
+}
+
 static void
 read_range(Cursor *cursor, XLogReaderState *state)
 {
@@ -221,6 +238,7 @@ read_range(Cursor *cursor, XLogReaderState *state)
 		if (XLogReadRecord(state, &error) != NULL)
 		{
 			reading->records++;
+			reading->ends |= !cursor->going_on && is_end_of(state, reading->backup);
 			continue;
 		}
 		if (!cursor->ended)

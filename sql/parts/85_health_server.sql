@@ -87,6 +87,8 @@ as $$
 		-- a session's own SET tells nothing about the server
 		select r.*, 0 as rank, '' as whose, 'alter system' as command,
 			case when s.context <> 'user' and s.context <> 'superuser' or s.source in ('command line', 'environment variable') then s.setting
+				-- nothing of the files is applied while there is a mistake in them: what was before is in force
+				when not exists (select from file) then s.reset_val
 				else coalesce(f.setting, s.boot_val) end as setting
 		from risk r
 		join pg_settings s on s.name = r.name
@@ -184,7 +186,9 @@ as $$
 			select f.setting from pg_file_settings f
 			where f.name = 'track_counts' and f.applied and s.source not in ('command line', 'environment variable')
 			order by f.seqno desc limit 1),
-			case when s.source in ('command line', 'environment variable') then s.setting else s.boot_val end) as counts
+			case when s.source in ('command line', 'environment variable') then s.setting
+				when not exists (select from pg_file_settings f where f.applied) then s.reset_val
+				else s.boot_val end) as counts
 		from pg_settings s where s.name = 'track_counts') t
 $$;
 

@@ -229,15 +229,18 @@ is_item('settings', 'WARN', 'changed, and in force only after a restart: max_con
 set('max_connections = 30');
 is_item('settings', 'OK', '');
 my $conf = $node->data_dir . '/postgresql.conf';
+set('synchronous_commit = off');
 my $good = slurp_file($conf);
 foreach my $line ("work_mem = '$secret'", "no_such_setting = '$secret'", "work_mem $secret")
 {
 	append_to_file($conf, "$line\n");
 	is_item('settings', 'WARN', qr/cannot be read, and may keep the server from its next start: postgresql.conf line \d+( \([a-z_]+\))?$/);
+	is_item('durability', 'WARN', 'synchronous_commit = off: ', 'what is in force is not forgotten for it');
 	unlink($conf);
 	append_to_file($conf, $good);
 }
 is_item('settings', 'OK', '');
+mend_by_hint('durability');
 my $hba = $node->data_dir . '/pg_hba.conf';
 $good = slurp_file($hba);
 append_to_file($hba, "host all all $secret\n");

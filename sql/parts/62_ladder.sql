@@ -132,13 +132,25 @@ $$;
 comment on function maintsched.reading_problem(text) is
 'Internal: Why it is not known what a repository holds: it was never read, could not be, or not within read_within; NULL: it is known.';
 
+create function maintsched.unread_parts(x maintsched.backup_reading)
+returns table (value jsonb, ordinality bigint)
+language sql stable rows 1
+begin atomic
+	select e.value, e.ordinality
+	from jsonb_array_elements(case jsonb_typeof(x.facts -> 'repositories') when 'array' then x.facts -> 'repositories' else '[]' end) with ordinality e
+	where (e.value -> 'code')::integer not in (0, 2, 5);
+end;
+
+comment on function maintsched.unread_parts(maintsched.backup_reading) is
+'Internal: The repositories of a stanza of pgBackRest that could not be read though others were.';
+
 create function maintsched.unread_problem(x maintsched.backup_reading, b maintsched.backup_record) returns text
 language sql stable
 return (
 	select format('repository %s of the stanza, in which backup %s was, could not be read at %s: %s', e.value ->> 'key', b.label,
 		maintsched.utc_text(x.clock_at), coalesce(split_part(e.value ->> 'message', ' HINT: ', 1), 'it is not known why'))
-	from jsonb_array_elements(case jsonb_typeof(x.facts -> 'repositories') when 'array' then x.facts -> 'repositories' else '[]' end) e
-	where e.value ->> 'key' = b.details ->> 'repository' and (e.value -> 'code')::integer not in (0, 2, 5)
+	from maintsched.unread_parts(x) e
+	where e.value ->> 'key' = b.details ->> 'repository'
 	limit 1);
 
 comment on function maintsched.unread_problem(maintsched.backup_reading, maintsched.backup_record) is

@@ -13,7 +13,7 @@ language c
 as 'MODULE_PATHNAME', 'maintsched_verify_repository';
 
 comment on procedure maintsched.verify_repository(text, integer, text) is
-'Verifies backups and records each check: reads a repository, or all of them where it is NULL, judges the levels 0 to 6, and for level 7 compares every file with its checksum. backups: latest, all, or a label. Commits as it goes, unless it is called in a transaction. Errors, after all is recorded: object_not_in_prerequisite_state (55000) where a check failed, with the problems; no_data_found (P0002) where no repository is set up, one could not be read, or a check could not be made. Before that: undefined_object (42704) for a repository or label that is not there, invalid_parameter_value (22023), insufficient_privilege (42501) except for superusers and roles with privileges of pg_execute_server_program (pgbackrest, barman) or pg_read_server_files (basebackup).';
+'Verifies backups and records each check: reads a repository, or all of them where it is NULL, judges the levels 0 to 6, and for level 7 compares every file with its checksum. backups: latest, all, or a label. Commits as it goes, unless it is called in a transaction. Errors, after all is recorded: object_not_in_prerequisite_state (55000) where a check failed, with the problems; no_data_found (P0002) where no repository is set up, one (or one of several of a stanza, unless a backup is named) could not be read, or a check could not be made. Before that: undefined_object (42704) for a repository or label that is not there, invalid_parameter_value (22023), insufficient_privilege (42501) except for superusers and roles with privileges of pg_execute_server_program (pgbackrest, barman) or pg_read_server_files (basebackup).';
 
 create function maintsched.repositories_to_verify(repository text)
 returns table (name text, kind text)
@@ -46,7 +46,7 @@ $$;
 comment on function maintsched.repositories_to_verify(text) is
 'Internal: The repository of this name, all where it is NULL. Errors: undefined_object (42704), no_data_found (P0002).';
 
-create function maintsched.reading_to_verify(repository text, reading_id bigint, out reading bigint, out problem text)
+create function maintsched.reading_to_verify(repository text, reading_id bigint, out reading bigint, out problem text, out partly text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -69,11 +69,16 @@ begin
 		when reading is null then 'its catalogue was never imported'
 		when not latest.ok then coalesce(latest.message, 'it could not be read')
 		when age > place.read_within then format('its catalogue was last imported %s ago', maintsched.age_text(age)) end;
+	-- the latest backup may be there
+	partly := (
+		select string_agg(format('repository %s of the stanza could not be read: %s', u.value ->> 'key',
+			coalesce(split_part(u.value ->> 'message', ' HINT: ', 1), 'it is not known why')), '; ' order by u.ordinality)
+		from maintsched.unread_parts(latest) u);
 end
 $$;
 
 comment on function maintsched.reading_to_verify(text, bigint) is
-'Internal: The reading by which a repository is judged, NULL being the latest one, and why it cannot be judged by it.';
+'Internal: The reading by which a repository is judged, NULL being the latest one, and why it cannot be judged by it; partly: which repositories of its stanza are not in it, and why.';
 
 create function maintsched.backups_to_verify(repository text, backups text) returns setof text
 language plpgsql stable

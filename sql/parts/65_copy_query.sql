@@ -50,7 +50,8 @@ from (
 				pg_catalog.set_config('extra_float_digits', '3', true),
 				pg_catalog.set_config('xmloption', 'content', true),
 				pg_catalog.set_config('lc_monetary', 'C', true),
-				pg_catalog.set_config('row_security', 'off', true)) operator(pg_catalog.=) 9
+				pg_catalog.set_config('quote_all_identifiers', 'off', true),
+				pg_catalog.set_config('row_security', 'off', true)) operator(pg_catalog.=) 10
 		then pg_catalog.query_to_xml(%3$L, false, false, '')::pg_catalog.text end as answer
 	from pg_catalog.pg_class c
 	join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
@@ -71,6 +72,8 @@ from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
 where c.relkind operator(pg_catalog.=) any (array['r', 'p', 'm']::pg_catalog."char"[])
 and c.relpersistence operator(pg_catalog.<>) 't'
+-- a database may say otherwise
+and pg_catalog.set_config('quote_all_identifiers', 'off', true) operator(pg_catalog.=) 'off'
 and n.nspname operator(pg_catalog.<>) 'information_schema' and n.nspname operator(pg_catalog.!~) '^pg_'
 order by c.oid
 limit 20000$q$

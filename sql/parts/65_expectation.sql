@@ -124,6 +124,7 @@ comment on function maintsched.write_count(oid) is
 create function maintsched.capture_lists() returns jsonb
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
 declare
 	lists jsonb := '[]';
@@ -159,6 +160,7 @@ create function maintsched.capture_targets(repository text)
 returns table (relation oid, item jsonb, query text, writes bigint, problem text)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
 #variable_conflict use_column
 declare

@@ -160,6 +160,7 @@ comment on function maintsched.judged_questions(bigint, text, jsonb) is
 create function maintsched.missed_tables(repository text, e maintsched.expectation) returns text[]
 language sql stable
 set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
 as $$
 	with named as materialized (
 		select x.* from maintsched.expected_table x

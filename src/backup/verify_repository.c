@@ -264,6 +264,7 @@ read_catalogue(Work *work, bool pulled)
 	Datum		values[2] = {CStringGetTextDatum(work->repository), Int64GetDatum(0)};
 	char		nulls[3] = "  ";
 	char	   *problem;
+	char	   *partly;
 	bool		isnull = true;
 
 	/* with the rights of the caller */
@@ -277,12 +278,21 @@ read_catalogue(Work *work, bool pulled)
 	}
 	if (isnull)
 		nulls[1] = 'n';
-	(void) verify_query_as_owner("select reading, problem from maintsched.reading_to_verify($1, $2)", 2, types, values, nulls);
+	(void) verify_query_as_owner("select reading, problem, partly from maintsched.reading_to_verify($1, $2)", 2, types, values, nulls);
 	work->reading_id = verify_value_of(0, 1) != NULL ? strtoll(verify_value_of(0, 1), NULL, 10) : 0;
 	problem = verify_value_of(0, 2);
+	partly = verify_value_of(0, 3);
 	verify_done_with_result();
 	if (problem == NULL)
+	{
+		/* of all, or the latest, it is not known which they are */
+		if (partly != NULL && (strcmp(work->backups, "latest") == 0 || strcmp(work->backups, "all") == 0))
+		{
+			work->unchecked++;
+			name_problem(work, false, psprintf("repository %s", work->repository), partly);
+		}
 		return true;
+	}
 	work->unchecked++;
 	name_problem(work, false, psprintf("repository %s", work->repository), problem);
 	return false;

@@ -262,6 +262,7 @@ exec_as(Oid role, bool restricted, ExecRole * saved)
 	set_saved("extra_float_digits", "3");
 	set_saved("xmloption", "content");
 	set_saved("lc_monetary", "C");
+	set_saved("quote_all_identifiers", "off");
 }
 
 void

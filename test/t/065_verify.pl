@@ -397,6 +397,15 @@ is(sql("select string_agg(distinct label, ' ' order by label) from maintsched.ba
 	sql(q{select string_agg(label, ' ' order by label) from maintsched.current_backups('main')}), 'all of them are judged');
 cmp_ok(sql(q{select count(*) from maintsched.current_backups('main')}), '>', 1, 'which are several');
 
+# --- a stanza of two repositories, of which one cannot be read ---
+
+my $two = write_file("$root/two.conf", slurp_file($main->{config}) =~ s{^(repo1-path=.*)$}{$1\nrepo2-path=$root/nothing}mr, 0600);
+sql(qq{select maintsched.add_repository('two', 'pgbackrest', 'main', config => '$two')});
+like(said($node, q{call maintsched.verify_repository('two', 1)}),
+	qr/^ERROR:  P0002: repository two: repository 2 of the stanza could not be read: missing stanza path$/m, 'which are the latest is not known');
+unlike(said($node, qq{call maintsched.verify_repository('two', 1, '$main->{full}')}), qr/ of the stanza/, 'that is of no concern to one that is named');
+sql(q{select maintsched.remove_repository('two', 'no longer')});
+
 # --- servers of Barman ---
 
 my $barman = make_barman($node);

@@ -251,6 +251,13 @@ while ($compared < 3 && time < $deadline)
 $load->kill_kill;
 is($compared, 3, 'and tables that are written to were among them');
 
+# --- whatever is set where it is captured ---
+
+sql(q{set quote_all_identifiers = on; select maintsched.capture_expectations('main')});
+said($node, q{call maintsched.await_archive('main')});
+($said, $message) = drill('main', 'expectations', q{, options => '{"amcheck": false}'});
+like($message, qr/^pass: /, 'names are the same, however they are quoted');
+
 # --- tables, none of which could be read ---
 
 sql(q{select maintsched.drop_expected_table('main', 'public.patients'), maintsched.drop_expected_table('main', 'public.visits'),

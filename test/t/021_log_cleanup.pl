@@ -18,6 +18,7 @@ logging_collector = on
 log_destination = 'stderr,csvlog'
 log_directory = 'log'
 log_filename = 'postgresql-%Y-%m-%d_%H%M%S.log'
+log_rotation_age = 0
 autovacuum = off
 });
 $node->start;

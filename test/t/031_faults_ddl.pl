@@ -55,7 +55,7 @@ make_calendar($node, 'postgres');
 $node->safe_psql('postgres', 'create database stubborn template base');
 $node->safe_psql('stubborn', q{
 	select maintsched.resume('all');
-	select maintsched.add_window('ops', 'short', 'FREQ=DAILY', date_trunc('second', now() at time zone 'UTC'), '3 seconds', 'minor', 'UTC')});
+	select maintsched.add_window('ops', 'short', 'FREQ=DAILY', date_trunc('second', now() at time zone 'UTC'), '20 seconds', 'minor', 'UTC')});
 add_work($node, 'stubborn', 'stubborn', class => 'minor', statement => q{
 	do $$ begin
 		loop
@@ -186,9 +186,10 @@ all_is_well($node, 'postgres', 'corrupt tasks', 'victim', 'role-queued', @corrup
 
 wait_for($node, 'stubborn', q{select finished_at is not null from maintsched.run_history where task = 'stubborn'}, 'it is ended');
 is(run_of($node, 'stubborn', 'stubborn'), 'partial/window_closed', 'for the end of its window');
+# 10 seconds after it was asked to; the others are a busy machine's
 cmp_ok($node->safe_psql('stubborn', q{
-	select extract(epoch from finished_at - window_closes_at) from maintsched.run_history where task = 'stubborn'}), '<', 15,
-	'within 15 seconds after the end of the window');
+	select extract(epoch from finished_at - window_closes_at) from maintsched.run_history where task = 'stubborn'}), '<', 60,
+	'soon after the end of the window, though it would never end');
 is($node->safe_psql('postgres', "select count(*) from pg_stat_activity where pid = $stubborn"), '0', 'its process is gone');
 is($node->safe_psql('stubborn', q{select status from maintsched.occurrence_status where task = 'stubborn' and opens_at <= now()}), 'due', 'its duty stays due');
 all_is_well($node, 'stubborn', 'stubborn', 'stubborn');

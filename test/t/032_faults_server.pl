@@ -7,11 +7,14 @@ use lib $FindBin::RealBin;
 use IPC::Run qw(start finish);
 use Maintsched;
 use PostgreSQL::Test::Utils;
+use Time::HiRes qw(usleep);
 use Worker;
 use Test::More;
 
 my $node = worker_server('server', 'max_worker_processes = 8', 'max_parallel_workers = 8', 'max_connections = 20',
 	'superuser_reserved_connections = 3', 'wal_level = replica', 'hot_standby = on');
+
+my $nobody = q{select count(*) = 0 from pg_stat_activity where backend_type like 'maintsched%' and datname is not null};
 
 # Sessions that stay until they are told to go.
 sub session
@@ -19,7 +22,7 @@ sub session
 	my ($sql, @options) = @_;
 	my ($in, $out, $err) = ('', '', '');
 	my $h = start [ 'psql', '-XAtq', '-f', '-', @options, $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err,
-	  IPC::Run::timeout(300);
+	  IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default);
 	$in .= "$sql\n";
 	$h->pump_nb;
 	return { h => $h, in => \$in, out => \$out, err => \$err };
@@ -34,6 +37,33 @@ sub leave
 		$session->{h}->finish;
 	};
 	return;
+}
+
+# A query with so many parallel workers: a process that has just ended may still
+# have its slot, and there is one less.
+sub hog
+{
+	my ($workers) = @_;
+	my $count = q{select count(*) from pg_stat_activity where backend_type = 'parallel worker'};
+	foreach my $try (1 .. 60)
+	{
+		my $hog = session(qq{
+			set max_parallel_workers_per_gather = $workers; set parallel_setup_cost = 0; set parallel_tuple_cost = 0;
+			set min_parallel_table_scan_size = 0; set parallel_leader_participation = off;
+			select count(pg_sleep(600)) from big;});
+		$node->poll_query_until('postgres', q{select count(*) > 0 from pg_stat_activity where backend_type = 'parallel worker' and wait_event = 'PgSleep'})
+		  or die 'no parallel workers';
+		foreach (1 .. 50)
+		{
+			return $hog if $node->safe_psql('postgres', $count) == $workers;
+			usleep(100_000);
+		}
+		$node->safe_psql('postgres', q{select pg_cancel_backend(leader_pid) from pg_stat_activity where backend_type = 'parallel worker' limit 1});
+		$node->poll_query_until('postgres', "select ($count) = 0") or die 'they do not end';
+		leave($hog);
+		wait_for($node, 'postgres', $nobody);
+	}
+	die "there are never $workers parallel workers";
 }
 
 sub done
@@ -58,7 +88,6 @@ sub set_up
 
 # --- preloaded, and the extension is nowhere ---
 
-my $nobody = q{select count(*) = 0 from pg_stat_activity where backend_type like 'maintsched%' and datname is not null};
 process_of($node, 'launcher');
 wait_for($node, 'postgres', $nobody, 'without the extension anywhere nobody is connected anywhere');
 $node->safe_psql('postgres', 'create database empty');
@@ -142,12 +171,7 @@ $node->safe_psql('postgres', q{
 	insert into big select generate_series(1, 20000);
 	analyze big});
 wait_for($node, 'postgres', $nobody);
-my $hog = session(q{
-	set max_parallel_workers_per_gather = 6; set parallel_setup_cost = 0; set parallel_tuple_cost = 0;
-	set min_parallel_table_scan_size = 0; set parallel_leader_participation = off;
-	select count(pg_sleep(600)) from big;});
-$node->poll_query_until('postgres', q{select count(*) >= 6 from pg_stat_activity where backend_type = 'parallel worker'})
-  or die 'no parallel workers';
+my $hog = hog(6);
 add_work($node, 'postgres', "slots-$_") foreach 1 .. 3;
 $node->wait_for_log(qr/no background worker slot is free for maintsched/);
 is($node->safe_psql('postgres', q{select maintsched.tick() >= 0}), 't', 'without a worker slot: tick() queues');
@@ -159,12 +183,7 @@ leave($hog);
 
 # one slot: for the scheduler, not for its runner
 wait_for($node, 'postgres', $nobody);
-my $less = session(q{
-	set max_parallel_workers_per_gather = 5; set parallel_setup_cost = 0; set parallel_tuple_cost = 0;
-	set min_parallel_table_scan_size = 0; set parallel_leader_participation = off;
-	select count(pg_sleep(600)) from big;});
-$node->poll_query_until('postgres', q{select count(*) = 5 from pg_stat_activity where backend_type = 'parallel worker'})
-  or die 'no parallel workers';
+my $less = hog(5);
 add_work($node, 'postgres', 'one-slot');
 wait_for($node, 'postgres', q{select state = 'queued' from maintsched.run_history where task = 'one-slot'}, 'one slot: the run is queued');
 $node->wait_for_log(qr/runs of maintsched wait for a background worker slot/);
@@ -175,7 +194,10 @@ leave($less);
 
 # --- no connection is free: workers have their own ---
 
-my @crowd = map { session('select 1;') } 1 .. 19;
+# (the first one, with which the test goes on, is there before the others)
+my @crowd = (session('select 1;'));
+$crowd[0]{h}->pump until ${ $crowd[0]{out} } =~ /1/;
+push @crowd, map { session('select 1;') } 2 .. 19;
 my ($out, $err);
 foreach (1 .. 100)
 {
@@ -212,6 +234,9 @@ done('postgres', 'crowd', 'out of connections');
 $node->safe_psql('postgres', q{
 	create role regress_maintsched_few login;
 	select maintsched.grant_access('regress_maintsched_few', 'operator');
+	-- four times: the last one comes after what follows
+	create or replace function maintsched.retry_delay(failures integer) returns interval
+	language sql immutable parallel safe return interval '5 seconds';
 	alter database postgres connection limit 0});
 add_work($node, 'postgres', 'few', role => 'regress_maintsched_few');
 my $there = session('set role regress_maintsched_few; select 1;');
@@ -220,6 +245,9 @@ $node->safe_psql('postgres', 'alter database postgres connection limit -1');
 leave($there);
 has_state($node, 'postgres', 'few', 'succeeded', 'connection limit: the work is done');
 all_is_well($node, 'postgres', 'connection limit');
+$node->safe_psql('postgres', q{
+	create or replace function maintsched.retry_delay(failures integer) returns interval
+	language sql immutable parallel safe return interval '1 second'});
 
 # --- a restore, while the launcher and calls of tick() are awake ---
 
@@ -227,9 +255,9 @@ shut_gate($node, 'postgres');
 add_work($node, 'postgres', 'dumped');
 is_working($node, 'postgres', 'dumped');
 $node->safe_psql('postgres', 'create database restored');
-my $ticks = join '', map { "select maintsched.tick();\nselect pg_sleep(0.02);\n" } 1 .. 2000;
+my $ticks = join '', map { "select maintsched.tick();\nselect pg_sleep(0.02);\n" } 1 .. 50_000;
 my ($tick_out, $tick_err) = ('', '');
-my $ticker = start [ 'psql', '-XAtq', $node->connstr('restored') ], '<', \$ticks, '>', \$tick_out, '2>', \$tick_err, IPC::Run::timeout(300);
+my $ticker = start [ 'psql', '-XAtq', $node->connstr('restored') ], '<', \$ticks, '>', \$tick_out, '2>', \$tick_err, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default);
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'pg_dump under a run');
 $node->command_ok([ 'psql', '-qX', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('restored') ], 'restore, the launcher and tick() awake');
@@ -253,7 +281,7 @@ $ticker->kill_kill;
 
 # Days that are over, and long open: the launcher, whose clock is real, neither
 # plans nor closes them.
-my @day = map { $node->safe_psql('postgres', "select current_date - 20 + $_") } 0 .. 5;
+my @day = split /\n/, $node->safe_psql('postgres', 'select current_date - 20 + i from generate_series(0, 5) i order by 1');
 
 sub at
 {
@@ -320,7 +348,8 @@ is($standby->safe_psql('postgres', q{
 		select from maintsched.occurrence group by task_id, local_start having count(*) > 1) x}), '0', 'promotion: no occurrence is doubled');
 is($standby->safe_psql('postgres', q{
 	select (select count(*) from work where task = 'often')
-		- (select count(*) from maintsched.run_history where task = 'often' and state = 'succeeded')}), '0', 'promotion: no work is');
+		- (select count(*) from maintsched.run_actions join maintsched.run_history using (run_id)
+			where task = 'often' and run_actions.state = 'done')}), '0', 'promotion: no work is');
 all_is_well($standby, 'postgres', 'promotion', 'often');
 
 $standby->stop;

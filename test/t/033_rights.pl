@@ -54,6 +54,14 @@ sub ended
 		"select state || ' ' || coalesce(stop_reason, '-') from maintsched.run where run_id = $run");
 }
 
+# What an installed calendar has begun fails, as it has to here: not while others
+# are looked for in the log.
+sub all_ended
+{
+	$node->poll_query_until('postgres', q{select not exists (select from maintsched.run where state in ('queued', 'running'))}) or die;
+	return;
+}
+
 # What became of the actions of a run, one line each.
 sub actions
 {
@@ -495,6 +503,7 @@ like(said('mallory', q{
 	qr/NOTICE:  tasks that run a routine arrive disabled: /, 'and one that was changed in a word disabled');
 is(boss(q{select count(*) from maintsched.task where calendar = 'changed' and routine is not null and enabled}), 0, 'all of it');
 boss(q{update maintsched.task set enabled = false where calendar in ('smartmed', 'spaced') and enabled});
+all_ended();
 
 # --- run_as is the session user of the runner ---
 
@@ -681,6 +690,7 @@ my $denied = sub { my ($what) = @_; return "42501 permission denied $what"; };
 			'add_routine() asks for the rights of the manager');
 	}
 	boss(q{update maintsched.task set enabled = false where calendar in ('lent', 'lent2') and enabled});
+	all_ended();
 }
 {
 	# maintenance that a superuser does calls the code of who owns the table
@@ -829,7 +839,7 @@ my $denied = sub { my ($what) = @_; return "42501 permission denied $what"; };
 		'force_parallel_mode = on', 'parallel_setup_cost = 0', 'parallel_tuple_cost = 0', 'min_parallel_table_scan_size = 0',
 		'track_activities = off', 'track_counts = off', 'check_function_bodies = off', q{plan_cache_mode = 'force_generic_plan'},
 		'synchronous_commit = off', 'commit_delay = 100000', 'log_statement_stats = on', q{log_statement = 'all'}, 'debug_print_plan = on',
-		'from_collapse_limit = 1', 'join_collapse_limit = 1', q{lc_messages = 'C'}, q{transaction_timeout = 1});
+		'from_collapse_limit = 1', 'join_collapse_limit = 1', q{lc_messages = 'C'}, q{transaction_timeout = 500});
 	boss('grant carol to plain');
 	my $major = $node->safe_psql('postgres', 'show server_version_num') / 10000;
 	my (%run_of, @refused);
@@ -842,7 +852,9 @@ my $denied = sub { my ($what) = @_; return "42501 permission denied $what"; };
 		my $said = boss("create role $role login in role carol; grant usage on schema plain to $role; alter role $role set $setting");
 		$said =~ s/^NOTICE.*//;
 		push @refused, "$setting: $said" if $said ne '';
-		$run_of{$setting} = add_task_of($role, 'sql', statements("set transaction read write; $witness (" . quoted($setting) . ')'));
+		$run_of{$setting} = add_task_of($role, 'sql', statements("set transaction read write; $witness (" . quoted($setting) . ')',
+			# (the login itself is to be done within it)
+			$setting =~ /^transaction_timeout/ ? 'select pg_sleep(1)' : ()));
 	}
 	is_deeply(\@refused, [], 'each role has a hostile setting');
 	boss(q{select maintsched.grant_access(rolname, 'viewer') from pg_roles where rolname ~ '^set[0-9]'});

@@ -222,7 +222,7 @@ is(said_at(at(2, '13:00'), q{select note = 'run ' || (select max(run_id) from ma
 # --- left over ---
 
 part('the window closes');
-add_window('short', 'FREQ=DAILY;COUNT=3', '10:00', '5 seconds');
+add_window('short', 'FREQ=DAILY;COUNT=3', '10:00', '10 seconds');
 add_task('slow', statements => [ [ 'a', "$witness ('a')" ],
 		[ 'b', q{select pg_sleep(case when exists (select from public.wanted) then 0 else 60 end); insert into public.witness (what) values ('b')} ],
 		[ 'c', "$witness ('c')" ] ]);
@@ -327,7 +327,7 @@ foreach my $wrong ([ '{"skip": "no_time"}', 'failed: action 1 of the plan functi
 }
 
 part('what is left over comes first');
-add_window('short', 'FREQ=DAILY;COUNT=3', '10:00', '5 seconds');
+add_window('short', 'FREQ=DAILY;COUNT=3', '10:00', '10 seconds');
 said(q{
 	create function public.plan_growing(params jsonb) returns setof maintsched.action language sql as $$
 		select x.t, x.c, null, null::bigint, null::numeric, null::jsonb
@@ -430,7 +430,7 @@ my $delays = q{select string_agg(round(extract(epoch from retry_at - finished_at
 is(said("$delays 'again'"), '60', 'it is tried again in a minute');
 is(tick(at(0, '10:00:50')), 0, 'not before');
 said(q{insert into public.wanted values ('recovered')});
-is(tick(at(0, '10:01:10')), 3, 'but then');
+is(tick(at(0, '10:01:40')), 3, 'but then');
 idle();
 is(runs('recovers'), "partial error: a/done b/failed/40P01\nsucceeded completed: b/done", 'one is well, and repeats nothing');
 is(outcomes('recovers'), 'Mon 10:00 pass', 'and passes');

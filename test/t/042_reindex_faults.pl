@@ -158,7 +158,7 @@ is(invalid(), join(', ', 'indexes_can_have_names_of_up_to_sixty_three_bytes_as_t
 sql(q{create temporary table mine (a integer); begin; lock table public.t in access share mode; commit});
 my $session = $node->background_psql('postgres');
 $session->query_safe('begin; lock table public.twice in access exclusive mode');
-$run = start_run(q{"include": ["public"], "exclude": ["*_pkey"], "lock_timeout": "300 ms", "min_wasted": "1 GB"});
+$run = start_run(q{"include": ["public"], "exclude": ["*_pkey"], "lock_timeout": "3 s", "min_wasted": "1 GB"});
 is(ended($run), 'partial yielded', 'a run over them');
 is(join(', ', sort(split /, /, actions($run))), join(', ', sort("public.\"what's this\" DROP done", 'public.t_note_ccnew DROP done',
 		'public.indexes_can_have_names_of_up_to_sixty_three_bytes_as_this_ccnew DROP done',

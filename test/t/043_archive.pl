@@ -354,7 +354,9 @@ sub held_at
 	{
 		$node->poll_query_until('postgres', q{select count(*) > 0 from pg_stat_activity where query like 'select maintsched.archive_batch%' and wait_event = 'PgSleep'}) or die $session->{err};
 	}
-	my $pid = sql(q{select pid from pg_stat_activity where query like 'select maintsched.archive_batch%' and pid <> pg_backend_pid()});
+	# (the last one may be about to end)
+	my $pid = sql(q{select pid from pg_stat_activity where query like 'select maintsched.archive_batch%' and pid <> pg_backend_pid()
+		order by backend_start desc limit 1});
 	return ($session, $pid, $locker);
 }
 
@@ -382,9 +384,9 @@ foreach my $step (qw(delete read record))
 		}
 		elsif ($death eq 'kill')
 		{
-			kill('KILL', $pid);
+			kill_backend($node, $pid);
 			finish($session);
-			wait_for($node, 'postgres', 'select true') or die;
+			wait_back($node);
 		}
 		else
 		{
@@ -479,10 +481,14 @@ foreach my $round (1 .. 10)
 	}
 	else
 	{
-		my $pid = sql(q{select coalesce(min(pid), 0) from pg_stat_activity where query like 'do $$ declare n%'});
+		my $pid = sql(q{select coalesce(min(pid), 0) from pg_stat_activity where query like 'do $$ declare n%' and state = 'active'});
+		my $offset = -s $node->logfile;
 		kill('KILL', $pid) if $pid > 0;
-		finish($_) foreach $archiver, $writer;
-		wait_for($node, 'postgres', 'select true') or die;
+		my $killed = finish($archiver) =~ /server closed the connection unexpectedly/;
+		finish($writer);
+		# one that had done its work may have ended by itself
+		$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset) if $killed;
+		wait_back($node);
 	}
 	# what was not written by then
 	my %there = map { $_ => 1 } (map { (split /\t/)[0] } archived_lines('audit.busy')), split(/\n/, sql("select id from audit.busy where id >= $from"));

@@ -159,16 +159,16 @@ foreach my $pidfd ('true', 'false')
 	my ($file, $script) = family();
 	my $prefix = "select t.use_pidfd($pidfd); ";
 	is(sql($prefix . 'select t.sh(' . quoted('exec >&- 2>&-; sleep 0.3; exit 6') . ')'), "\nexited with code 6", "$how: closed output");
-	like(sql($prefix . 'select t.sh(' . quoted("echo begun; $script") . ', 300)'), qr/^\ndid not end in time, and was ended after \d+\.\d s\|begun$/, "$how: its time is up");
+	like(sql($prefix . 'select t.sh(' . quoted("echo begun; $script") . ', 3000)'), qr/^\ndid not end in time, and was ended after \d+\.\d s\|begun$/, "$how: its time is up");
 	are_gone("$how: it and what it started", pids_in($file));
 	($file, $script) = family(1);
-	is(sql($prefix . 'select timed_out, signal from t.run(' . "'/bin/sh', array['-c', " . quoted($script) . "], timeout_ms => 300, how => 'hasty')"), "\nt|9", "$how: one that ignores SIGTERM");
+	is(sql($prefix . 'select timed_out, signal from t.run(' . "'/bin/sh', array['-c', " . quoted($script) . "], timeout_ms => 3000, how => 'hasty')"), "\nt|9", "$how: one that ignores SIGTERM");
 	are_gone("$how: it and what it started", pids_in($file));
 	like(sql($prefix . 'select t.sh(' . quoted('kill -STOP $$') . ", 300, 'program')"), qr/^\ndid not end in time/, "$how: one that is stopped");
 	is(sql($prefix . 'select t.sh(' . quoted("sleep 1000 & echo \$! > $temp/stays.$pidfd; echo done") . ')'), "\nexited with code 0|done", "$how: what it leaves behind is not waited for");
 	are_gone("$how: but ended", pids_in("$temp/stays.$pidfd"));
 }
-is(sql(q{select timed_out, exit_code from t.run('/bin/sh', array['-c', 'trap "exit 9" TERM; while :; do sleep 0.05; done'], timeout_ms => 300)}), 't|9', 'one that tidies up when its time is up');
+is(sql(q{select timed_out, exit_code from t.run('/bin/sh', array['-c', 'trap "exit 9" TERM; while :; do sleep 0.05; done'], timeout_ms => 3000)}), 't|9', 'one that tidies up when its time is up');
 is(scalar(files()), 0, 'no file is left');
 
 # --- interrupts ---
@@ -194,7 +194,7 @@ foreach my $stubborn (0, 1)
 	is(scalar(files()), 0, "$how: no file is left");
 }
 my ($file, $script) = family();
-is(error_of('set statement_timeout = 300; select t.sh(' . quoted($script) . ')'), 'ERROR:  57014: canceling statement due to statement timeout', 'statement_timeout');
+is(error_of('set statement_timeout = 3000; select t.sh(' . quoted($script) . ')'), 'ERROR:  57014: canceling statement due to statement timeout', 'statement_timeout');
 are_gone('it and what it started', pids_in($file));
 is(sql(q{create temp table said as select 'nothing' as text; set statement_timeout = 300;
 	do $$ begin perform t.sh('sleep 1000');
@@ -207,7 +207,7 @@ is(sql(q{create temp table said as select 'nothing' as text; set statement_timeo
 my $going_on = q{select t.start('/bin/sh', array['-c', 'i=0; while :; do echo line $i; i=$((i+1)); [ $i -le 1000 ] || sleep 0.05; done'], keep_last => true, output_limit => 50);};
 is(sql(qq{$going_on
 	select t.poll(0, 0);
-	select t.poll(0, 500);
+	select t.poll(0, 3000);
 	select running, exit_code, signal, length(output), output ~ E'line \\\\d+\\n\$', output_truncated, told from t.result(0);
 	select t.stop(0);
 	select t.poll(0, 0);

@@ -79,7 +79,7 @@ foreach my $stubborn (0, 1)
 	my ($file, $script) = family($stubborn);
 	my $session = background('select t.sh(' . quoted($script) . ')');
 	my @pids = pids_in($file);
-	kill 'KILL', backend_of($pids[0]);
+	kill_backend($node, backend_of($pids[0]));
 	finish($session);
 	are_gone("$how: its backend is killed: the launcher ends what is left", @pids);
 	ok(wait_until('the file is gone', sub { !files() }), "$how: the file is gone");
@@ -95,7 +95,7 @@ foreach my $stubborn (0, 1)
 	my ($file, $script) = family($stubborn);
 	my $session = background('select t.sh(' . quoted($script) . ')');
 	my @pids = pids_in($file);
-	kill 'KILL', backend_of($pids[0]);
+	kill_backend($node, backend_of($pids[0]));
 	finish($session);
 	are_gone("$how: its backend is killed, and it is gone", $pids[0]);
 	wait_back($node);
@@ -111,7 +111,7 @@ foreach my $stubborn (0, 1)
 my ($file, $script) = family();
 my $session = background('select t.sh(' . quoted($script) . ')');
 my @pids = pids_in($file);
-kill 'KILL', backend_of($pids[0]);
+kill_backend($node, backend_of($pids[0]));
 finish($session);
 wait_back($node);
 is(sql("select t.sh('echo next')"), 'exited with code 0|next', 'the next child');
@@ -224,7 +224,7 @@ $session = background("$start_server select t.sh('sleep 1000')");
 wait_until('the server is ready', sub { -e "$data/postmaster.pid" && slurp_file("$data/postmaster.pid") =~ /^ready/m }) or BAIL_OUT('the server does not start');
 @pids = server_processes($data);
 cmp_ok(scalar(@pids), '>', 3, 'it has processes');
-kill 'KILL', backend_of($pids[0]);
+kill_backend($node, backend_of($pids[0]));
 finish($session);
 are_gone('its backend is killed, and all its processes are gone', @pids);
 wait_back($node);

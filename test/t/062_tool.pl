@@ -130,7 +130,7 @@ is(said(q{select maintsched.read_barman('check', 'main')}), "ERROR:  38000: Barm
 tool("head -c 1000000 /dev/zero | tr '\\0' '['");
 like(said($pgbackrest), qr/^ERROR:  54001: stack depth limit exceeded/, 'nested too deep');
 
-setting('backup_tool_timeout', '300ms');
+setting('backup_tool_timeout', '3s');
 tool('echo begun >&2; sleep 1000');
 like(said($pgbackrest), qr/^ERROR:  39000: pgBackRest did not end in time, and was ended after \d+\.\d s\nDETAIL:  It said: begun\nHINT:  maintsched\.backup_tool_timeout says how long it may take\.$/, 'one that hangs');
 setting('backup_tool_timeout', '1min');

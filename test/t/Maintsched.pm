@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_server wait_back extension_folder version slurp_rel rows_of difference);
+our @EXPORT = qw(new_server kill_backend wait_back extension_folder version slurp_rel rows_of difference);
 
 my $here = dirname(__FILE__);
 
@@ -24,6 +24,17 @@ sub new_server
 	$node->append_conf('postgresql.conf', "autovacuum = off\n");
 	$node->start;
 	return $node;
+}
+
+# Kill a process of a server, as a crash; it is over when the server has seen it:
+# until then it takes sessions, only to end them.
+sub kill_backend
+{
+	my ($node, $pid) = @_;
+	my $offset = -s $node->logfile;
+	kill('KILL', $pid) or die "process $pid: $!";
+	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
+	return;
 }
 
 # Wait until a server that has crashed takes sessions again.  The query is no

@@ -246,7 +246,7 @@ declare
 	cleanup boolean;
 begin
 	select x.* into strict r from maintsched.run x where x.run_id = next_action.run_id for update;
-	limits := r.started_at + (r.params ->> 'time_limit')::interval;
+	limits := r.started_at + least((r.params ->> 'time_limit')::interval, interval '1000 years');
 	loop
 		select x.* into a
 		from maintsched.run_action x
@@ -414,7 +414,7 @@ begin
 		update maintsched.run x
 		set stop_requested = case
 			when skip_reason = 'cancelled' then 'cancelled'
-			when r.started_at + (r.params ->> 'time_limit')::interval <= r.window_closes_at is not true
+			when r.started_at + least((r.params ->> 'time_limit')::interval, interval '1000 years') <= r.window_closes_at is not true
 				and r.window_closes_at is not null then 'window_closed'
 			else 'time_limit' end
 		where x.run_id = r.run_id;

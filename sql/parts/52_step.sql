@@ -203,7 +203,7 @@ begin
 		why := case
 			when r.stop_requested <> 'yielded' then r.stop_requested
 			when r.window_closes_at <= now_there or not admitted then 'window_closed'
-			when r.started_at + (r.params ->> 'time_limit')::interval <= now_there then 'time_limit'
+			when r.started_at + least((r.params ->> 'time_limit')::interval, interval '1000 years') <= now_there then 'time_limit'
 			-- while it plans, or carries out an action
 			when maintsched.who_waits(r.pid) and coalesce((
 				select bool_or(a.state = 'running') from maintsched.run_action a

@@ -275,17 +275,19 @@ said(q{
 			(11, 'short', '{"measure": "jsonb ''{\\"n\\": 7}''", "verify": "(select jsonb_build_object(''reason'', ''still '' || ($1 ->> ''n'') || '' '' || ($2 ->> ''n'')))"}'),
 			(12, 'nothing', '{"verify": "jsonb ''{\\"skip\\": \\"lock_timeout\\", \\"reason\\": \\"left out\\"}''"}'),
 			(13, 'broken', '{"verify": "jsonb_build_object(''done'', $1 is not null, ''skip'', ''pointless'', ''reason'', ''broken'')"}'),
-			(14, 'fine', '{"verify": "null::jsonb"}')) x(n, t, d)
+			(14, 'fine', '{"verify": "null::jsonb"}'),
+			(15, 'hasty', '{"lock_timeout": "0.2 ms"}'),
+			(16, 'patient', '{"lock_timeout": "1 year"}')) x(n, t, d)
 		where params ->> 'what' is null or x.t = params ->> 'what'
 		order by x.n $$;
 	select maintsched.add_routine('decided', 'public.plan_decided', 'Decides')});
 is(said_at(at(0, '10:00'), q{select string_agg(concat_ws(' ', target, coalesce(fits_window::text, '-')), ', ' order by seq) from maintsched.plan('decided')}),
-	'needless -, pointless -, said false, odd false, yes false, none false, wrong false, server false, last false, full -, short false, nothing false, broken false, fine false',
+	'needless -, pointless -, said false, odd false, yes false, none false, wrong false, server false, last false, full -, short false, nothing false, broken false, fine false, hasty false, patient false',
 	'what is not to be done fits no window');
 my $decided = q{
 	select string_agg(concat_ws('/', a.target, a.state, a.skip_reason, a.sqlstate, a.reason, a.message, a.before #>> '{}', a.started_at is null), E'\n' order by a.seq)
 	from maintsched.run_action a where a.run_id = };
-my $decided_run = said_at(at(0, '10:00'), q{select maintsched.run_routine('decided', force => true, reason => 'they take long')}) =~ s/\n.*//sr;
+my $decided_run = said_at(at(0, '10:00'), q{select maintsched.run_routine('decided', '{"time_limit": "300000 years"}', force => true, reason => 'they take long')}) =~ s/\n.*//sr;
 idle();
 is($node->safe_psql('postgres', "$decided $decided_run"), join("\n",
 		'needless/skipped/not_needed/because of needless/t',
@@ -301,8 +303,10 @@ is($node->safe_psql('postgres', "$decided $decided_run"), join("\n",
 		'short/done/because of short/still 7 7/{"n": 7}/f',
 		'nothing/skipped/lock_timeout/because of nothing/left out/f',
 		'broken/failed/because of broken/broken/f',
-		'fine/done/because of fine/f'), 'it is recorded, and not carried out');
-is(witnessed(), 'yes 123kB77s none 4MB0 last 4MB0 short 4MB0 nothing 4MB0 broken 4MB0 fine 4MB0', 'settings are those of their action alone');
+		'fine/done/because of fine/f',
+		'hasty/done/because of hasty/f',
+		'patient/done/because of patient/f'), 'it is recorded, and not carried out');
+is(witnessed(), 'yes 123kB77s none 4MB0 last 4MB0 short 4MB0 nothing 4MB0 broken 4MB0 fine 4MB0 hasty 4MB1ms patient 4MB2147483647ms', 'settings are those of their action alone');
 is(said_at(at(0, '10:00'), "select state, stop_reason from maintsched.run_history where run_id = $decided_run"), 'partial|error', 'no_space leaves something over');
 add_task('decided', set => q{kind = 'routine', routine = 'decided', params = '{"what": "pointless"}'});
 is(tick(at(0, '10:00')), 1, 'queued');

@@ -60,7 +60,8 @@ ask(Drill *drill, const char *sql)
 
 /*
  * The promoted server is ours to change: no libraries for sessions, which may be
- * missing here, and a role that asks.
+ * missing here, no database that is closed to pg_amcheck (but those that are only
+ * half dropped), and a role that asks.
  */
 void
 drill_prepare(Drill *drill)
@@ -69,6 +70,7 @@ drill_prepare(Drill *drill)
 			   psprintf("update pg_catalog.pg_db_role_setting set setconfig = array(select s from unnest(setconfig) s "
 						"where s !~* '^(session|local)_preload_libraries=') "
 						"where exists (select from unnest(setconfig) s where s ~* '^(session|local)_preload_libraries='); "
+						"update pg_catalog.pg_database set datallowconn = true where not datallowconn and datconnlimit <> -2; "
 						"create role %s login bypassrls; grant pg_read_all_data to %s", drill->reader, drill->reader));
 }
 

@@ -243,7 +243,7 @@ char	   *
 drill_session_options(bool is_super, int timeout_ms)
 {
 	return psprintf("PGOPTIONS=-c statement_timeout=%d -c lock_timeout=0 -c idle_in_transaction_session_timeout=0%s "
-					"-c role=none -c search_path=pg_catalog,pg_temp -c jit=off -c client_min_messages=error%s",
+					"-c role=none -c search_path=pg_catalog,pg_temp -c local_preload_libraries= -c jit=off -c client_min_messages=error%s",
 					timeout_ms,
 					GetConfigOption("transaction_timeout", true, false) != NULL ? " -c transaction_timeout=0" : "",
 					is_super ? " -c session_preload_libraries= -c default_transaction_read_only=off -c session_replication_role=replica"

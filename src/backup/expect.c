@@ -183,10 +183,15 @@ static const char *
 obstacle(const Capture *capture, const ExpectedTable *table, Relation rel)
 {
 	Form_pg_class form = rel->rd_rel;
+	char	   *space = get_namespace_name(form->relnamespace);
+	bool		quoted = quote_all_identifiers;
+	const char *name;
 
+	quote_all_identifiers = false;
+	name = quote_qualified_identifier(space, NameStr(form->relname));
+	quote_all_identifiers = quoted;
 	if ((form->relkind != RELKIND_RELATION && form->relkind != RELKIND_MATVIEW) ||
-		form->relpersistence != RELPERSISTENCE_PERMANENT ||
-		strcmp(table->name, quote_qualified_identifier(get_namespace_name(form->relnamespace), NameStr(form->relname))) != 0)
+		form->relpersistence != RELPERSISTENCE_PERMANENT || strcmp(table->name, name) != 0)
 		return "is another one now";
 	if (!has_privs_of_role(capture->caller, form->relowner))
 		return psprintf("role \"%s\" has not the privileges of its owner", GetUserNameFromId(capture->caller, false));

@@ -213,9 +213,29 @@ is_deeply([ glob "$root/harm_*" ], [], 'and has done nothing');
 sql('create database spare');
 sql(q{alter database spare set session_preload_libraries = 'not_there'});
 sql(q{create role spare; alter role spare set session_preload_libraries = 'not_there'});
+# where the first question is asked
+sql(q{alter database template1 set local_preload_libraries = 'not_there'});
 base_backup($folder, 'preload');
+sql('alter database template1 reset local_preload_libraries');
 sql(q{drop database spare; select maintsched.read_repository('folder')});
 like(drill(q{'folder', 'preload'}), qr/ is proven up to level 12$/, 'libraries of sessions are not loaded');
+
+# --- a database that nobody may connect to is looked at, too ---
+
+sql('create database dark');
+$node->safe_psql('dark', q{
+	create table a as select i from generate_series(1, 1000) i;
+	create index a_i on a (i);
+	create table b as select i + 5000 as i from generate_series(1, 1000) i;
+	create index b_i on b (i)});
+my ($index_a, $index_b) = map { $node->safe_psql('dark', "select pg_relation_filepath('$_')") } 'a_i', 'b_i';
+sql('alter database dark allow_connections false');
+my $dark = base_backup($folder, 'dark');
+sql('drop database dark');
+# its page checksums are right
+write_file("$dark/$index_b", slurp_file("$dark/$index_a"));
+sql(q{select maintsched.read_repository('folder')});
+ends_with('a closed database', drill(q{'folder', 'dark'}), qr/\nDETAIL:  integrity: pg_amcheck found damage: .*dark/, 'fail', 'integrity');
 
 # --- a tablespace that came after the backup ---
 

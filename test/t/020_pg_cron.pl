@@ -148,7 +148,7 @@ is($both->safe_psql('postgres', q{
 		select from maintsched.run_occurrence join maintsched.run using (run_id)
 		where state <> 'cancelled' group by occurrence_id having count(*) > 1) x}), '0', 'no occurrence has two runs');
 is($both->safe_psql('postgres', q{
-	select (select count(*) from work) - (select count(*) from maintsched.run where state = 'succeeded')}), '0', 'no run did its work twice');
+	select (select count(*) from work) - (select count(*) from maintsched.run_action where state = 'done')}), '0', 'no run did its work twice');
 is($both->safe_psql('postgres', q{
 	select count(*) from maintsched.completions where outcome = 'pass' and attempt > 1}), '0', 'no occurrence was completed twice');
 

@@ -744,7 +744,7 @@ my $denied = sub { my ($what) = @_; return "42501 permission denied $what"; };
 	$run = own_run('boss', "set maintsched.now = '2040-01-01 00:00+00'", "set session_replication_role = 'replica'",
 		"set plpgsql.variable_conflict = 'error'", "set plpgsql.extra_errors = 'all'", "set plpgsql.check_asserts = off", "select 1");
 	is(ended($run), 'succeeded completed', 'a superuser sets another clock in its statement');
-	is(boss("select simulated, started_at > now() - interval '1 minute' and finished_at < now() + interval '1 minute',
+	is(boss("select simulated, started_at > now() - interval '1 hour' and finished_at < now() + interval '1 minute',
 			(select count(*) from maintsched.run_action a where a.run_id = r.run_id and a.finished_at between r.started_at and r.finished_at)
 		from maintsched.run r where run_id = $run"), 'f|t|6', 'the run goes on by the real one');
 }
@@ -871,9 +871,9 @@ my $denied = sub { my ($what) = @_; return "42501 permission denied $what"; };
 	is(boss(q{
 		select count(*) from maintsched.run r join maintsched.run_action a using (run_id)
 		where r.run_as ~ '^set' and not (
-			r.simulated and r.queued_at = '2030-01-07 10:00+00' and r.started_at between r.queued_at and r.queued_at + interval '5 minutes'
+			r.simulated and r.queued_at = '2030-01-07 10:00+00' and r.started_at between r.queued_at and r.queued_at + interval '1 hour'
 			and a.started_at between r.started_at and a.finished_at and a.finished_at <= r.finished_at
-			and r.finished_at <= r.queued_at + interval '5 minutes' and a.state = 'done' and a.before is null)}), 0,
+			and r.finished_at <= r.queued_at + interval '1 hour' and a.state = 'done' and a.before is null)}), 0,
 		'with the right instants');
 	my %saw = map { /^(.*) (\S+) (\S+)$/ ? ($1 => "$2 $3") : () } split /\n/, witnessed();
 	is(scalar(keys %saw), scalar(keys %run_of), 'each statement was carried out');

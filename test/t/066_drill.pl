@@ -13,7 +13,9 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = backup_server('drill', tablespace => 1, settings => [ 'wal_level = logical', 'log_replication_commands = on' ]);
+my $node = backup_server('drill', tablespace => 1, settings => [ 'wal_level = logical', 'log_replication_commands = on',
+	# on a busy machine neither gives up the other, and begins anew
+	'wal_sender_timeout = 0', 'wal_receiver_timeout = 0' ]);
 my $root = root($node);
 
 sub sql { my ($sql) = @_; return $node->safe_psql('postgres', $sql); }
@@ -216,6 +218,9 @@ SKIP:
 # --- with an archive, and what is expected to be found ---
 
 my $archived = make_folder($node, name => 'archived');
+# archiving was turned on by a restart: the subscription itself is back
+$node->poll_query_until('postgres', q{select count(*) = 1 from pg_stat_replication where application_name = 'sub' and state = 'streaming'})
+  or BAIL_OUT('the subscription does not come back');
 base_backup($archived, 'first');
 add_repository($node, $archived);
 sql(q{select maintsched.read_repository('archived')});

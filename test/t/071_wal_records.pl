@@ -47,7 +47,10 @@ sub backup_with_records
 		'--max-rate=16M', @options ], '<', \undef, '>', \$out, '2>', \$err);
 	$node->poll_query_until('postgres', q{select count(*) = 1 from pg_stat_progress_basebackup where phase = 'streaming database files'})
 	  or BAIL_OUT("pg_basebackup does not begin: $err");
+	# it does not end before they are there (what receives WAL is another process)
+	$run->signal('STOP');
 	my @places = write_records();
+	$run->signal('CONT');
 	$run->finish or BAIL_OUT("pg_basebackup: $err");
 	return @places;
 }

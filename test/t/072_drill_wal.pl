@@ -211,6 +211,11 @@ is_deeply([ sort keys %kinds ], [ 'background writer', 'checkpointer', 'client',
 sql(q{select pg_cancel_backend((facts ->> 'pid')::integer) from maintsched.drill order by drill_id desc limit 1});
 eval { $drill->finish };
 like($err, qr/^ERROR:  drill \d+ was cancelled/, 'it is cancelled');
+for (1 .. $PostgreSQL::Test::Utils::timeout_default * 20)
+{
+	last if !%{ titles() };
+	usleep(50_000);
+}
 is_deeply(titles(), {}, 'then nothing runs');
 is(join(' ', glob "$root/drill/*"), '', 'and nothing is left');
 

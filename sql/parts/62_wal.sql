@@ -189,6 +189,7 @@ declare
 	listing jsonb;
 	result jsonb;
 	problem text;
+	closed text;
 begin
 	if r.kind = 'basebackup' and r.archive is null then
 		return jsonb_build_object('source', 'none', 'problem', null);
@@ -201,11 +202,15 @@ begin
 			if jsonb_array_length(listing) > 0 then
 				return result;
 			end if;
-		exception when undefined_file or insufficient_privilege or wrong_object_type or io_error or object_not_in_prerequisite_state then
-			problem := coalesce(problem, sqlerrm);
+		exception
+			when insufficient_privilege then
+				closed := coalesce(closed, sqlerrm);
+			when undefined_file or wrong_object_type or io_error or object_not_in_prerequisite_state then
+				problem := coalesce(problem, sqlerrm);
 		end;
 	end loop;
-	if result is not null then
+	-- one without WAL, unless that may be where it could not be looked
+	if result is not null and closed is null then
 		return result;
 	end if;
 	if r.kind = 'pgbackrest' and r.pulled and id is not null then
@@ -214,11 +219,11 @@ begin
 			from maintsched.list_stanza_wal(r.location, r.config, id, key, segment) l;
 			return maintsched.listed_wal('pgBackRest', listing) || jsonb_build_object('place', id);
 		exception when others then
-			problem := sqlerrm;
+			closed := sqlerrm;
 		end;
 	end if;
 	return jsonb_build_object('source', null, 'problem', 'the files of the archive were not seen: '
-		|| coalesce(problem, case when r.pulled then 'it is not known where they are' else 'they are not here' end));
+		|| coalesce(closed, problem, case when r.pulled then 'it is not known where they are' else 'they are not here' end));
 end
 $$;
 

@@ -16,7 +16,6 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
 #include "backup/drill.h"
@@ -32,19 +31,8 @@ char	   *
 drill_said(const ProcessResult *result)
 {
 	const ProcessOutput *output = result->error.length > 0 ? &result->error : &result->output;
-	char	   *text = pnstrdup(output->data, Min(output->length, MAX_SHOWN));
-	bool		valid;
+	char	   *text = tool_said(output->data, output->length, MAX_SHOWN);
 
-	text[		pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), MAX_SHOWN)] = '\0';
-
-	valid = GetDatabaseEncoding() == PG_UTF8 && pg_verify_mbstr(PG_UTF8, text, strlen(text), true);
-	for (char *at = text; *at != '\0'; at++)
-		if ((unsigned char) *at < ' ' && *at != '\n')
-			*at = ' ';
-		else if (IS_HIGHBIT_SET(*at) && !valid)
-			*at = '?';
-	for (size_t end = strlen(text); end > 0 && (text[end - 1] == '\n' || text[end - 1] == ' '); end--)
-		text[		end - 1] = '\0';
 	return text[0] != '\0' ? text : "it said nothing";
 }
 

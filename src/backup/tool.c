@@ -118,20 +118,20 @@ tool_command(BackupTool tool)
 }
 
 /*
- * What a tool said, for a message: without control characters, and without
- * anything that is no text here.
+ * What a tool said, for a message: so many bytes of it, without control
+ * characters, and without anything that is no text here.
  */
-static char *
-shown(const char *said, size_t length)
+char	   *
+tool_said(const char *said, size_t length, size_t limit)
 {
-	char	   *text = pnstrdup(said, Min(length, MAX_SHOWN));
+	char	   *text = pnstrdup(said, Min(length, limit));
 	char	   *trace = strstr(text, "\nTraceback (most recent call last):");
 	bool		valid;
 
 	/* where in its own code Barman was is of no use to its users */
 	if (trace != NULL && trace > text)
 		*trace = '\0';
-	text[		pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), MAX_SHOWN)] = '\0';
+	text[		pg_encoding_mbcliplen(PG_UTF8, text, strlen(text), limit)] = '\0';
 
 	valid = GetDatabaseEncoding() == PG_UTF8 && pg_verify_mbstr(PG_UTF8, text, strlen(text), true);
 	for (char *at = text; *at != '\0'; at++)
@@ -227,7 +227,7 @@ tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer
 
 	answer->exit_code = result.exit_code;
 	answer->seconds = result.seconds;
-	answer->error = shown(result.error.data, result.error.length);
+	answer->error = tool_said(result.error.data, result.error.length, MAX_SHOWN);
 	answer->whole_error = result.error.data;
 	if (result.exit_code < 0)
 		ereport(ERROR,
@@ -284,7 +284,7 @@ report_exit(BackupTool tool, const ToolAnswer *answer)
 	ereport(ERROR,
 			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 			 errmsg("%s exited with code %d", tools[tool].name, answer->exit_code),
-			 detail_said(answer->error, shown(answer->output, strlen(answer->output)))));
+			 detail_said(answer->error, tool_said(answer->output, strlen(answer->output), MAX_SHOWN))));
 }
 
 void
@@ -372,25 +372,37 @@ after_log(char *output)
 }
 
 /*
+ * The arguments with which pgBackRest is asked for a stanza; of a function, the
+ * first is that one, and the second its configuration.
+ */
+List	   *
+tool_stanza_arguments(FunctionCallInfo fcinfo, char **stanza)
+{
+	char	   *config;
+	List	   *arguments;
+
+	*stanza = tool_word(fcinfo, 0, "stanza");
+	config = tool_config(fcinfo, 1);
+	arguments = list_make1(psprintf("--stanza=%s", *stanza));
+	if (config != NULL)
+		arguments = lappend(arguments, psprintf("--config=%s", config));
+	/* its console is the standard output */
+	arguments = lappend(arguments, "--log-level-console=off");
+	return lappend(arguments, "--log-level-file=off");
+}
+
+/*
  * read_pgbackrest(stanza text, config text) returns jsonb
  */
 Datum
 maintsched_read_pgbackrest(PG_FUNCTION_ARGS)
 {
 	char	   *stanza;
-	char	   *config;
 	List	   *arguments;
 	ToolAnswer	answer;
 
 	tool_check_caller();
-	stanza = tool_word(fcinfo, 0, "stanza");
-	config = tool_config(fcinfo, 1);
-	arguments = list_make1(psprintf("--stanza=%s", stanza));
-	if (config != NULL)
-		arguments = lappend(arguments, psprintf("--config=%s", config));
-	/* its console is the standard output */
-	arguments = lappend(arguments, "--log-level-console=off");
-	arguments = lappend(arguments, "--log-level-file=off");
+	arguments = tool_stanza_arguments(fcinfo, &stanza);
 	arguments = lappend(arguments, "--log-level-stderr=warn");
 	arguments = lappend(arguments, "--output=json");
 	arguments = lappend(arguments, "info");

@@ -46,9 +46,12 @@ extern void tool_run(BackupTool tool, List *arguments, ToolAnswer *answer);
 extern void tool_run_limited(BackupTool tool, List *arguments, size_t limit, ToolAnswer *answer);
 extern void tool_work(BackupTool tool, List *arguments, const ToolLimits *limits, ToolAnswer *answer);
 
+extern char *tool_said(const char *said, size_t length, size_t limit);
+
 /* arguments of the functions that ask them */
 extern void tool_check_caller(void);
 extern char *tool_word(FunctionCallInfo fcinfo, int number, const char *what);
 extern char *tool_config(FunctionCallInfo fcinfo, int number);
+extern List *tool_stanza_arguments(FunctionCallInfo fcinfo, char **stanza);
 
 #endif							/* MAINTSCHED_TOOL_H */

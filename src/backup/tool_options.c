@@ -89,20 +89,13 @@ Datum
 maintsched_pgbackrest_options(PG_FUNCTION_ARGS)
 {
 	char	   *stanza;
-	char	   *config;
 	List	   *arguments;
 	ToolAnswer	answer;
 	const char *begin;
 	StringInfoData json;
 
 	tool_check_caller();
-	stanza = tool_word(fcinfo, 0, "stanza");
-	config = tool_config(fcinfo, 1);
-	arguments = list_make1(psprintf("--stanza=%s", stanza));
-	if (config != NULL)
-		arguments = lappend(arguments, psprintf("--config=%s", config));
-	arguments = lappend(arguments, "--log-level-console=off");
-	arguments = lappend(arguments, "--log-level-file=off");
+	arguments = tool_stanza_arguments(fcinfo, &stanza);
 	arguments = lappend(arguments, "--log-level-stderr=debug");
 	arguments = lappend(arguments, "--ignore-missing");
 	arguments = lappend(arguments, "repo-get");

@@ -148,7 +148,19 @@ take_file(Walk *walk, int folder, const char *file)
 		if (entry == NULL || !entry->look)
 			return;
 	}
-	if (fstatat(folder, file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+	if (fstatat(folder, file, &st, AT_SYMLINK_NOFOLLOW) != 0)
+	{
+		/*
+		 * a folder that can be listed and not searched: it is there, and not
+		 * seen
+		 */
+		if (errno == EACCES)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not look at file \"%s\" of the archive: %m", file)));
+		return;
+	}
+	if (!S_ISREG(st.st_mode))
 		return;
 	if (name.kind == WAL_HISTORY)
 	{

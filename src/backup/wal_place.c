@@ -9,11 +9,9 @@
  * recovery would get.
  *
  * What gzip, lz4 and zstd have compressed is read as a stream (unpack.c), after
- * it was looked whether it comes to a whole WAL file.  For bzip2 and xz there is the
- * program, which reads the file that is open here, whatever its name means by then,
- * and writes into a temporary file of the server, of the size of one WAL file at the
- * most.  Where a library or a program is missing, the file is not read, and it is
- * said what is.
+ * it was looked whether it comes to a whole WAL file; what bzip2 and xz have, by
+ * their program (wal_program.c).  Where a library or a program is missing, the file
+ * is not read, and it is said what is.
  *
  * Runs in any backend, as the server's user, below the roots that the caller
  * names.  No locks.  Whoever opens a place closes it, by an error, too.
@@ -32,28 +30,14 @@
 
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
-#include "miscadmin.h"
 
 #include "backup/folder.h"
 #include "backup/wal_read.h"
-#include "core/process.h"
 
 /* how long a file may take to arrive: as the ladder takes it */
 #define ARRIVES_WITHIN	300
 
-/* bytes of the error of a program */
-#define MAX_ERROR 8192
-
 static const char *const endings[] = {"", ".gz", ".zst", ".lz4", ".bz2", ".xz"};
-
-/* which program unpacks what no library does */
-static const char *const programs[] = {[WAL_BZIP2] = "bzip2",[WAL_XZ] = "xz"};
-
-/* $1: blocks of 512 bytes that it may write, $2: program, $3: where to */
-#define UNPACK \
-"command -v \"$2\" >/dev/null || exit 127; ulimit -f \"$1\" && exec \"$2\" -dc >\"$3\""
-
-#define NO_PROGRAM 127
 
 void
 wal_place_init(WalPlace *place)
@@ -73,6 +57,22 @@ close_packed(WalPlace *place)
 }
 
 /*
+ * An open folder in which files can be opened, too; -1 and errno.
+ */
+static int
+searchable(int folder)
+{
+	int			saved;
+
+	if (folder < 0 || faccessat(folder, ".", X_OK, AT_EACCESS) == 0)
+		return folder;
+	saved = errno;
+	(void) close(folder);
+	errno = saved;
+	return -1;
+}
+
+/*
  * A folder; false and errno.
  */
 bool
@@ -80,6 +80,7 @@ wal_place_folder(WalPlace *place, const VerifyRoots *roots, const char *path)
 {
 	char		below[MANIFEST_MAX_PATH + 1];
 	int			root;
+	int			saved;
 	struct stat st;
 
 	switch (verify_is_below(roots, path) ? verify_resolve(roots, path, &root, below, &st) : VERIFY_OUTSIDE)
@@ -97,9 +98,14 @@ wal_place_folder(WalPlace *place, const VerifyRoots *roots, const char *path)
 		errno = ENOTDIR;
 		return false;
 	}
-	place->folder = verify_open_directory(roots->paths[root], below);
 	place->path = psprintf("%s%s%s", roots->paths[root], below[0] == '\0' ? "" : "/", below);
-	return place->folder >= 0;
+	place->folder = searchable(verify_open_directory(roots->paths[root], below));
+	if (place->folder >= 0)
+		return true;
+	saved = errno;
+	place->unread = psprintf("%s cannot be looked into: %s", place->path, strerror(saved));
+	errno = saved;
+	return false;
 }
 
 /*
@@ -191,65 +197,6 @@ read_from(WalFile *file, int fd, UnpackFormat format)
 }
 
 /*
- * Why a program could not unpack a file.
- */
-static WalOpened
-not_unpacked(WalFile *file, const char *program, const ProcessResult *result)
-{
-	char	   *end = process_end_text(result);
-
-	if (result->exit_code == NO_PROGRAM)
-		return opened(file, WAL_NOT_READ, psprintf("it is compressed with %s, and program \"%s\" is not on this machine", program, program));
-	/* that says nothing about the file */
-	if (strstr(result->error.data, strerror(ENOSPC)) != NULL)
-		return opened(file, WAL_NOT_READ, psprintf("there is no room to unpack it: %s", strerror(ENOSPC)));
-	if (result->signal == SIGXFSZ)
-		return opened(file, WAL_BROKEN, psprintf("what %s unpacks is more than a whole WAL file", program));
-	return opened(file, WAL_BROKEN, psprintf("%s cannot unpack it: it %s", program, end));
-}
-
-/*
- * Have a program write what the open file holds into the temporary file of the
- * place.
- */
-static WalOpened
-unpack(WalPlace *place, WalFile *file, const char *program)
-{
-	ProcessSpec spec = {0};
-	ProcessResult result;
-	char	   *path;
-	struct stat st;
-	int			fd;
-
-	if (place->temporary < 0)
-		place->temporary = OpenTemporaryFile(false);
-	path = psprintf("%s/%s", DataDir, FilePathName(place->temporary));
-	spec.program = "/bin/sh";
-	spec.arguments = list_make5("-c", UNPACK, "sh", psprintf("%d", wal_segment_size / 512 + 1), unconstify(char *, program));
-	spec.arguments = lappend(spec.arguments, path);
-	spec.input_file = place->packed;
-	spec.output_limit = spec.error_limit = MAX_ERROR;
-	process_run(&spec, &result);
-	if (result.exit_code != 0)
-		return not_unpacked(file, program, &result);
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0)
-	{
-		int			saved = errno;
-
-		if (fd >= 0)
-			(void) close(fd);
-		return opened(file, WAL_NOT_READ, psprintf("what was unpacked cannot be read: %s", strerror(saved)));
-	}
-	if (st.st_size != wal_segment_size)
-	{
-		(void) close(fd);
-		return opened(file, WAL_BROKEN, psprintf("it holds %lld bytes, and not %d", (long long) st.st_size, wal_segment_size));
-	}
-	return read_from(file, fd, UNPACK_NONE);
-}
-
-/*
  * What is wrong with an open file by its size, and as a packed one; NULL: nothing.
  * It is in compression what it was packed with.
  */
@@ -292,8 +239,9 @@ begin_file(WalPlace *place, WalFile *file, int fd, const struct stat *st)
 	UnpackFormat format = wal_unpack_format(compression);
 	const char *lacking = unpack_lacks(format);
 	WalOpened	result;
+	int			unpacked = -1;
 
-	if (problem == NULL && !encrypted && lacking == NULL && programs[compression] == NULL)
+	if (problem == NULL && !encrypted && lacking == NULL && wal_program(compression) == NULL)
 		return read_from(file, fd, format);
 	place->packed = fd;
 	if (problem != NULL)
@@ -303,9 +251,9 @@ begin_file(WalPlace *place, WalFile *file, int fd, const struct stat *st)
 	else if (lacking != NULL)
 		result = opened(file, WAL_NOT_READ, psprintf("it is compressed, and %s is not on this machine", lacking));
 	else
-		result = unpack(place, file, programs[compression]);
+		result = wal_unpack(place, file, wal_program(compression), &unpacked);
 	close_packed(place);
-	return result;
+	return result == WAL_OPENED ? read_from(file, unpacked, UNPACK_NONE) : result;
 }
 
 /*
@@ -374,11 +322,11 @@ open_in_folder(WalPlace *place, WalFile *file, const char *name)
 
 	if (result != WAL_NOT_THERE)
 		return result;
-	fd = openat(place->folder, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = searchable(openat(place->folder, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 	if (fd < 0 && errno == EACCES)
 	{
 		file->path = psprintf("%s/%s/%s", place->path, part, name);
-		return opened(file, WAL_BROKEN, psprintf("it cannot be opened: %s", strerror(errno)));
+		return opened(file, WAL_NOT_READ, psprintf("its folder cannot be looked into: %s", strerror(errno)));
 	}
 	if (fd < 0)
 		return WAL_NOT_THERE;

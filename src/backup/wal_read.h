@@ -61,6 +61,11 @@ extern bool wal_place_has(const WalPlace *place, const char *name);
 extern void wal_file_close(WalFile *file);
 extern char *wal_file_page(WalFile *file, uint32 at, char *page);
 
+/* ---- wal_program.c: what programs unpack ---- */
+
+extern const char *wal_program(WalPacking packing);
+extern WalOpened wal_unpack(WalPlace *place, WalFile *file, const char *program, int *unpacked);
+
 /* ---- wal_records.c: the records in them ---- */
 
 #define WAL_OTHER_VERSION "it is of another major version of PostgreSQL than this server"

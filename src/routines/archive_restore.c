@@ -148,6 +148,28 @@ check_target(Relation target, const ArchiveEntry * entry)
 }
 
 /*
+ * What the extension's owner reads of an archive, $1, and a table, $2: a text;
+ * NULL: nothing.
+ */
+static char *
+read_as_owner(const ArchiveEntry * entry, Oid table, const char *query)
+{
+	Oid			types[2] = {INT8OID, OIDOID};
+	Datum		values[2] = {Int64GetDatum(entry->archive_id), ObjectIdGetDatum(table)};
+	ExecRole	saved;
+	MemoryContext context = CurrentMemoryContext;
+	char	   *found = NULL;
+
+	exec_as(exec_extension_owner(), false, &saved);
+	SPI_connect();
+	if (exec_query(query, 2, types, values, NULL) > 0)
+		found = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	exec_as_end(&saved);
+	return found;
+}
+
+/*
  * The table that its rows came back into before, if that is the target or what
  * shows there; NULL: none.  By name, too: a dump and restore gives tables other
  * oids, and the partition may be gone, after another archive took the rows.
@@ -155,30 +177,17 @@ check_target(Relation target, const ArchiveEntry * entry)
 static char *
 restored_into(const ArchiveEntry * entry, Oid target)
 {
-	Oid			types[2] = {INT8OID, OIDOID};
-	Datum		values[2];
-	ExecRole	saved;
-	MemoryContext context = CurrentMemoryContext;
-	char	   *name = NULL;
-
-	values[0] = Int64GetDatum(entry->archive_id);
-	values[1] = ObjectIdGetDatum(target);
-	exec_as(exec_extension_owner(), false, &saved);
-	SPI_connect();
-	if (exec_query("select r.target from maintsched.archive_restore r"
-				   " join maintsched.archive_file f using (archive_id)"
-				   " cross join (select $2::regclass::text) t(name)"
-				   " cross join lateral (values (array[quote_ident(f.schema_name) || '.' || quote_ident(f.table_name),"
-				   " quote_ident(f.root_schema) || '.' || quote_ident(f.root_table)])) h(names)"
-				   " where r.archive_id = $1"
-				   " and (r.target_oid = $2 or r.target = t.name"
-				   " or r.target = any (h.names) and t.name = any (h.names)"
-				   " or pg_partition_root(r.target_oid) = pg_partition_root($2))"
-				   " order by r.restore_id limit 1", 2, types, values, NULL) > 0)
-		name = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-	SPI_finish();
-	exec_as_end(&saved);
-	return name;
+	return read_as_owner(entry, target,
+						 "select r.target from maintsched.archive_restore r"
+						 " join maintsched.archive_file f using (archive_id)"
+						 " cross join (select $2::regclass::text) t(name)"
+						 " cross join lateral (values (array[quote_ident(f.schema_name) || '.' || quote_ident(f.table_name),"
+						 " quote_ident(f.root_schema) || '.' || quote_ident(f.root_table)])) h(names)"
+						 " where r.archive_id = $1"
+						 " and (r.target_oid = $2 or r.target = t.name"
+						 " or r.target = any (h.names) and t.name = any (h.names)"
+						 " or pg_partition_root(r.target_oid) = pg_partition_root($2))"
+						 " order by r.restore_id limit 1");
 }
 
 static ArchiveReader *
@@ -201,28 +210,19 @@ open_file(const ArchiveEntry * entry)
 static void
 check_types(Relation target, const ArchiveEntry * entry)
 {
-	Oid			types[2] = {INT8OID, OIDOID};
-	Datum		values[2];
 	ExecRole	saved;
-	MemoryContext context = CurrentMemoryContext;
 	ArchiveReader *reader;
 	ArchiveWriter *again;
-	char	   *other = NULL;
+	char	   *other;
 
-	values[0] = Int64GetDatum(entry->archive_id);
-	values[1] = ObjectIdGetDatum(RelationGetRelid(target));
-	exec_as(exec_extension_owner(), false, &saved);
-	SPI_connect();
-	if (exec_query("select format('Column %I is of type %s, and was of type %s.', a.attname, t.name, c.value ->> 'type')"
-				   " from maintsched.archive_file f"
-				   " cross join jsonb_array_elements(f.manifest -> 'columns') c"
-				   " join pg_attribute a on a.attrelid = $2 and a.attname = c.value ->> 'name' and not a.attisdropped"
-				   " cross join lateral (select format_type(a.atttypid, a.atttypmod) as name) t"
-				   " where f.archive_id = $1 and t.name <> c.value ->> 'type'"
-				   " order by a.attnum limit 1", 2, types, values, NULL) > 0)
-		other = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-	SPI_finish();
-	exec_as_end(&saved);
+	other = read_as_owner(entry, RelationGetRelid(target),
+						  "select format('Column %I is of type %s, and was of type %s.', a.attname, t.name, c.value ->> 'type')"
+						  " from maintsched.archive_file f"
+						  " cross join jsonb_array_elements(f.manifest -> 'columns') c"
+						  " join pg_attribute a on a.attrelid = $2 and a.attname = c.value ->> 'name' and not a.attisdropped"
+						  " cross join lateral (select format_type(a.atttypid, a.atttypmod) as name) t"
+						  " where f.archive_id = $1 and t.name <> c.value ->> 'type'"
+						  " order by a.attnum limit 1");
 	/* the text is of another encoding, or what is made of it is known */
 	if (other == NULL || pg_char_to_encoding(entry->encoding) != GetDatabaseEncoding())
 		return;

@@ -292,6 +292,29 @@ $node->append_conf('postgresql.conf', "maintsched.backup_roots = '" . root($node
 $node->reload;
 $node->poll_query_until('postgres', "select current_setting('maintsched.backup_roots') not like '%/folder'") or die;
 
+# -- a folder that is closed
+
+# Nothing is known of the files in it: neither that they are there, nor that they are not.
+foreach my $mode (0000, 0400)
+{
+	chmod $mode, $folder->{archive};
+	my $levels = levels($folder, 'fetched');
+	like(join(' ', @{ $levels->{$_} }{qw(result problems)}), qr/^not_checked the files of the archive were not seen: .*: Permission denied$/, sprintf 'the archive of mode %04o, level %d', $mode, $_) foreach 5, 6;
+	chmod 0700, $folder->{archive};
+}
+{
+	# of those that a setting may mean, one is there
+	system_or_bail('cp', '-a', "$stanza->{repo}/archive", "$root/mirror");
+	my $seen = q{select result || ', ' || (facts ->> 'seen') from maintsched.judge_backup('main', } . quote($incr) . ') where level = 6';
+	$node->safe_psql('postgres', qq{select maintsched.change_repository('main', '{"archive": "$root/mirror"}')});
+	is($node->safe_psql('postgres', $seen), 'pass, files', 'the archive of a stanza elsewhere');
+	my ($closed) = glob "$root/mirror/main/*-1";
+	chmod 0000, $closed;
+	is($node->safe_psql('postgres', $seen), 'pass, pgBackRest', 'where it cannot be looked into, it is not said to be empty');
+	chmod 0700, $closed;
+	$node->safe_psql('postgres', q{select maintsched.change_repository('main', '{"archive": null}')});
+}
+
 # -- another cluster
 
 my $other = PostgreSQL::Test::Cluster->new('other');

@@ -135,6 +135,8 @@ sabotage(@folder, what => 'the archive\'s folder is missing', level => 4, verdic
 	harm => sub { moved($archive) });
 sabotage(@folder, what => 'the archive cannot be read', level => 4, verdict => 'UNKNOWN', says => [qr/[Pp]ermission denied/],
 	harm => sub { mode_of($archive, 0000) });
+sabotage(@folder, what => 'the archive can be listed, and no file of it looked at', level => 4, verdict => 'UNKNOWN', says => [qr/not seen: .*[Pp]ermission denied/],
+	harm => sub { mode_of($archive, 0400) });
 
 # --- what is expected of it ---
 

@@ -145,6 +145,16 @@ foreach my $which (0, 1)
 		is(level7($folder, 'plain'), "fail: WAL $file is missing, and the backup needs it", 'missing at both: fail') });
 	while_harmed(mode_of("$archive/$file", 0000), sub {
 		like(level7($folder, 'plain'), qr/^fail: WAL file \Q$archive\/$file\E is damaged, .*it cannot be opened: Permission denied\z/, 'it cannot be read: fail') });
+	# of a folder that is closed nothing is known of the files in it
+	foreach my $mode (0000, 0400)
+	{
+		my $closed = sprintf '%04o', $mode;
+		while_harmed(mode_of($archive, $mode), sub {
+			like(level7($folder, 'none'), qr/^not_checked: WAL [0-9A-F]{24} is missing, and the backup needs it, and archive "\Q$archive\E" cannot be looked into: Permission denied\z/, "the archive of mode $closed: not checked, in words");
+			is(level7($folder, 'plain'), 'pass', "the archive of mode $closed, and all of its own: pass") });
+		while_harmed(mode_of("$base/pg_wal", $mode), sub {
+			is(level7($folder, 'plain'), "not_checked: $base/pg_wal cannot be looked into: Permission denied", "pg_wal of mode $closed: not checked, in words") });
+	}
 	while_harmed(moved("$archive"), sub { is(level7($folder, 'plain'), 'pass', 'no archive, and all of its own: pass (levels 5 and 6 have it)') });
 }
 
@@ -298,6 +308,8 @@ SKIP:
 	# the body of the first record, after its header
 	while_harmed(flipped_at($path, $offset + 26), sub {
 		like(level7($barman, $id), qr/^fail: WAL file \Q$path\E is damaged, and the backup needs it: /, 'Barman, a byte: fail, in words') });
+	while_harmed(mode_of($path =~ s{/[^/]*\z}{}r, $_), sub {
+		is(level7($barman, $id), "not_checked: WAL file $path is not read: its folder cannot be looked into: Permission denied", 'Barman, a closed folder: not checked, in words') }) foreach 0000, 0400;
 	my $whole = slurp_file($path);
 	system_or_bail('sh', '-c', "gzip -c $path > $path.new && mv $path.new $path");
 	is(level7($barman, $id), 'pass', 'Barman, compressed: pass');

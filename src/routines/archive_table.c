@@ -7,7 +7,8 @@
  * then; nothing about it can change until the transaction ends.  Refused is
  * whatever would make that other rows are deleted than those archived, or that
  * rows are left out without a word: rules on DELETE, foreign keys that delete
- * or change rows elsewhere, row-level security that holds for the owner, too.
+ * or change rows elsewhere, a trigger that removes large objects, row-level
+ * security that holds for the owner, too.
  *
  * Runs in any backend, as the role that asks, which has to be a superuser or a
  * member of the owner.  It reads catalogs alone; no code of the owner's runs.
@@ -134,6 +135,35 @@ check_foreign_keys(const ArchiveTable * table)
 }
 
 /*
+ * Neither may the trigger of extension lo remove large objects, of which the
+ * file would hold the numbers alone.
+ */
+static void
+check_large_objects(const ArchiveTable * table)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(RelationGetRelid(table->rel))};
+
+	SPI_connect();
+	if (exec_query("select pg_catalog.quote_ident(t.tgname)"
+				   " from pg_catalog.pg_trigger t"
+				   " join pg_catalog.pg_proc p on p.oid operator(pg_catalog.=) t.tgfoid"
+				   " join pg_catalog.pg_language l on l.oid operator(pg_catalog.=) p.prolang"
+				   " where t.tgrelid operator(pg_catalog.=) $1"
+				   " and t.tgtype operator(pg_catalog.&) 8::pg_catalog.int2 operator(pg_catalog.<>) 0::pg_catalog.int2"
+				   " and t.tgenabled operator(pg_catalog.<>) 'D' and t.tgenabled operator(pg_catalog.<>) 'R'"
+				   " and p.prosrc operator(pg_catalog.=) 'lo_manage' and l.lanname operator(pg_catalog.=) 'c'"
+				   " order by 1 limit 1", 1, types, values, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("trigger %s of table %s removes large objects",
+						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1), table->name),
+				 errdetail("Archived are the rows, not the large objects that they point to."),
+				 errhint("Bring them into a column of type bytea; or disable the trigger, and the large objects stay.")));
+	SPI_finish();
+}
+
+/*
  * PostgreSQL deletes nothing that is published and cannot be told apart by
  * those who subscribe.
  */
@@ -243,6 +273,7 @@ archive_open_table(ArchiveTable * table, const char *name, const char *column, i
 				 errhint("ALTER TABLE ... NO FORCE ROW LEVEL SECURITY lets its owner see all of its rows.")));
 	find_columns(table, column);
 	check_foreign_keys(table);
+	check_large_objects(table);
 	check_publication(table);
 }
 

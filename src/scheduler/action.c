@@ -365,7 +365,10 @@ run_action(Action *action, Outcome *outcome)
 		limit = what;
 		if (action->lock_timeout >= 0)
 		{
-			/* zero is for ever, which half a millisecond is not; more than 24 days is as good */
+			/*
+			 * zero is for ever, which half a millisecond is not; more than 24
+			 * days is as good
+			 */
 			double		milliseconds = Min(ceil(action->lock_timeout), (double) INT_MAX);
 
 			old_lock_timeout = pstrdup(GetConfigOption("lock_timeout", false, false));

@@ -282,6 +282,17 @@ refused_table('audit.parent', 'foreign key child_id_fkey of table audit.child fo
 refused_table('audit.forced', 'row-level security of table audit.forced is forced upon its owner');
 refused_table('audit.ruled', 'table audit.ruled has a rule on DELETE');
 sql(q{
+	create extension lo;
+	create table audit.scans (id integer, at timestamptz default '2020-01-01', scan lo);
+	create trigger tidy before update or delete on audit.scans for each row execute function lo_manage(scan);
+	insert into audit.scans values (1, default, lo_from_bytea(0, 'picture'))});
+refused_table('audit.scans', 'trigger tidy of table audit.scans removes large objects');
+sql('alter table audit.scans disable trigger tidy');
+like(sql(q{select maintsched.archive_batch('audit.scans', 'at', '2021-01-01')}), qr/^\d+$/, 'without it they stay');
+is(sql(q{select maintsched.restore_archive(max(archive_id)) from maintsched.archives; select convert_from(lo_get(scan), 'UTF8') from audit.scans}),
+	"1\npicture", 'and are there when the row is back');
+sql('drop table audit.scans; drop extension lo');
+sql(q{
 	create publication all_of_it for all tables;
 	create table audit.published (id integer, at timestamptz default '2020-01-01');
 	insert into audit.published values (1)});

@@ -183,12 +183,11 @@ static const char *
 obstacle(const Capture *capture, const ExpectedTable *table, Relation rel)
 {
 	Form_pg_class form = rel->rd_rel;
-	char	   *space = get_namespace_name(form->relnamespace);
+	const char *name = get_namespace_name(form->relnamespace);
 	bool		quoted = quote_all_identifiers;
-	const char *name;
 
 	quote_all_identifiers = false;
-	name = quote_qualified_identifier(space, NameStr(form->relname));
+	name = quote_qualified_identifier(name, NameStr(form->relname));
 	quote_all_identifiers = quoted;
 	if ((form->relkind != RELKIND_RELATION && form->relkind != RELKIND_MATVIEW) ||
 		form->relpersistence != RELPERSISTENCE_PERMANENT || strcmp(table->name, name) != 0)

@@ -43,7 +43,7 @@
  *		pgbackrest*.c	what a repository of pgBackRest has
  *		catalogue*.c	what a folder of base backups has
  *		wal*.c			which WAL an archive has
- *		expect.c		what a restored backup is compared with
+ *		expect*.c		what a restored backup is compared with
  *		drill*.c		restoring a backup, starting and asking it, removing it
  *	 src/scheduler/	the processes; README.md tells how they work together
  *		launcher.c		knows when which database has something to do

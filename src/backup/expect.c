@@ -8,20 +8,13 @@
  * times was the same does not say what was there in between: rows come and go,
  * and a transaction whose commit is in the WAL already may not be seen yet (it
  * waits for a synchronous standby).  So the tables are locked for that instant,
- * in mode SHARE: nobody is in the middle of writing to them, the restore point
- * is written, and a snapshot is taken; then the locks go.  What the second
- * reading sees with that snapshot is what recovery to the restore point brings
- * back, to the row.  For a second the locks are asked for without waiting; for
- * tables that somebody is writing to each time, we then stand in the queue,
- * QUEUE_WAIT ms each.  A table that could not be had even so, because of a
- * writer that is in no hurry or of VACUUM, is kept only if both readings are
- * the same and its statistics know of no write in between (capture_outcome() in
- * SQL).
+ * and the second reading is with a snapshot of it (expect_point.c).  A table that
+ * could not be had, because of a writer that is in no hurry or of VACUUM, is kept
+ * only if both readings are the same and its statistics know of no write in
+ * between (capture_outcome() in SQL).
  *
  * Which tables are read, by which statements, and what follows is SQL
- * (65_expectation.sql).  A table is read as its owner, in a security-restricted
- * operation, whoever asks; who asks must have the privileges of the owner.  An
- * error in that is noted, and the next table is read: a subtransaction each.
+ * (65_expectation.sql); how, expect_read.c.
  *
  * Runs in any backend of a primary, in a transaction that has written nothing:
  * its own rows would be seen here and not in the copy.  Locks: AccessShareLock
@@ -34,84 +27,20 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
-#include "storage/lmgr.h"
-#include "storage/proc.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/pg_lsn.h"
-#include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
-#include "core/attempt.h"
-#include "core/condition.h"
+#include "backup/expect.h"
 #include "core/exec.h"
 
-/* how often, and how far apart in ms, locks are asked for */
-#define LOCK_ROUNDS 20
-#define LOCK_PAUSE 50
-/* how long we stand in the queue for one table, and for all, in ms */
-#define QUEUE_WAIT 50
-#define QUEUE_WAITS 200
-/* so long in all is waited for tables that others have for themselves */
-#define READ_ROUNDS 100
-
-/* as long as the name of a restore point may be */
-#define POINT_NAME 64
-
 PG_FUNCTION_INFO_V1(maintsched_capture_expectations);
-
-/* a table that is read */
-typedef struct ExpectedTable
-{
-	Oid			relation;
-	char	   *name;			/* quoted, with its schema, as in the query */
-	char	   *query;
-	Datum		item;
-	Datum		writes;
-	bool		no_writes;
-	char	   *first;			/* what was read: number of rows, digest */
-	char	   *second;
-	bool		locked;
-	char	   *problem;		/* why it is not read */
-} ExpectedTable;
-
-typedef struct Capture
-{
-	Oid			caller;
-	Oid			owner;			/* of the extension */
-	int64		expectation_id;
-	Datum		repository;
-	char		point[POINT_NAME];
-	XLogRecPtr	lsn;
-	TimeLineID	timeline;
-	Snapshot	snapshot;
-	Datum		lists;
-	int			ntables;
-	ExpectedTable *tables;
-	int			waited;
-	MemoryContext context;
-} Capture;
-
-typedef struct Reading
-{
-	Capture    *capture;
-	ExpectedTable *table;
-	char	   *answer;
-} Reading;
 
 static char *
 keep_text(Capture *capture, int row, int column)
@@ -172,252 +101,8 @@ find_tables(Capture *capture)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not get random numbers")));
-	snprintf(capture->point, POINT_NAME, "maintsched-%06lld-%016llx",
+	snprintf(capture->point, EXPECT_POINT_NAME, "maintsched-%06lld-%016llx",
 			 (long long) capture->expectation_id, (unsigned long long) chance);
-}
-
-/*
- * Why a table that is open is not read; NULL: it is.
- */
-static const char *
-obstacle(const Capture *capture, const ExpectedTable *table, Relation rel)
-{
-	Form_pg_class form = rel->rd_rel;
-	const char *name = get_namespace_name(form->relnamespace);
-	bool		quoted = quote_all_identifiers;
-
-	quote_all_identifiers = false;
-	name = quote_qualified_identifier(name, NameStr(form->relname));
-	quote_all_identifiers = quoted;
-	if ((form->relkind != RELKIND_RELATION && form->relkind != RELKIND_MATVIEW) ||
-		form->relpersistence != RELPERSISTENCE_PERMANENT || strcmp(table->name, name) != 0)
-		return "is another one now";
-	if (!has_privs_of_role(capture->caller, form->relowner))
-		return psprintf("role \"%s\" has not the privileges of its owner", GetUserNameFromId(capture->caller, false));
-	if (check_enable_rls(RelationGetRelid(rel), form->relowner, true) == RLS_ENABLED)
-		return "row-level security is forced upon its owner";
-	return NULL;
-}
-
-/*
- * Open a table for reading; NULL: *problem says why not.  Whoever rebuilds or
- * drops one may take hours: it is not waited for.
- */
-static Relation
-open_table(Capture *capture, const ExpectedTable *table, const char **problem)
-{
-	Relation	rel;
-
-	while (!ConditionalLockRelationOid(table->relation, AccessShareLock))
-	{
-		if (++capture->waited > READ_ROUNDS)
-		{
-			*problem = "is locked";
-			return NULL;
-		}
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_PAUSE, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	rel = try_relation_open(table->relation, NoLock);
-	if (rel == NULL)
-		UnlockRelationOid(table->relation, AccessShareLock);
-	*problem = rel == NULL ? "was dropped" : obstacle(capture, table, rel);
-	return rel;
-}
-
-/*
- * Read a table, as its owner, with the snapshot of the restore point, if it was
- * locked for that.
- */
-static char *
-read_table(Capture *capture, ExpectedTable *table)
-{
-	const char *problem;
-	Relation	rel = open_table(capture, table, &problem);
-	ExecRole	saved;
-	char	   *rows;
-	char	   *digest;
-	char	   *answer;
-
-	if (problem != NULL)
-	{
-		table->problem = MemoryContextStrdup(capture->context, problem);
-		if (rel != NULL)
-			relation_close(rel, AccessShareLock);
-		return NULL;
-	}
-	exec_as(rel->rd_rel->relowner, true, &saved);
-	SPI_connect();
-
-	/*
-	 * of one that was not locked, the later the better: what was in the
-	 * middle of its commit is seen by now
-	 */
-	if (table->locked)
-		PushActiveSnapshot(capture->snapshot);
-	if (SPI_execute(table->query, table->locked, 0) != SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "could not read table %s", table->name);
-	if (table->locked)
-		PopActiveSnapshot();
-	rows = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	digest = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
-	answer = MemoryContextAlloc(capture->context, strlen(rows) + (digest ? strlen(digest) : 0) + 2);
-	sprintf(answer, "%s%s%s", rows, digest ? " " : "", digest ? digest : "");
-	SPI_finish();
-	exec_as_end(&saved);
-	relation_close(rel, AccessShareLock);
-	return answer;
-}
-
-static void
-read_in(void *arg)
-{
-	Reading    *reading = arg;
-
-	reading->answer = read_table(reading->capture, reading->table);
-}
-
-/*
- * The same; an error becomes the table's problem.
- */
-static char *
-try_table(Capture *capture, ExpectedTable *table)
-{
-	Reading		reading = {capture, table, NULL};
-	ErrorData  *error;
-
-	if (table->problem != NULL)
-		return NULL;
-	CHECK_FOR_INTERRUPTS();
-	error = attempt(read_in, &reading);
-	if (error == NULL)
-		return reading.answer;
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
-		error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
-		ReThrowError(error);
-	/* what it says may hold values */
-	table->problem = MemoryContextStrdup(capture->context,
-										 psprintf("could not be read: %s", condition_name(error->sqlerrcode)));
-	FreeErrorData(error);
-	return NULL;
-}
-
-static void
-unlock_tables(Capture *capture)
-{
-	for (int i = 0; i < capture->ntables; i++)
-	{
-		if (capture->tables[i].locked)
-			UnlockRelationOid(capture->tables[i].relation, ShareLock);
-		capture->tables[i].locked = false;
-	}
-}
-
-/*
- * Lock all tables that can be had, without waiting.  Returns whether that is
- * all of them.
- */
-static bool
-lock_tables(Capture *capture)
-{
-	bool		all = true;
-
-	for (int i = 0; i < capture->ntables; i++)
-	{
-		ExpectedTable *table = &capture->tables[i];
-
-		if (table->problem == NULL && !table->locked)
-			table->locked = ConditionalLockRelationOid(table->relation, ShareLock);
-		all = all && (table->locked || table->problem != NULL);
-	}
-	return all;
-}
-
-static void
-queue_in(void *arg)
-{
-	LockRelationOid(*(Oid *) arg, ShareLock);
-}
-
-/*
- * Stand in the queue for a table, for so many milliseconds at most: those that
- * come after us stand behind.
- */
-static bool
-queue_for(Oid relation, int timeout)
-{
-	int			nest_level = NewGUCNestLevel();
-	ErrorData  *error;
-
-	(void) set_config_option("lock_timeout", psprintf("%d", timeout), PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	error = attempt(queue_in, &relation);
-	AtEOXact_GUC(true, nest_level);
-	if (error == NULL)
-		return true;
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE && error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
-		ReThrowError(error);
-	FreeErrorData(error);
-	return false;
-}
-
-/*
- * The tables that somebody is always writing to: for once the writers wait for
- * us, QUEUE_WAITS ms at most.  A transaction that has written to two of them
- * and waits for the second, which we have, is not to die of that: we are gone
- * before its server looks for deadlocks.
- */
-static void
-queue_for_tables(Capture *capture)
-{
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(QUEUE_WAITS, DeadlockTimeout / 2));
-
-	for (int i = 0; i < capture->ntables; i++)
-	{
-		ExpectedTable *table = &capture->tables[i];
-		long		left;
-
-		if (table->problem != NULL || table->locked)
-			continue;
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-		if (left <= 0)
-			break;
-		table->locked = queue_for(table->relation, (int) Min(left, QUEUE_WAIT));
-	}
-}
-
-/*
- * The restore point, and the snapshot that sees what it brings back of the
- * tables that are locked.
- */
-static void
-make_point(Capture *capture)
-{
-	bool	   *held = palloc0(sizeof(bool) * Max(capture->ntables, 1));
-
-	for (int round = 1; !lock_tables(capture); round++)
-	{
-		if (round == LOCK_ROUNDS)
-		{
-			queue_for_tables(capture);
-			break;
-		}
-		/* nobody is to wait for us meanwhile */
-		unlock_tables(capture);
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOCK_PAUSE, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	capture->timeline = GetWALInsertionTimeLine();
-	capture->lsn = XLogRestorePoint(capture->point);
-	capture->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	for (int i = 0; i < capture->ntables; i++)
-		held[i] = capture->tables[i].locked;
-	unlock_tables(capture);
-	for (int i = 0; i < capture->ntables; i++)
-		capture->tables[i].locked = held[i];
-	pfree(held);
 }
 
 static Datum
@@ -539,10 +224,10 @@ maintsched_capture_expectations(PG_FUNCTION_ARGS)
 	exec_as_end(&saved);
 
 	for (int i = 0; i < capture.ntables; i++)
-		capture.tables[i].first = try_table(&capture, &capture.tables[i]);
-	make_point(&capture);
+		capture.tables[i].first = expect_read(&capture, &capture.tables[i]);
+	expect_point(&capture);
 	for (int i = 0; i < capture.ntables; i++)
-		capture.tables[i].second = try_table(&capture, &capture.tables[i]);
+		capture.tables[i].second = expect_read(&capture, &capture.tables[i]);
 	UnregisterSnapshot(capture.snapshot);
 
 	exec_as(capture.owner, false, &saved);

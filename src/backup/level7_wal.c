@@ -184,19 +184,21 @@ check_range(Level7 *l, const WalReading *reading, const VerifySummary *summary)
 	const ManifestRange *first = linitial(reading->ranges);
 	const ManifestRange *last = llast(reading->ranges);
 	const char *who = reading->exact ? "manifest" : "catalogue";
-	void		(*tell) (Level7 *l, const char *format,...) pg_attribute_printf(2, 3) = reading->exact ? level7_fail : level7_unchecked;
+	char	   *problem = NULL;
 
 	if (summary == NULL || XLogRecPtrIsInvalid(summary->label_start) || reading->result != WAL_OPENED)
 		return;
 	if (first->start != summary->label_start)
-		tell(l, "the backup begins at %X/%X by its backup_label, and at %X/%X by the %s",
-			 LSN_FORMAT_ARGS(summary->label_start), LSN_FORMAT_ARGS(first->start), who);
+		problem = psprintf("the backup begins at %X/%X by its backup_label, and at %X/%X by the %s",
+						   LSN_FORMAT_ARGS(summary->label_start), LSN_FORMAT_ARGS(first->start), who);
 	else if (!summary->label_standby && !reading->ends)
-		tell(l, "the WAL that the backup needs goes on after %X/%X, where it ends by the %s: the record of the end of the backup is not in it",
-			 LSN_FORMAT_ARGS(last->end), who);
+		problem = psprintf("the WAL that the backup needs goes on after %X/%X, where it ends by the %s: the record of the end of the backup is not in it",
+						   LSN_FORMAT_ARGS(last->end), who);
 	else if (summary->label_standby && (summary->control_minimum > last->end || summary->control_timeline > last->timeline))
-		tell(l, "the WAL that the backup needs goes on after %X/%X, where it ends by the %s: its control file is to be recovered up to %X/%X on timeline %u",
-			 LSN_FORMAT_ARGS(last->end), who, LSN_FORMAT_ARGS(summary->control_minimum), summary->control_timeline);
+		problem = psprintf("the WAL that the backup needs goes on after %X/%X, where it ends by the %s: its control file is to be recovered up to %X/%X on timeline %u",
+						   LSN_FORMAT_ARGS(last->end), who, LSN_FORMAT_ARGS(summary->control_minimum), summary->control_timeline);
+	if (problem != NULL)
+		(reading->exact ? level7_fail : level7_unchecked) (l, "%s", problem);
 }
 
 /*

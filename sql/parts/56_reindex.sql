@@ -97,7 +97,7 @@ as $$
 $$;
 
 comment on function maintsched.invalid_indexes() is
-'Internal: The invalid indexes on which nobody works. writes: every write to the table maintains it. kind: leftover (another index does all that it does: of REINDEX CONCURRENTLY, or of a CREATE INDEX CONCURRENTLY in its place), dropped (DROP INDEX CONCURRENTLY was not finished), own (the only one of its kind: to be rebuilt), double (another invalid one will do), orphan (left over by its name, of an index that is no longer there). twin: the index that does its work. rebuilt: whether the rebuild that left it had succeeded; NULL: it cannot be told.';
+'Internal: The invalid indexes on which nobody works. writes: every write to the table maintains it. kind: leftover (another index does all that it does: of REINDEX CONCURRENTLY, or of a CREATE INDEX CONCURRENTLY in its place), dropped (DROP INDEX CONCURRENTLY was not finished), own (the only one of its kind: to be rebuilt), double (another invalid one will do), orphan (left over by its name, of an index that is no longer there as it was). twin: the index that does its work. rebuilt: whether the rebuild that left it had succeeded; NULL: it cannot be told.';
 
 create function maintsched.index_state(schema_name text, index_name text) returns jsonb
 language sql stable

@@ -400,7 +400,7 @@ begin
 		union all
 		select 6, v.bytes, v.name, 'DROP INDEX CONCURRENTLY ' || v.name,
 			case
-				when v.kind = 'orphan' then 'invalid, and by its name left over by the rebuild of an index that is no longer there: whether it is wanted, people have to say'
+				when v.kind = 'orphan' then 'invalid, and by its name left over by the rebuild of an index that is no longer there as it was: whether it is wanted, people have to say'
 				when v.kind = 'double' then format('invalid, and so is %I, which does the same and is rebuilt first', v.twin_name)
 				else format('left over by a rebuild of %I; its owner or a superuser drops it', v.twin_name)
 			end, v.bytes, null, '{"skip": "pointless"}'
